@@ -1,0 +1,1 @@
+//! tidelock-mio: to come.

@@ -1,0 +1,98 @@
+//! One run: what goes in, and what comes out.
+
+use std::fmt;
+
+use crate::script::Script;
+
+/// Where a run's decisions come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Everything is drawn from this seed.
+    Seed(u64),
+    /// Everything stands in a script.
+    Script(Script),
+}
+
+/// How a run is watched. None of this changes what happens in it.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Check every law in full at every step, not only for what the step touched.
+    pub paranoid: bool,
+    /// Keep a recording of every decision, so that [`Report::script`] is there.
+    pub record: bool,
+    /// What [`Report::trace`] holds.
+    pub trace: Trace,
+}
+
+/// How much of a run is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// Only the last events of a failure.
+    #[default]
+    Off,
+    /// One line for each event, command and message.
+    Line,
+    /// The same with calls to the kernel, their answers, and decisions.
+    Full,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The scenario's name.
+    pub scenario: &'static str,
+    /// The seed; of a script, the one in its `seed` line, or 0.
+    pub seed: u64,
+    /// A hash of every step, with payload. Same source, same digest, on every machine.
+    pub digest: u64,
+    /// A hash of what services saw, without times.
+    pub outcome: u64,
+    /// Steps of the world.
+    pub events: u64,
+    /// Operations of the scenario, and how many of them completed.
+    pub operations: u64,
+    /// See `operations`.
+    pub completed: u64,
+    /// For each fault family by name: how often it was injected.
+    pub injected: Vec<(&'static str, u64)>,
+    /// How often each law was checked.
+    pub checked: Vec<(&'static str, u64)>,
+    /// The configuration and the swarm's choices, printed.
+    pub options: String,
+    /// The violated law, if one was.
+    pub failure: Option<Failure>,
+    /// The recording, if it was asked for.
+    pub script: Option<Script>,
+    /// The trace, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+/// A violated law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The law's stable name, as `no-lost-edge`.
+    pub law: &'static str,
+    /// What was seen, and what was expected.
+    pub detail: String,
+    /// At which step.
+    pub step: u64,
+    /// What kind of law.
+    pub class: FailureClass,
+    /// The last events before it, the last at the end.
+    pub last_events: Vec<String>,
+}
+
+/// What kind of law was violated; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureClass {
+    /// Something happened that must not.
+    Invariant,
+    /// Something did not happen that must.
+    Liveness,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at step {}: {}", self.law, self.step, self.detail)
+    }
+}

@@ -1,0 +1,243 @@
+//! Every limit and every timeout, in one value.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What one message costs besides its bytes, charged wherever it is queued.
+///
+/// A million one-byte sends are not free; without this, 64 MiB of *payload* would be some
+/// 4 GiB of memory.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
+
+/// The limits and timeouts of one runtime. Names end in their unit.
+///
+/// ```
+/// use tidelock_core::Config;
+/// let config = Config { warn_bytes: 64 * 1024, outbox_bytes_max: 1024 * 1024, ..Config::default() };
+/// config.validate().unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sockets of all kinds at a time. Default 65,536; an unused place costs nothing until the
+    /// 256 places around it are first touched.
+    pub sockets_max: u32,
+    /// Services at a time. Default 65,536.
+    pub services_max: u32,
+    /// Connections taken from one listener before others are served. Default 16.
+    pub accepts_per_turn: u32,
+    /// Reads from one socket before others are served. Default 4.
+    pub reads_per_turn: u32,
+    /// Bytes written to one socket before others are served. Default 1 MiB.
+    pub write_bytes_per_turn: usize,
+    /// Sockets served by one `turn`. Default 8: small turns keep what a socket's service touches
+    /// in the cache between the read and the write.
+    pub sockets_per_turn: u32,
+    /// Commands that a driver hands over between two turns. Default 1,024.
+    pub commands_per_turn: u32,
+    /// Messages that one service handles before others are served. Default 64.
+    pub messages_per_batch: u32,
+    /// Smallest read buffer. Default 2 KiB; also the size up to which bytes are copied out, so
+    /// that a small message which a service keeps pins no large buffer.
+    pub read_buffer_bytes_min: usize,
+    /// Largest read buffer. Default 64 KiB.
+    pub read_buffer_bytes_max: usize,
+    /// Unsent bytes of one socket from which its owner gets `Warning`. Default 1 MiB.
+    pub warn_bytes: usize,
+    /// Unsent bytes of one socket, each message charged with 64 bytes more. Default 64 MiB.
+    /// At least twice [`warn_bytes`](Self::warn_bytes).
+    pub outbox_bytes_max: usize,
+    /// Unsent bytes of all sockets, charged likewise. Default 1 GiB.
+    /// At least [`outbox_bytes_max`](Self::outbox_bytes_max).
+    pub total_bytes_max: usize,
+    /// Bytes waiting in one service's mailbox from which reading for that service stops; it goes
+    /// on below half of it. Default 16 MiB.
+    pub mailbox_bytes_max: usize,
+    /// Largest datagram that is sent or received whole. Default 65,507, the most IPv4 carries.
+    pub datagram_bytes_max: usize,
+    /// Time for a connect, with name resolution and every address. Default 10 s.
+    pub connect_timeout: Duration,
+    /// Time without one byte accepted by the system while a shut-down socket is flushed.
+    /// Default 10 s.
+    pub flush_stall_timeout: Duration,
+    /// Time for the whole flush of a shut-down socket. Default off.
+    pub flush_timeout: Option<Duration>,
+    /// Time to wait for the peer's FIN after own `shutdown`'s FIN. Default 10 s.
+    pub linger_timeout: Duration,
+    /// Time that a half-closed socket may be silent: after the peer's FIN without a byte written,
+    /// after own `finish` without a byte read. Default 60 s.
+    pub half_open_timeout: Duration,
+    /// Time that an accepted socket may wait for `start`. Default 60 s.
+    pub start_timeout: Duration,
+    /// Time that an open stream may be silent in both directions. Default off.
+    pub idle_timeout: Option<Duration>,
+    /// First pause after a listener met the limit of descriptors or of memory; doubled at each
+    /// further failure. Default 100 ms.
+    pub accept_retry_min: Duration,
+    /// Longest such pause. Default 1 s.
+    pub accept_retry_max: Duration,
+    /// The generation of the first id at each place. Default 1; tests of the wrap-around start
+    /// near its end.
+    pub first_generation: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sockets_max: 65_536,
+            services_max: 65_536,
+            accepts_per_turn: 16,
+            reads_per_turn: 4,
+            write_bytes_per_turn: 1 << 20,
+            sockets_per_turn: 8,
+            commands_per_turn: 1024,
+            messages_per_batch: 64,
+            read_buffer_bytes_min: 2 << 10,
+            read_buffer_bytes_max: 64 << 10,
+            warn_bytes: 1 << 20,
+            outbox_bytes_max: 64 << 20,
+            total_bytes_max: 1 << 30,
+            mailbox_bytes_max: 16 << 20,
+            datagram_bytes_max: 65_507,
+            connect_timeout: Duration::from_secs(10),
+            flush_stall_timeout: Duration::from_secs(10),
+            flush_timeout: None,
+            linger_timeout: Duration::from_secs(10),
+            half_open_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_secs(60),
+            idle_timeout: None,
+            accept_retry_min: Duration::from_millis(100),
+            accept_retry_max: Duration::from_secs(1),
+            first_generation: 1,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that no limit is zero and that no two contradict.
+    ///
+    /// # Errors
+    /// The first contradiction found, with both names and values.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let positive: [(&'static str, u128); 14] = [
+            ("sockets_max", self.sockets_max.into()),
+            ("services_max", self.services_max.into()),
+            ("accepts_per_turn", self.accepts_per_turn.into()),
+            ("reads_per_turn", self.reads_per_turn.into()),
+            ("write_bytes_per_turn", self.write_bytes_per_turn as u128),
+            ("sockets_per_turn", self.sockets_per_turn.into()),
+            ("commands_per_turn", self.commands_per_turn.into()),
+            ("messages_per_batch", self.messages_per_batch.into()),
+            ("read_buffer_bytes_min", self.read_buffer_bytes_min as u128),
+            ("warn_bytes", self.warn_bytes as u128),
+            ("mailbox_bytes_max", self.mailbox_bytes_max as u128),
+            ("datagram_bytes_max", self.datagram_bytes_max as u128),
+            ("first_generation", self.first_generation.into()),
+            ("accept_retry_min (ns)", self.accept_retry_min.as_nanos()),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::Zero { name });
+            }
+        }
+        let ordered: [(&'static str, u128, &'static str, u128); 5] = [
+            (
+                "read_buffer_bytes_min",
+                self.read_buffer_bytes_min as u128,
+                "read_buffer_bytes_max",
+                self.read_buffer_bytes_max as u128,
+            ),
+            (
+                "2 * warn_bytes",
+                2 * self.warn_bytes as u128,
+                "outbox_bytes_max",
+                self.outbox_bytes_max as u128,
+            ),
+            (
+                "outbox_bytes_max",
+                self.outbox_bytes_max as u128,
+                "total_bytes_max",
+                self.total_bytes_max as u128,
+            ),
+            (
+                "datagram_bytes_max",
+                self.datagram_bytes_max as u128,
+                "the largest UDP payload",
+                65_527,
+            ),
+            (
+                "accept_retry_min (ns)",
+                self.accept_retry_min.as_nanos(),
+                "accept_retry_max (ns)",
+                self.accept_retry_max.as_nanos(),
+            ),
+        ];
+        for (lower, lower_value, upper, upper_value) in ordered {
+            if lower_value > upper_value {
+                return Err(ConfigError::Contradiction { lower, lower_value, upper, upper_value });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a [`Config`] was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A limit of zero would let nothing through.
+    Zero {
+        /// The field.
+        name: &'static str,
+    },
+    /// Two fields contradict: the first must not be above the second.
+    Contradiction {
+        /// The field (or the multiple of it) that is too large.
+        lower: &'static str,
+        /// Its value.
+        lower_value: u128,
+        /// The field that must be at least as large.
+        upper: &'static str,
+        /// Its value.
+        upper_value: u128,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Zero { name } => write!(f, "{name} is zero; it must be at least one"),
+            ConfigError::Contradiction { lower, lower_value, upper, upper_value } => write!(
+                f,
+                "{lower} ({lower_value}) is above {upper} ({upper_value}); lower the first or raise the second"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_contradiction_names_both_fields() {
+        let config = Config { warn_bytes: 40 << 20, ..Config::default() };
+        let text = config.validate().unwrap_err().to_string();
+        assert!(text.contains("warn_bytes") && text.contains("outbox_bytes_max"), "{text}");
+        let config = Config { total_bytes_max: 1, ..Config::default() };
+        let text = config.validate().unwrap_err().to_string();
+        assert!(text.contains("outbox_bytes_max") && text.contains("total_bytes_max"), "{text}");
+    }
+
+    #[test]
+    fn zero_names_its_field() {
+        let config = Config { sockets_max: 0, ..Config::default() };
+        assert_eq!(config.validate(), Err(ConfigError::Zero { name: "sockets_max" }));
+    }
+}

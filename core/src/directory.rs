@@ -1,0 +1,234 @@
+//! What the Mux and every service share: who is alive, and how much is queued.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use slab::Slab;
+
+use crate::gate::{ChargeLimits, Gate, GateKind};
+use crate::{Config, ConfigError, ServiceId, SocketId};
+
+/// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
+///
+/// One per runtime, in an `Arc`. Services use it through `Net`, so that what a command answers
+/// is the same on the network thread, on a worker and in the simulator.
+#[derive(Debug)]
+pub struct Directory {
+    config: Config,
+    sockets: Mutex<Allocator>,
+    services: Mutex<Allocator>,
+    gates: Gates,
+    total_charged_bytes: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Directory {
+    /// Builds the shared part of a runtime.
+    ///
+    /// # Errors
+    /// The contradiction, if two limits of the configuration contradict.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let generation = NonZeroU32::new(config.first_generation).unwrap_or(NonZeroU32::MIN);
+        Ok(Self {
+            sockets: Mutex::new(Allocator::new(config.sockets_max, generation)),
+            services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
+            gates: Gates::new(config.sockets_max),
+            total_charged_bytes: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether the runtime is shutting down: nothing new is opened or spawned.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether `id` is alive: taken, and its `Close` not yet produced.
+    pub fn is_alive(&self, id: SocketId) -> bool {
+        self.gate(id).is_some_and(|gate| gate.is_alive(id))
+    }
+
+    /// Whether `id` names a living service.
+    pub fn is_service_alive(&self, id: ServiceId) -> bool {
+        lock(&self.services).is_current(id.index(), id.generation())
+    }
+
+    /// The charge of all outboxes together, in bytes; never above `total_bytes_max`.
+    pub fn total_charged_bytes(&self) -> usize {
+        self.total_charged_bytes.load(Ordering::Acquire) as usize
+    }
+
+    /// How many socket ids are taken, those offered to `accept` included.
+    pub fn sockets_used(&self) -> usize {
+        lock(&self.sockets).taken.len()
+    }
+
+    /// Takes an id for a new service; `None` if `services_max` are alive. Drivers use it to spawn
+    /// from outside: `Command::Spawn` must follow.
+    pub fn take_service(&self) -> Option<ServiceId> {
+        let (index, generation) = lock(&self.services).take()?;
+        Some(ServiceId::new(index, generation))
+    }
+
+    pub(crate) fn free_service(&self, id: ServiceId) {
+        lock(&self.services).free(id.index(), id.generation());
+    }
+
+    /// Takes an id for a new socket; `None` at `sockets_max`.
+    pub(crate) fn take_socket(&self, kind: GateKind) -> Option<SocketId> {
+        let (index, generation) = lock(&self.sockets).take()?;
+        let id = SocketId::new(index, generation);
+        self.gates.get_or_make(index).birth(id, kind);
+        Some(id)
+    }
+
+    /// Gives an id back; from now on it is stale.
+    pub(crate) fn free_socket(&self, id: SocketId) {
+        let gate = self.gate(id).expect("a taken id has a gate");
+        assert_eq!(gate.charged_bytes(), 0, "{id} is given back with a charge");
+        gate.kill(id);
+        lock(&self.sockets).free(id.index(), id.generation());
+    }
+
+    /// The gate at the id's place, if that place was ever used.
+    pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
+        self.gates.get(id.index())
+    }
+
+    pub(crate) fn total(&self) -> &AtomicU64 {
+        &self.total_charged_bytes
+    }
+
+    pub(crate) fn charge_limits(&self) -> ChargeLimits {
+        ChargeLimits {
+            socket: self.config.outbox_bytes_max,
+            total: self.config.total_bytes_max,
+            datagram: self.config.datagram_bytes_max,
+        }
+    }
+}
+
+/// Indices on a slab, and how often each was taken.
+#[derive(Debug)]
+struct Allocator {
+    taken: Slab<()>,
+    /// The generation that the next id at each index gets, or that the living one has.
+    generations: Vec<NonZeroU32>,
+    first_generation: NonZeroU32,
+    max: u32,
+}
+
+impl Allocator {
+    fn new(max: u32, first_generation: NonZeroU32) -> Self {
+        Self { taken: Slab::new(), generations: Vec::new(), first_generation, max }
+    }
+
+    fn take(&mut self) -> Option<(u32, NonZeroU32)> {
+        if self.taken.len() >= self.max as usize {
+            return None;
+        }
+        let index = self.taken.insert(());
+        if index == self.generations.len() {
+            self.generations.push(self.first_generation);
+        }
+        assert!(index < self.generations.len(), "a slab's indices grow by one");
+        Some((index as u32, self.generations[index]))
+    }
+
+    fn free(&mut self, index: u32, generation: NonZeroU32) {
+        assert!(self.is_current(index, generation), "{index}.{generation} is freed twice");
+        self.taken.remove(index as usize);
+        // After the last generation comes the first: zero is no generation.
+        self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+    }
+
+    fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {
+        self.taken.contains(index as usize)
+            && self.generations.get(index as usize) == Some(&generation)
+    }
+}
+
+/// Gates in chunks that never move, so that other threads may look while the table grows.
+#[derive(Debug)]
+struct Gates {
+    chunks: Box<[OnceLock<Box<[Gate]>>]>,
+}
+
+const GATES_PER_CHUNK: usize = 256;
+
+impl Gates {
+    fn new(max: u32) -> Self {
+        let chunks = (max as usize).div_ceil(GATES_PER_CHUNK);
+        Self { chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
+    }
+
+    fn get(&self, index: u32) -> Option<&Gate> {
+        let index = index as usize;
+        let chunk = self.chunks.get(index / GATES_PER_CHUNK)?.get()?;
+        Some(&chunk[index % GATES_PER_CHUNK])
+    }
+
+    fn get_or_make(&self, index: u32) -> &Gate {
+        let index = index as usize;
+        let chunk = self.chunks[index / GATES_PER_CHUNK]
+            .get_or_init(|| (0..GATES_PER_CHUNK).map(|_| Gate::default()).collect());
+        &chunk[index % GATES_PER_CHUNK]
+    }
+}
+
+/// No code panics while it holds these locks, but a panic elsewhere must not spread through them.
+fn lock(mutex: &Mutex<Allocator>) -> MutexGuard<'_, Allocator> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generation_wraps_past_zero() {
+        let config = Config { first_generation: u32::MAX - 1, ..Config::default() };
+        let directory = Directory::new(config).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let id = directory.take_socket(GateKind::Stream).unwrap();
+            assert!(!seen.contains(&id.to_bits()), "{id} was issued before");
+            assert_ne!(id.to_bits(), 0);
+            seen.push(id.to_bits());
+            directory.free_socket(id);
+            assert!(!directory.is_alive(id));
+        }
+    }
+
+    #[test]
+    fn at_the_limit_no_id_is_taken() {
+        let directory = Directory::new(Config { sockets_max: 2, ..Config::default() }).unwrap();
+        let first = directory.take_socket(GateKind::Stream).unwrap();
+        directory.take_socket(GateKind::Listener).unwrap();
+        assert_eq!(directory.take_socket(GateKind::Stream), None);
+        directory.free_socket(first);
+        assert!(directory.take_socket(GateKind::Stream).is_some());
+        assert_eq!(directory.sockets_used(), 2);
+    }
+
+    #[test]
+    fn ids_never_issued_are_stale() {
+        let directory = Directory::new(Config::default()).unwrap();
+        for bits in [1 << 32, u64::MAX, (1 << 32) + 70_000] {
+            assert!(!directory.is_alive(SocketId::from_bits(bits).unwrap()));
+        }
+        assert!(!directory.is_service_alive(ServiceId::from_bits(1 << 32).unwrap()));
+    }
+}

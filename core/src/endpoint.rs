@@ -1,0 +1,124 @@
+//! Where a socket is, and where it may be asked to connect to.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// One end of a socket, as the system names it.
+///
+/// `Clone` but not `Copy`, because Unix-domain names will be endpoints too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// An IPv4 or IPv6 address with a port.
+    Ip(SocketAddr),
+    /// No name: the far end of an adopted pipe or terminal, of a socket pair.
+    Unnamed,
+}
+
+impl Endpoint {
+    /// The IP address with its port, if this endpoint has one.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Endpoint::Ip(address) => Some(*address),
+            Endpoint::Unnamed => None,
+        }
+    }
+
+    /// The port, if this endpoint has one.
+    pub fn port(&self) -> Option<u16> {
+        self.socket_addr().map(|address| address.port())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Ip(address) => address.fmt(f),
+            Endpoint::Unnamed => f.write_str("unnamed"),
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Endpoint::Ip(address)
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
+    fn from(pair: (I, u16)) -> Self {
+        Endpoint::Ip(SocketAddr::from(pair))
+    }
+}
+
+/// What `connect` is asked to reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A known endpoint.
+    Endpoint(Endpoint),
+    /// A name that the backend resolves, off the network thread; the addresses are tried in turn.
+    Host {
+        /// The host name, or an address in text; not empty, at most 255 bytes, no NUL.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl Target {
+    /// The target `host`:`port`. A textual IP address is taken as an address at once.
+    pub fn host(host: &str, port: u16) -> Self {
+        match host.parse::<IpAddr>() {
+            Ok(address) => Target::Endpoint(Endpoint::from((address, port))),
+            Err(_not_an_address) => Target::Host { host: host.into(), port },
+        }
+    }
+
+    /// Whether the host name could name anything.
+    pub(crate) fn is_valid(&self) -> bool {
+        match self {
+            Target::Endpoint(endpoint) => *endpoint != Endpoint::Unnamed,
+            Target::Host { host, .. } => {
+                !host.is_empty() && host.len() <= 255 && !host.contains('\0')
+            }
+        }
+    }
+}
+
+impl<E: Into<Endpoint>> From<E> for Target {
+    fn from(endpoint: E) -> Self {
+        Target::Endpoint(endpoint.into())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Endpoint(endpoint) => endpoint.fmt(f),
+            Target::Host { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_textual_address_needs_no_resolver() {
+        assert_eq!(
+            Target::host("127.0.0.1", 80),
+            Target::Endpoint(Endpoint::from(([127, 0, 0, 1], 80)))
+        );
+        assert!(matches!(Target::host("localhost", 80), Target::Host { .. }));
+    }
+
+    #[test]
+    fn names_that_no_resolver_could_answer_are_invalid() {
+        assert!(!Target::host("", 80).is_valid());
+        assert!(!Target::host("a\0b", 80).is_valid());
+        assert!(!Target::host(&"a".repeat(256), 80).is_valid());
+        assert!(Target::host("example.org", 80).is_valid());
+    }
+}

@@ -1,0 +1,164 @@
+//! What a command can answer at the call: one small enum per operation.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// The id is not alive: it was closed, or never issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id is not alive")
+    }
+}
+
+impl std::error::Error for Stale {}
+
+/// Why no socket was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// `sockets_max` sockets are open.
+    LimitReached,
+    /// The runtime is shutting down.
+    Stopped,
+    /// The target could not name anything: an empty name, one over 255 bytes, or with a NUL.
+    InvalidTarget,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OpenError::LimitReached => {
+                "sockets_max sockets are open; raise the limit or close some"
+            }
+            OpenError::Stopped => "the runtime is shutting down",
+            OpenError::InvalidTarget => "a host name has 1 to 255 bytes and no NUL",
+        })
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Why no service was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// `services_max` services are alive.
+    LimitReached,
+    /// The runtime is shutting down.
+    Stopped,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnError::LimitReached => "services_max services are alive",
+            SpawnError::Stopped => "the runtime is shutting down",
+        })
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// What an accepted send says: how much now waits on that socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The socket's charge after this send, in bytes: unsent payload, and 64 bytes a message.
+    /// A sender that watches it needs no `Warning`.
+    pub charged_bytes: usize,
+}
+
+/// Why nothing was sent. Each variant gives back what was to be sent: `Bytes`, or the parts.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError<T = Bytes> {
+    /// The id is not alive.
+    Stale(T),
+    /// `shutdown`, `finish` or `close` was called, or a write failed.
+    Closing(T),
+    /// A listener sends nothing.
+    IsListener(T),
+    /// A datagram socket without a peer: use `send_to`, or `udp_connect` first. Also `send_to`
+    /// on a stream.
+    NoPeer(T),
+    /// Longer than `outbox_bytes_max` or `datagram_bytes_max` ever allows.
+    TooLarge(T),
+    /// The socket's outbox is full. One `SendReady` follows when it is below half.
+    SocketFull(T),
+    /// All outboxes together are full. One `SendReady` follows when they are below 7/8.
+    TotalFull(T),
+    /// The runtime has stopped.
+    Stopped(T),
+}
+
+impl<T> SendError<T> {
+    /// What was to be sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            SendError::Stale(value)
+            | SendError::Closing(value)
+            | SendError::IsListener(value)
+            | SendError::NoPeer(value)
+            | SendError::TooLarge(value)
+            | SendError::SocketFull(value)
+            | SendError::TotalFull(value)
+            | SendError::Stopped(value) => value,
+        }
+    }
+
+    pub(crate) fn why(&self) -> &'static str {
+        match self {
+            SendError::Stale(_) => "the id is not alive",
+            SendError::Closing(_) => "the socket is closing",
+            SendError::IsListener(_) => "a listener sends nothing",
+            SendError::NoPeer(_) => "no peer: use send_to, or udp_connect first",
+            SendError::TooLarge(_) => "larger than the configuration ever allows",
+            SendError::SocketFull(_) => "the socket's outbox is full; wait for SendReady",
+            SendError::TotalFull(_) => "all outboxes together are full; wait for SendReady",
+            SendError::Stopped(_) => "the runtime has stopped",
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SendError({})", self.why())
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why())
+    }
+}
+
+impl<T> std::error::Error for SendError<T> {}
+
+/// Why a value was not posted; gives it back.
+#[non_exhaustive]
+pub enum PostError {
+    /// The service is not alive.
+    Stale(Box<dyn std::any::Any + Send>),
+    /// The runtime has stopped.
+    Stopped(Box<dyn std::any::Any + Send>),
+}
+
+impl fmt::Debug for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostError({self})")
+    }
+}
+
+impl fmt::Display for PostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PostError::Stale(_) => "the service is not alive",
+            PostError::Stopped(_) => "the runtime has stopped",
+        })
+    }
+}
+
+impl std::error::Error for PostError {}

@@ -1,0 +1,118 @@
+//! What a backend reports.
+
+use bytes::Bytes;
+
+use crate::backend::{Accepted, Connected};
+use crate::{Endpoint, Fault, SocketId};
+
+/// What a backend reports, owed after an `Answer::Later`; see [`Backend`](crate::Backend).
+///
+/// A readiness backend reports [`Event::Ready`]; a completion backend reports the results
+/// themselves, each of them final. Stale ids are harmless: the Mux compares generations.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The calls named by the bits may answer something else than `Later` now. May be spurious,
+    /// repeated, merged.
+    Ready {
+        /// The socket.
+        id: SocketId,
+        /// Which calls.
+        readiness: Readiness,
+    },
+    /// Name resolution ended; both styles of backend report it so.
+    Resolved {
+        /// The socket.
+        id: SocketId,
+        /// The addresses in the order in which to try them; not empty.
+        result: Result<Vec<Endpoint>, Fault>,
+    },
+    /// Completes `connect`.
+    Connected {
+        /// The socket.
+        id: SocketId,
+        /// The answer.
+        result: Result<Connected, Fault>,
+    },
+    /// Completes `accept`.
+    Accepted {
+        /// The listener.
+        listener: SocketId,
+        /// The id that was offered for the new socket.
+        id: SocketId,
+        /// The answer.
+        result: Result<Accepted, Fault>,
+    },
+    /// Completes `read`.
+    Received {
+        /// The socket.
+        id: SocketId,
+        /// The answer; empty bytes are the end of the stream.
+        result: Result<Bytes, Fault>,
+    },
+    /// Completes `receive_from`.
+    ReceivedFrom {
+        /// The socket.
+        id: SocketId,
+        /// The answer.
+        result: Result<(Endpoint, Bytes), Fault>,
+    },
+    /// Completes `write`.
+    Written {
+        /// The socket.
+        id: SocketId,
+        /// How many of the offered bytes were taken: at least one.
+        result: Result<usize, Fault>,
+    },
+    /// Completes `send_to`.
+    SentTo {
+        /// The socket.
+        id: SocketId,
+        /// The answer.
+        result: Result<(), Fault>,
+    },
+    /// Completes `close`, after the completions of everything that was pending.
+    Closed {
+        /// The socket.
+        id: SocketId,
+    },
+}
+
+impl Event {
+    /// The socket that it is about (the listener, for `Accepted`).
+    pub fn socket(&self) -> SocketId {
+        match self {
+            Event::Ready { id, .. }
+            | Event::Resolved { id, .. }
+            | Event::Connected { id, .. }
+            | Event::Received { id, .. }
+            | Event::ReceivedFrom { id, .. }
+            | Event::Written { id, .. }
+            | Event::SentTo { id, .. }
+            | Event::Closed { id } => *id,
+            Event::Accepted { listener, .. } => *listener,
+        }
+    }
+}
+
+/// One set of readiness bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Readiness {
+    /// `read`, `accept` or `receive_from` may go on.
+    pub readable: bool,
+    /// `write`, `connect` or `send_to` may go on.
+    pub writable: bool,
+    /// The peer sent FIN; there may be data before it.
+    pub peer_closed: bool,
+    /// The socket broke, or both directions ended.
+    pub failed: bool,
+}
+
+impl Readiness {
+    /// Only readable.
+    pub const READABLE: Readiness =
+        Readiness { readable: true, writable: false, peer_closed: false, failed: false };
+    /// Only writable.
+    pub const WRITABLE: Readiness =
+        Readiness { readable: false, writable: true, peer_closed: false, failed: false };
+}

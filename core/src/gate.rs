@@ -1,0 +1,332 @@
+//! One word per socket that answers a sender at once, on every thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{MESSAGE_OVERHEAD_BYTES, SocketId};
+
+/// What kind of socket an id names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateKind {
+    /// A stream.
+    Stream,
+    /// A listener.
+    Listener,
+    /// A datagram socket.
+    Datagram,
+}
+
+/// What kind of send asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendKind {
+    /// To the other end of a stream, or to a datagram socket's peer.
+    Peer,
+    /// To an address.
+    Address,
+}
+
+/// Why the gate refuses a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Stale,
+    Closing,
+    IsListener,
+    NoPeer,
+    TooLarge,
+    SocketFull,
+    TotalFull,
+}
+
+/// One socket as every thread sees it.
+///
+/// The word holds, from its low end: flags (8 bits), the number of announced sends, which are on
+/// their way to the Mux (24 bits), and the generation (32 bits). A sender that finds the flags as
+/// it wishes adds itself to the announced in the same compare-exchange; so the Mux, having
+/// cleared `OPEN`, knows exactly how many sends it has yet to see before the id may be reused.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    word: AtomicU64,
+    /// The charge of this socket: what is queued, and what is announced.
+    charged_bytes: AtomicU64,
+}
+
+/// The id is alive.
+const ALIVE: u64 = 1;
+/// Sends are admitted.
+const OPEN: u64 = 2;
+/// The socket listens.
+const LISTENER: u64 = 4;
+/// The socket carries datagrams.
+const DATAGRAM: u64 = 8;
+/// A datagram socket with a peer.
+const HAS_PEER: u64 = 16;
+/// One announced send.
+const ONE_ANNOUNCED: u64 = 1 << 8;
+/// All bits of the number of announced sends.
+const ANNOUNCED: u64 = 0x00FF_FFFF << 8;
+
+fn generation_bits(id: SocketId) -> u64 {
+    u64::from(id.generation().get()) << 32
+}
+
+impl Gate {
+    /// The id is taken; its kind decides which sends are admitted.
+    pub(crate) fn birth(&self, id: SocketId, kind: GateKind) {
+        let flags = match kind {
+            GateKind::Stream => ALIVE | OPEN,
+            GateKind::Listener => ALIVE | LISTENER,
+            GateKind::Datagram => ALIVE | OPEN | DATAGRAM,
+        };
+        let before = self.word.swap(generation_bits(id) | flags, Ordering::AcqRel);
+        assert_eq!(before & (ALIVE | ANNOUNCED), 0, "the place of {id} is still in use");
+        assert_eq!(self.charged_bytes.load(Ordering::Acquire), 0, "{id} is born with a charge");
+    }
+
+    /// Whether `id` is the living socket of this place.
+    pub(crate) fn is_alive(&self, id: SocketId) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0
+    }
+
+    /// Whether `id` still admits sends.
+    pub(crate) fn is_open(&self, id: SocketId) -> bool {
+        self.is_alive(id) && self.word.load(Ordering::Acquire) & OPEN != 0
+    }
+
+    /// Announces a send of `len` payload bytes in one message and charges it, or refuses.
+    ///
+    /// A refusal with *full* stays announced: the caller tells the Mux that it waits
+    /// (`Command::AwaitSendReady`), and the Mux counts that as the announced send.
+    pub(crate) fn announce(
+        &self,
+        id: SocketId,
+        kind: SendKind,
+        len: usize,
+        limits: &ChargeLimits,
+        total: &AtomicU64,
+    ) -> Result<usize, Refusal> {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            admit(word, id, kind, len, limits)?;
+            assert_ne!(word & ANNOUNCED, ANNOUNCED, "16 million sends on {id} are on their way");
+            match self.word.compare_exchange_weak(
+                word,
+                word + ONE_ANNOUNCED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(seen) => word = seen,
+            }
+        }
+        let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
+        let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64) else {
+            return Err(Refusal::SocketFull);
+        };
+        if reserve(total, charge, limits.total as u64).is_none() {
+            self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
+            return Err(Refusal::TotalFull);
+        }
+        Ok(charged as usize)
+    }
+
+    /// What `announce` would refuse with, without announcing anything.
+    pub(crate) fn refuses(
+        &self,
+        id: SocketId,
+        kind: SendKind,
+        len: usize,
+        limits: &ChargeLimits,
+        total: &AtomicU64,
+    ) -> Option<Refusal> {
+        if let Err(refusal) = admit(self.word.load(Ordering::Acquire), id, kind, len, limits) {
+            return Some(refusal);
+        }
+        let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
+        if self.charged_bytes.load(Ordering::Acquire) + charge > limits.socket as u64 {
+            return Some(Refusal::SocketFull);
+        }
+        (total.load(Ordering::Acquire) + charge > limits.total as u64).then_some(Refusal::TotalFull)
+    }
+
+    /// The Mux has received an announced send.
+    pub(crate) fn receive_announced(&self, id: SocketId) {
+        let before = self.word.fetch_sub(ONE_ANNOUNCED, Ordering::AcqRel);
+        assert_ne!(before & ANNOUNCED, 0, "{id} received a send that nobody announced");
+        assert_eq!(before >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
+    }
+
+    /// Whether a send is on its way to the Mux.
+    pub(crate) fn has_announced(&self) -> bool {
+        self.word.load(Ordering::Acquire) & ANNOUNCED != 0
+    }
+
+    /// No further send is admitted. Answers whether `id` was alive.
+    pub(crate) fn close_output(&self, id: SocketId) -> bool {
+        self.clear(id, OPEN)
+    }
+
+    /// A datagram socket got a peer. Answers whether `id` was alive.
+    pub(crate) fn set_peer(&self, id: SocketId) -> bool {
+        self.change(id, |word| word | HAS_PEER)
+    }
+
+    /// The id dies: every later command is stale.
+    pub(crate) fn kill(&self, id: SocketId) {
+        let was_alive = self.clear(id, ALIVE | OPEN | HAS_PEER);
+        assert!(was_alive, "{id} died twice");
+        assert!(!self.has_announced(), "{id} died under an announced send");
+    }
+
+    fn clear(&self, id: SocketId, bits: u64) -> bool {
+        self.change(id, |word| word & !bits)
+    }
+
+    fn change(&self, id: SocketId, change: impl Fn(u64) -> u64) -> bool {
+        self.word
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                let is_alive = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
+                is_alive.then(|| change(word))
+            })
+            .is_ok()
+    }
+
+    /// The socket's charge.
+    pub(crate) fn charged_bytes(&self) -> usize {
+        self.charged_bytes.load(Ordering::Acquire) as usize
+    }
+
+    /// Gives `charge` back, here and in the total.
+    pub(crate) fn release(&self, charge: usize, total: &AtomicU64) {
+        if charge == 0 {
+            return;
+        }
+        let before = self.charged_bytes.fetch_sub(charge as u64, Ordering::AcqRel);
+        assert!(before >= charge as u64, "a socket gave back more than it was charged");
+        let before = total.fetch_sub(charge as u64, Ordering::AcqRel);
+        assert!(before >= charge as u64, "the total gave back more than it was charged");
+    }
+}
+
+/// The limits that a send is measured against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChargeLimits {
+    /// `outbox_bytes_max`.
+    pub(crate) socket: usize,
+    /// `total_bytes_max`.
+    pub(crate) total: usize,
+    /// `datagram_bytes_max`.
+    pub(crate) datagram: usize,
+}
+
+fn admit(
+    word: u64,
+    id: SocketId,
+    kind: SendKind,
+    len: usize,
+    limits: &ChargeLimits,
+) -> Result<(), Refusal> {
+    if word >> 32 != generation_bits(id) >> 32 || word & ALIVE == 0 {
+        return Err(Refusal::Stale);
+    }
+    if word & LISTENER != 0 {
+        return Err(Refusal::IsListener);
+    }
+    if word & OPEN == 0 {
+        return Err(Refusal::Closing);
+    }
+    match (kind, word & DATAGRAM != 0) {
+        (SendKind::Peer, true) if word & HAS_PEER == 0 => Err(Refusal::NoPeer),
+        (SendKind::Address, false) => Err(Refusal::NoPeer),
+        _ => {
+            let len_max = if word & DATAGRAM != 0 { limits.datagram } else { limits.socket };
+            let is_too_large =
+                len > len_max || len.saturating_add(MESSAGE_OVERHEAD_BYTES) > limits.socket;
+            if is_too_large { Err(Refusal::TooLarge) } else { Ok(()) }
+        }
+    }
+}
+
+/// Adds `charge` unless the sum would be above `limit`; answers the sum.
+fn reserve(counter: &AtomicU64, charge: u64, limit: u64) -> Option<u64> {
+    counter
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
+            let after = before.checked_add(charge)?;
+            (after <= limit).then_some(after)
+        })
+        .ok()
+        .map(|before| before + charge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    const LIMITS: ChargeLimits = ChargeLimits { socket: 1000, total: 1500, datagram: 500 };
+
+    fn id(generation: u32) -> SocketId {
+        SocketId::new(0, NonZeroU32::new(generation).unwrap())
+    }
+
+    #[test]
+    fn a_socket_never_exceeds_its_limit_and_a_refusal_changes_no_charge() {
+        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        gate.birth(id(1), GateKind::Stream);
+        assert_eq!(gate.announce(id(1), SendKind::Peer, 936, &LIMITS, &total), Ok(1000));
+        assert_eq!(
+            gate.announce(id(1), SendKind::Peer, 0, &LIMITS, &total),
+            Err(Refusal::SocketFull)
+        );
+        assert_eq!(gate.charged_bytes(), 1000);
+        assert_eq!(total.load(Ordering::Relaxed), 1000);
+    }
+
+    #[test]
+    fn a_full_total_undoes_the_sockets_charge() {
+        let (gate, total) = (Gate::default(), AtomicU64::new(1000));
+        gate.birth(id(1), GateKind::Stream);
+        assert_eq!(
+            gate.announce(id(1), SendKind::Peer, 600, &LIMITS, &total),
+            Err(Refusal::TotalFull)
+        );
+        assert_eq!((gate.charged_bytes(), total.load(Ordering::Relaxed)), (0, 1000));
+        assert!(gate.has_announced(), "the waiting command is announced in its place");
+    }
+
+    #[test]
+    fn each_kind_admits_what_it_can_send() {
+        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        let announce = |kind| gate.announce(id(1), kind, 1, &LIMITS, &total).map(|_| ());
+        gate.birth(id(1), GateKind::Datagram);
+        assert_eq!(announce(SendKind::Peer), Err(Refusal::NoPeer));
+        assert_eq!(announce(SendKind::Address), Ok(()));
+        assert!(gate.set_peer(id(1)));
+        assert_eq!(announce(SendKind::Peer), Ok(()));
+        assert!(gate.close_output(id(1)));
+        assert_eq!(announce(SendKind::Peer), Err(Refusal::Closing));
+        assert!(!gate.close_output(id(2)), "another generation");
+    }
+
+    #[test]
+    fn an_old_generation_is_stale() {
+        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        gate.birth(id(2), GateKind::Stream);
+        assert_eq!(gate.announce(id(1), SendKind::Peer, 1, &LIMITS, &total), Err(Refusal::Stale));
+        gate.kill(id(2));
+        assert!(!gate.is_alive(id(2)));
+        gate.birth(id(3), GateKind::Listener);
+        assert_eq!(
+            gate.announce(id(3), SendKind::Peer, 1, &LIMITS, &total),
+            Err(Refusal::IsListener)
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "still in use")]
+    fn a_place_with_an_announced_send_is_not_reused() {
+        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        gate.birth(id(1), GateKind::Stream);
+        gate.announce(id(1), SendKind::Peer, 1, &LIMITS, &total).unwrap();
+        gate.birth(id(2), GateKind::Stream);
+    }
+}

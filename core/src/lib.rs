@@ -1,0 +1,64 @@
+//! A sans-IO state machine for sockets: slots, outboxes, priorities, and the mapping of events to
+//! messages.
+//!
+//! The core has no clock, no thread, no socket, no ambient randomness and no log. A *driver*
+//! (tidelock-mio with real sockets, tidelock-sim with a simulated network) connects three things:
+//!
+//! ```text
+//! Service ─ Net ─▶ Command ─▶ Mux ◀─ Event ─ Backend
+//!    ▲                         │  └─ calls ────▶
+//!    └── Dispatcher ◀─ Delivery ┘
+//! ```
+//!
+//! * [`Mux`] is the state machine. Commands and events only mark; [`Mux::turn`] does a bounded
+//!   amount of work and all of the I/O, through the [`Backend`] that it is given.
+//! * [`Net`] is what a [`Service`] may do inside a call. It answers at once, from the
+//!   [`Directory`] that it shares with the Mux, and makes [`Command`]s.
+//! * [`Dispatcher`] holds the services and their mailboxes.
+//!
+//! A driver's loop: hand events and commands to the Mux, call `turn`, move what
+//! [`Mux::poll_delivery`] gives into the dispatcher, run batches, and wait until
+//! [`Mux::next_deadline`] when `turn` says idle.
+
+mod backend;
+mod command;
+mod config;
+mod directory;
+mod dispatcher;
+mod endpoint;
+mod error;
+mod event;
+mod fault;
+mod gate;
+mod id;
+mod message;
+mod mux;
+mod net;
+mod options;
+mod outbox;
+mod random;
+mod service;
+mod time;
+
+pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
+pub use command::{Command, Descriptor};
+pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
+pub use directory::Directory;
+pub use dispatcher::{Batch, Dispatcher};
+pub use endpoint::{Endpoint, Target};
+pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
+pub use event::{Event, Readiness};
+pub use fault::{Fault, FaultKind, Operation};
+pub use id::{ServiceId, SocketId, TimerId};
+pub use message::{
+    CloseReason, Message, MessageKind, RefusedReason, SocketInfo, SocketState, Timeout,
+};
+pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
+pub use net::{KeepCommands, Net, Outlet, ServiceState};
+pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
+pub use outbox::{Outbox, Priority};
+pub use random::mix;
+pub use service::Service;
+pub use time::Instant;
+
+pub use bytes::Bytes;

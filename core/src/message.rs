@@ -1,0 +1,401 @@
+//! What a service is told.
+
+use std::any::Any;
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{
+    Endpoint, Fault, Instant, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId, TimerId,
+};
+
+/// What a service is told. The first seven kinds come from Skynet's socket layer.
+///
+/// Messages about one socket reach its owner in the order in which things happened. `Close` is
+/// produced exactly once for every id that was ever returned, and is the last about it.
+#[non_exhaustive]
+pub enum Message {
+    /// Bytes from the peer of a stream; never empty.
+    Data {
+        /// The socket that received them.
+        socket: SocketId,
+        /// The bytes; they now belong to the receiver.
+        bytes: Bytes,
+    },
+    /// An outgoing or adopted socket is open. Once per such socket.
+    Connect {
+        /// The socket.
+        socket: SocketId,
+        /// Its own end.
+        local: Endpoint,
+        /// The far end.
+        peer: Endpoint,
+    },
+    /// The socket is gone; nothing about it follows.
+    Close {
+        /// The socket.
+        socket: SocketId,
+        /// The first cause.
+        reason: CloseReason,
+        /// Payload bytes that were accepted from services and that the system did not take.
+        unsent: u64,
+    },
+    /// A listener has a new connection. It is not read before `start`, unless the listener says
+    /// `auto_start`.
+    Accept {
+        /// The listener.
+        socket: SocketId,
+        /// The new socket.
+        accepted: SocketId,
+        /// The far end.
+        peer: Endpoint,
+        /// Its own end.
+        local: Endpoint,
+    },
+    /// An operation failed. After a fatal one only `Close` follows.
+    Error {
+        /// The socket.
+        socket: SocketId,
+        /// What the failing call said.
+        fault: Fault,
+        /// Which call it was.
+        operation: Operation,
+        /// Whether the socket dies of it.
+        fatal: bool,
+    },
+    /// One datagram.
+    Udp {
+        /// The socket that received it.
+        socket: SocketId,
+        /// Who sent it.
+        from: Endpoint,
+        /// What it carried; may be empty.
+        payload: Bytes,
+    },
+    /// Unsent bytes passed `warn_bytes · 2^k`, or, with zero, fell below half of `warn_bytes`.
+    Warning {
+        /// The socket.
+        socket: SocketId,
+        /// Unsent payload bytes, or zero.
+        pending_bytes: u64,
+    },
+    /// A listener or a datagram socket is open.
+    Listening {
+        /// The socket.
+        socket: SocketId,
+        /// The address with the real port.
+        local: Endpoint,
+    },
+    /// The peer sent FIN; all of its data came before. When the owner has handled this, the
+    /// socket is shut down, unless the owner changed, the socket is `half_open`, or the service
+    /// called `keep_open`.
+    Eof {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// Reading has stopped. The last message about the socket (but `Warning`, `Error`, `Close`)
+    /// until somebody starts it.
+    Paused {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// Whoever was told that an outbox is full may send again.
+    SendReady {
+        /// The socket that the refused send was for.
+        socket: SocketId,
+    },
+    /// A command came too late. No part of the socket's own sequence: it may come after `Close`.
+    Refused {
+        /// The socket.
+        socket: SocketId,
+        /// The refused command.
+        operation: Operation,
+        /// Why.
+        why: RefusedReason,
+    },
+    /// A timer of this service is due.
+    Timer {
+        /// The timer.
+        timer: TimerId,
+    },
+    /// A value from another service, or from outside.
+    Posted {
+        /// Who posted it; `None` for code outside services.
+        from: Option<ServiceId>,
+        /// The value.
+        value: Box<dyn Any + Send>,
+    },
+    /// The answer to `info`.
+    Info(Vec<SocketInfo>),
+    /// The runtime is shutting down. The service may still send; when it has handled this, its
+    /// sockets are shut down.
+    Exit,
+}
+
+impl Message {
+    /// The kind, without the fields.
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Message::Data { .. } => MessageKind::Data,
+            Message::Connect { .. } => MessageKind::Connect,
+            Message::Close { .. } => MessageKind::Close,
+            Message::Accept { .. } => MessageKind::Accept,
+            Message::Error { .. } => MessageKind::Error,
+            Message::Udp { .. } => MessageKind::Udp,
+            Message::Warning { .. } => MessageKind::Warning,
+            Message::Listening { .. } => MessageKind::Listening,
+            Message::Eof { .. } => MessageKind::Eof,
+            Message::Paused { .. } => MessageKind::Paused,
+            Message::SendReady { .. } => MessageKind::SendReady,
+            Message::Refused { .. } => MessageKind::Refused,
+            Message::Timer { .. } => MessageKind::Timer,
+            Message::Posted { .. } => MessageKind::Posted,
+            Message::Info(_) => MessageKind::Info,
+            Message::Exit => MessageKind::Exit,
+        }
+    }
+
+    /// The socket that it is about, if it is about one.
+    pub fn socket(&self) -> Option<SocketId> {
+        match self {
+            Message::Data { socket, .. }
+            | Message::Connect { socket, .. }
+            | Message::Close { socket, .. }
+            | Message::Accept { socket, .. }
+            | Message::Error { socket, .. }
+            | Message::Udp { socket, .. }
+            | Message::Warning { socket, .. }
+            | Message::Listening { socket, .. }
+            | Message::Eof { socket }
+            | Message::Paused { socket }
+            | Message::SendReady { socket }
+            | Message::Refused { socket, .. } => Some(*socket),
+            Message::Timer { .. } | Message::Posted { .. } | Message::Info(_) | Message::Exit => {
+                None
+            }
+        }
+    }
+
+    /// What the message costs in a mailbox: its payload and 64 bytes.
+    pub fn charge_bytes(&self) -> usize {
+        MESSAGE_OVERHEAD_BYTES
+            + match self {
+                Message::Data { bytes, .. } => bytes.len(),
+                Message::Udp { payload, .. } => payload.len(),
+                Message::Info(sockets) => sockets.len() * size_of::<SocketInfo>(),
+                _ => 0,
+            }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One line for a trace: the kind, the socket, and what matters of the rest.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Message::Data { socket, bytes } => write!(f, "Data {socket} {} B", bytes.len()),
+            Message::Connect { socket, local, peer } => {
+                write!(f, "Connect {socket} {local} to {peer}")
+            }
+            Message::Close { socket, reason, unsent } => {
+                write!(f, "Close {socket} {reason}, {unsent} B unsent")
+            }
+            Message::Accept { socket, accepted, peer, .. } => {
+                write!(f, "Accept {socket} new {accepted} from {peer}")
+            }
+            Message::Error { socket, fault, operation, fatal } => {
+                let weight = if *fatal { "fatal" } else { "passing" };
+                write!(f, "Error {socket} {operation:?}: {fault} ({weight})")
+            }
+            Message::Udp { socket, from, payload } => {
+                write!(f, "Udp {socket} {} B from {from}", payload.len())
+            }
+            Message::Warning { socket, pending_bytes } => {
+                write!(f, "Warning {socket} {pending_bytes} B pending")
+            }
+            Message::Listening { socket, local } => write!(f, "Listening {socket} at {local}"),
+            Message::Eof { socket } => write!(f, "Eof {socket}"),
+            Message::Paused { socket } => write!(f, "Paused {socket}"),
+            Message::SendReady { socket } => write!(f, "SendReady {socket}"),
+            Message::Refused { socket, operation, why } => {
+                write!(f, "Refused {socket} {operation:?}: {why:?}")
+            }
+            Message::Timer { timer } => write!(f, "Timer {timer}"),
+            Message::Posted { from: Some(from), .. } => write!(f, "Posted from {from}"),
+            Message::Posted { from: None, .. } => f.write_str("Posted from outside"),
+            Message::Info(sockets) => write!(f, "Info on {} sockets", sockets.len()),
+            Message::Exit => f.write_str("Exit"),
+        }
+    }
+}
+
+/// A [`Message`] without its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each is the variant of Message with the same name")]
+pub enum MessageKind {
+    Data,
+    Connect,
+    Close,
+    Accept,
+    Error,
+    Udp,
+    Warning,
+    Listening,
+    Eof,
+    Paused,
+    SendReady,
+    Refused,
+    Timer,
+    Posted,
+    Info,
+    Exit,
+}
+
+impl MessageKind {
+    /// The number that Skynet's socket layer gives the kind (`SKYNET_SOCKET_TYPE_*`), where it
+    /// has one. `Listening` shares `Connect`'s, as there.
+    pub const fn code(self) -> Option<u8> {
+        match self {
+            MessageKind::Data => Some(1),
+            MessageKind::Connect | MessageKind::Listening => Some(2),
+            MessageKind::Close => Some(3),
+            MessageKind::Accept => Some(4),
+            MessageKind::Error => Some(5),
+            MessageKind::Udp => Some(6),
+            MessageKind::Warning => Some(7),
+            _ => None,
+        }
+    }
+}
+
+/// Why a socket closed: the first cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Own `close`.
+    Closed,
+    /// Own `shutdown` or `finish`, before the peer's FIN.
+    Shutdown,
+    /// The peer's FIN came first.
+    Peer,
+    /// The connection broke.
+    Fault(Fault),
+    /// It never opened.
+    ConnectFailed(Fault),
+    /// A bound of the configuration passed.
+    TimedOut(Timeout),
+    /// The owner was released.
+    OwnerGone,
+    /// The runtime stopped.
+    Exit,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Closed => f.write_str("closed"),
+            CloseReason::Shutdown => f.write_str("shut down"),
+            CloseReason::Peer => f.write_str("by the peer"),
+            CloseReason::Fault(fault) => write!(f, "fault: {fault}"),
+            CloseReason::ConnectFailed(fault) => write!(f, "connect failed: {fault}"),
+            CloseReason::TimedOut(which) => write!(f, "timed out: {which:?}"),
+            CloseReason::OwnerGone => f.write_str("owner gone"),
+            CloseReason::Exit => f.write_str("exit"),
+        }
+    }
+}
+
+/// Which bound of the configuration passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// `idle_timeout`.
+    Idle,
+    /// `half_open_timeout`.
+    HalfOpen,
+    /// `start_timeout`.
+    Start,
+    /// `flush_stall_timeout` or `flush_timeout`.
+    Flush,
+    /// `linger_timeout`.
+    Linger,
+}
+
+/// Why a command was refused after the call had returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// The socket closed, or began to, before the command arrived.
+    Gone,
+}
+
+/// What `info` tells about one socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketInfo {
+    /// The socket.
+    pub socket: SocketId,
+    /// Its state, by the names of the specification.
+    pub state: SocketState,
+    /// Who owns it; `None` if that service is gone.
+    pub owner: Option<ServiceId>,
+    /// Its own end, once known.
+    pub local: Option<Endpoint>,
+    /// The far end, once known.
+    pub peer: Option<Endpoint>,
+    /// Payload bytes received.
+    pub bytes_in: u64,
+    /// Payload bytes that the system took.
+    pub bytes_out: u64,
+    /// `Data` or `Udp` messages produced.
+    pub messages_in: u64,
+    /// Messages wholly taken by the system.
+    pub messages_out: u64,
+    /// When the last bytes came in.
+    pub last_read: Option<Instant>,
+    /// When the system last took bytes.
+    pub last_write: Option<Instant>,
+    /// Unsent payload bytes.
+    pub queued_bytes: u64,
+    /// Whether it is being read (or accepts).
+    pub reading: bool,
+    /// Whether output is pending.
+    pub writing: bool,
+    /// Connections that a listener accepted.
+    pub accepted: u64,
+}
+
+/// The states of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SocketState {
+    /// Asked for; the system was not called yet.
+    Opening,
+    /// A host name is being resolved, or a connect is under way.
+    Connecting,
+    /// A listener.
+    Listening,
+    /// Accepted, not started.
+    Accepted,
+    /// A stream that is read (or paused) and written.
+    Open,
+    /// The peer's FIN was read.
+    EofSeen,
+    /// Own `shutdown` or `finish`: what is queued goes out, then FIN.
+    Flushing,
+    /// FIN is out; waiting for the peer's.
+    Draining,
+    /// A datagram socket.
+    Datagram,
+    /// Closed, but the system or a sender still holds something of it.
+    Closing,
+}
+
+// A message is moved several times on its way; `Accept` with two addresses by value sets the size.
+const _: () = assert!(size_of::<Message>() <= 88);

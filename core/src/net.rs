@@ -1,0 +1,495 @@
+//! What a service may do inside a call.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytes::Bytes;
+use slab::Slab;
+
+use crate::directory::Directory;
+use crate::gate::{GateKind, Refusal, SendKind};
+use crate::{
+    Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, OpenError, PostError,
+    Queued, SendError, Service, ServiceId, SocketId, SocketOption, SpawnError, Stale, Target,
+    TimerId, UdpOptions,
+};
+
+/// What a service may do inside a call: every command of the specification, the time, and
+/// seeded randomness.
+///
+/// Every method returns at once. What is known at once is its `Result`; the rest is a
+/// [`Message`](crate::Message). A service sees its own commands in order, and what `shutdown`,
+/// `close`, `finish` and `udp_connect` change for later answers changes at the call. Commands of
+/// one batch of messages leave together at its end; see [`flush`](Self::flush).
+pub struct Net<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) service: ServiceId,
+    pub(crate) now: Instant,
+    pub(crate) state: &'a mut ServiceState,
+    pub(crate) commands: &'a mut Vec<Command>,
+    pub(crate) outlet: &'a mut dyn Outlet,
+    pub(crate) gathered_bytes: usize,
+}
+
+/// Where a service's commands go when they may not wait for the end of the batch.
+pub trait Outlet {
+    /// Takes the commands so far. A driver that runs services on the network thread itself may
+    /// leave them where they are: nothing could act on them before the service returns.
+    fn publish(&mut self, commands: &mut Vec<Command>);
+}
+
+/// An [`Outlet`] that leaves the commands where they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeepCommands;
+
+impl Outlet for KeepCommands {
+    fn publish(&mut self, _commands: &mut Vec<Command>) {}
+}
+
+/// What a driver keeps for each service between its calls: its timers and its randomness.
+#[derive(Debug)]
+pub struct ServiceState {
+    timers: Slab<NonZeroU32>,
+    next_timer: NonZeroU32,
+    random_seed: u64,
+    random_drawn: u64,
+    /// Sockets whose send was refused as full, and for which `SendReady` is to come.
+    awaited: BTreeSet<SocketId>,
+}
+
+impl ServiceState {
+    /// A new service's state; `random_seed` decides all that [`Net::random`] answers.
+    pub fn new(random_seed: u64) -> Self {
+        Self {
+            timers: Slab::new(),
+            next_timer: NonZeroU32::MIN,
+            random_seed,
+            random_drawn: 0,
+            awaited: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the timer was neither cancelled nor delivered; it is now delivered.
+    pub(crate) fn take_timer(&mut self, timer: TimerId) -> bool {
+        let is_set = self.timers.get(timer.index() as usize) == Some(&timer.generation());
+        if is_set {
+            self.timers.remove(timer.index() as usize);
+        }
+        is_set
+    }
+
+    /// `SendReady` or `Close` was delivered: the next refusal is announced again.
+    pub(crate) fn no_longer_awaits(&mut self, id: SocketId) {
+        self.awaited.remove(&id);
+    }
+}
+
+/// Sends of one batch leave early at this many commands …
+const GATHERED_COMMANDS_MAX: usize = 64;
+/// … or at this many payload bytes.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
+
+impl Net<'_> {
+    /// Who is asking.
+    pub fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// The time of this call; the same during the whole call.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The next number of the service's own random sequence, a function of the runtime's seed and
+    /// of how often it was asked.
+    pub fn random(&mut self) -> u64 {
+        self.state.random_drawn += 1;
+        crate::random::mix(self.state.random_seed, self.state.random_drawn)
+    }
+
+    /// Whether the runtime is shutting down.
+    pub fn is_stopped(&self) -> bool {
+        self.directory.is_stopped()
+    }
+
+    /// Listens at `at`; port 0 lets the system choose. Answered by `Listening`, or by `Error` and
+    /// `Close`. Accepts at once unless the options say `paused`. (`skynet_socket_listen`)
+    ///
+    /// # Errors
+    /// At `sockets_max`, and while the runtime stops.
+    pub fn listen(
+        &mut self,
+        at: impl Into<Endpoint>,
+        options: ListenOptions,
+    ) -> Result<SocketId, OpenError> {
+        let id = self.open(GateKind::Listener)?;
+        let (owner, at) = (self.service, at.into());
+        self.ask(Command::Listen { id, owner, at, options: Box::new(options) });
+        Ok(id)
+    }
+
+    /// Connects a stream. Answered by `Connect`, or by `Error` and `Close`. Sends are allowed at
+    /// once and queued. (`skynet_socket_connect`)
+    ///
+    /// # Errors
+    /// At `sockets_max`, while the runtime stops, and for a host name that cannot be one.
+    pub fn connect(
+        &mut self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+    ) -> Result<SocketId, OpenError> {
+        let target = target.into();
+        if !target.is_valid() {
+            return Err(OpenError::InvalidTarget);
+        }
+        let id = self.open(GateKind::Stream)?;
+        let (owner, options) = (self.service, Box::new(options));
+        self.ask(Command::Connect { id, owner, target: Box::new(target), options });
+        Ok(id)
+    }
+
+    /// Makes an existing pollable stream a socket. Answered by `Connect`, or by `Error` and
+    /// `Close`. What a descriptor is depends on the backend: tidelock-mio's `NetExt::adopt` takes
+    /// an `OwnedFd` and calls this. (`skynet_socket_bind`)
+    ///
+    /// # Errors
+    /// At `sockets_max`, and while the runtime stops.
+    pub fn adopt_descriptor(
+        &mut self,
+        descriptor: Descriptor,
+        paused: bool,
+    ) -> Result<SocketId, OpenError> {
+        let id = self.open(GateKind::Stream)?;
+        let owner = self.service;
+        self.ask(Command::Adopt { id, owner, descriptor, paused });
+        Ok(id)
+    }
+
+    /// Opens a datagram socket. Answered by `Listening`, or by `Error` and `Close`. Receives at
+    /// once unless the options say `paused`. (`skynet_socket_udp`, `udp_listen`)
+    ///
+    /// # Errors
+    /// At `sockets_max`, and while the runtime stops.
+    pub fn udp(&mut self, options: UdpOptions) -> Result<SocketId, OpenError> {
+        let id = self.open(GateKind::Datagram)?;
+        if options.peer.is_some() {
+            let was_alive = self.directory.gate(id).is_some_and(|gate| gate.set_peer(id));
+            assert!(was_alive, "{id} was just taken");
+        }
+        let owner = self.service;
+        self.ask(Command::Udp { id, owner, options: Box::new(options) });
+        Ok(id)
+    }
+
+    /// Opens a datagram socket whose only peer is `peer`. (`skynet_socket_udp_dial`)
+    ///
+    /// # Errors
+    /// As [`udp`](Self::udp).
+    pub fn udp_dial(&mut self, peer: impl Into<Endpoint>) -> Result<SocketId, OpenError> {
+        self.udp(UdpOptions::default().peer(peer))
+    }
+
+    /// Sets the only peer of a datagram socket; later sends go there. A failure is a passing
+    /// `Error`. (`skynet_socket_udp_connect`)
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn udp_connect(&mut self, id: SocketId, peer: impl Into<Endpoint>) -> Result<(), Stale> {
+        let gate = self.directory.gate(id).ok_or(Stale)?;
+        if !gate.set_peer(id) {
+            return Err(Stale);
+        }
+        self.ask(Command::UdpConnect { id, peer: peer.into() });
+        Ok(())
+    }
+
+    /// Begins or resumes reading (accepting, receiving); the caller becomes the owner. Idempotent
+    /// for the owner of a running socket. If the socket dies before this arrives: `Refused`.
+    /// (`skynet_socket_start`)
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn start(&mut self, id: SocketId) -> Result<(), Stale> {
+        let by = self.service;
+        self.ask_living(id, Command::Start { id, by })
+    }
+
+    /// Stops reading; answered to the owner by `Paused`. Output still drains.
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn pause(&mut self, id: SocketId) -> Result<(), Stale> {
+        self.ask_living(id, Command::Pause { id })
+    }
+
+    /// Closes without waiting for the peer: unsent bytes are discarded, and counted in `Close`.
+    /// The peer sees a reset if any were. (`skynet_socket_close` in the words of its manual; in
+    /// Skynet's C code `close` and `shutdown` have each other's meaning.)
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn close(&mut self, id: SocketId) -> Result<(), Stale> {
+        self.end_output(id)?;
+        self.ask(Command::Close { id });
+        Ok(())
+    }
+
+    /// Sends what is queued, then FIN; reads and discards until the peer's FIN, then `Close`.
+    /// That the system took the bytes does not mean that the peer's program has them.
+    /// (`skynet_socket_shutdown` in the words of its manual; in Skynet's C code `close` and
+    /// `shutdown` have each other's meaning.)
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn shutdown(&mut self, id: SocketId) -> Result<(), Stale> {
+        self.end_output(id)?;
+        self.ask(Command::Shutdown { id });
+        Ok(())
+    }
+
+    /// Sends what is queued, then FIN, and keeps reading; `Close` after the peer's FIN. The own
+    /// half-close: request, FIN, read the answer.
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn finish(&mut self, id: SocketId) -> Result<(), Stale> {
+        self.end_output(id)?;
+        self.ask(Command::Finish { id });
+        Ok(())
+    }
+
+    /// Lets a socket outlive the peer's FIN: without it the socket is shut down when its owner
+    /// has handled `Eof`. The owner shuts it down itself when it is done.
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn keep_open(&mut self, id: SocketId) -> Result<(), Stale> {
+        self.ask_living(id, Command::KeepOpen { id })
+    }
+
+    /// Sets an option; a failure is a passing `Error`. (`skynet_socket_nodelay`)
+    ///
+    /// # Errors
+    /// If the id is not alive.
+    pub fn set_option(&mut self, id: SocketId, option: SocketOption) -> Result<(), Stale> {
+        self.ask_living(id, Command::SetOption { id, option })
+    }
+
+    /// Sends one message with high priority; on a datagram socket one datagram to its peer. An
+    /// empty stream message is `Ok` and sends nothing. (`skynet_socket_send`)
+    ///
+    /// # Errors
+    /// See [`SendError`], which gives the bytes back.
+    pub fn send(&mut self, id: SocketId, bytes: impl Into<Bytes>) -> Result<Queued, SendError> {
+        self.send_one(id, bytes.into(), false)
+    }
+
+    /// Sends one message with low priority: it leaves when no high one waits, but is never torn.
+    /// (`skynet_socket_send_lowpriority`)
+    ///
+    /// # Errors
+    /// See [`SendError`], which gives the bytes back.
+    pub fn send_low(&mut self, id: SocketId, bytes: impl Into<Bytes>) -> Result<Queued, SendError> {
+        self.send_one(id, bytes.into(), true)
+    }
+
+    /// Sends one message that lies in several parts, with high priority. On a datagram socket the
+    /// parts are joined.
+    ///
+    /// # Errors
+    /// See [`SendError`], which gives the parts back.
+    pub fn send_vectored(
+        &mut self,
+        id: SocketId,
+        mut parts: Vec<Bytes>,
+    ) -> Result<Queued, SendError<Vec<Bytes>>> {
+        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        match self.announce(id, SendKind::Peer, len) {
+            Err(refusal) => Err(refused(refusal, parts)),
+            Ok(queued) => {
+                parts.retain(|part| !part.is_empty());
+                let parts = parts.into_boxed_slice();
+                self.ask_send(len, Command::SendVectored { id, low: false, parts });
+                Ok(queued)
+            }
+        }
+    }
+
+    /// Sends one datagram to `to`. Empty ones are legal. (`skynet_socket_udp_send`)
+    ///
+    /// # Errors
+    /// See [`SendError`], which gives the bytes back; `NoPeer` on a stream.
+    pub fn send_to(
+        &mut self,
+        id: SocketId,
+        to: impl Into<Endpoint>,
+        bytes: impl Into<Bytes>,
+    ) -> Result<Queued, SendError> {
+        let bytes = bytes.into();
+        match self.announce(id, SendKind::Address, bytes.len()) {
+            Err(refusal) => Err(refused(refusal, bytes)),
+            Ok(queued) => {
+                let len = bytes.len();
+                self.ask_send(len, Command::SendTo { id, to: to.into(), bytes });
+                Ok(queued)
+            }
+        }
+    }
+
+    /// Lets the commands so far leave now, not at the end of the batch. A service that is going
+    /// to compute for long after a send wants it. With services on the network thread nothing can
+    /// leave before they return.
+    pub fn flush(&mut self, _id: SocketId) {
+        self.gathered_bytes = 0;
+        self.outlet.publish(self.commands);
+    }
+
+    /// Asks about all sockets; answered by `Info`. (`skynet_socket_info`)
+    pub fn info(&mut self) {
+        let by = self.service;
+        self.ask(Command::Info { by });
+    }
+
+    /// Arms a timer: `Timer` comes once, not before `after` has passed.
+    pub fn set_timer(&mut self, after: Duration) -> TimerId {
+        let generation = self.state.next_timer;
+        self.state.next_timer = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        let index = self.state.timers.insert(generation);
+        let timer = TimerId::new(index as u32, generation);
+        let (service, deadline) = (self.service, self.now + after);
+        self.ask(Command::SetTimer { timer, service, deadline });
+        timer
+    }
+
+    /// Disarms a timer of this service; its `Timer` is not delivered after this. Answers whether
+    /// it was still to come.
+    pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
+        let was_set = self.state.take_timer(timer);
+        if was_set {
+            let service = self.service;
+            self.ask(Command::CancelTimer { timer, service });
+        }
+        was_set
+    }
+
+    /// Starts another service.
+    ///
+    /// # Errors
+    /// At `services_max`, and while the runtime stops.
+    pub fn spawn(&mut self, service: Box<dyn Service>) -> Result<ServiceId, SpawnError> {
+        if self.directory.is_stopped() {
+            return Err(SpawnError::Stopped);
+        }
+        let id = self.directory.take_service().ok_or(SpawnError::LimitReached)?;
+        self.ask(Command::Spawn { id, service });
+        Ok(id)
+    }
+
+    /// Hands a value to a service, which gets `Posted`. Values of one sender reach one receiver
+    /// in order; a receiver that dies on the way drops them.
+    ///
+    /// # Errors
+    /// If the service is not alive; gives the value back.
+    pub fn post<T: Any + Send>(&mut self, to: ServiceId, value: T) -> Result<(), PostError> {
+        if !self.directory.is_service_alive(to) {
+            return Err(PostError::Stale(Box::new(value)));
+        }
+        let from = Some(self.service);
+        self.ask(Command::Post { to, from, value: Box::new(value) });
+        Ok(())
+    }
+
+    /// Ends a service, this one or another: its commands so far are applied, its streams are shut
+    /// down, its listeners and timers end, its mailbox is dropped.
+    ///
+    /// # Errors
+    /// If the service is not alive.
+    pub fn release(&mut self, service: ServiceId) -> Result<(), Stale> {
+        if !self.directory.is_service_alive(service) {
+            return Err(Stale);
+        }
+        self.ask(Command::Release { service, abrupt: false });
+        Ok(())
+    }
+
+    fn open(&mut self, kind: GateKind) -> Result<SocketId, OpenError> {
+        if self.directory.is_stopped() {
+            return Err(OpenError::Stopped);
+        }
+        self.directory.take_socket(kind).ok_or(OpenError::LimitReached)
+    }
+
+    fn end_output(&mut self, id: SocketId) -> Result<(), Stale> {
+        let gate = self.directory.gate(id).ok_or(Stale)?;
+        if gate.close_output(id) { Ok(()) } else { Err(Stale) }
+    }
+
+    fn ask_living(&mut self, id: SocketId, command: Command) -> Result<(), Stale> {
+        if !self.directory.is_alive(id) {
+            return Err(Stale);
+        }
+        self.ask(command);
+        Ok(())
+    }
+
+    fn send_one(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<Queued, SendError> {
+        match self.announce(id, SendKind::Peer, bytes.len()) {
+            Err(refusal) => Err(refused(refusal, bytes)),
+            Ok(queued) => {
+                self.ask_send(bytes.len(), Command::Send { id, low, bytes });
+                Ok(queued)
+            }
+        }
+    }
+
+    fn announce(&mut self, id: SocketId, kind: SendKind, len: usize) -> Result<Queued, Refusal> {
+        let gate = self.directory.gate(id).ok_or(Refusal::Stale)?;
+        let limits = self.directory.charge_limits();
+        let total = self.directory.total();
+        if self.state.awaited.contains(&id)
+            && let Some(refusal) = gate.refuses(id, kind, len, &limits, total)
+        {
+            // The Mux knows already that this service waits; a loop of refused sends costs nothing.
+            return Err(refusal);
+        }
+        match gate.announce(id, kind, len, &limits, total) {
+            Ok(charged_bytes) => Ok(Queued { charged_bytes }),
+            Err(refusal) => {
+                if matches!(refusal, Refusal::SocketFull | Refusal::TotalFull) {
+                    self.state.awaited.insert(id);
+                    let (by, total) = (self.service, refusal == Refusal::TotalFull);
+                    self.ask(Command::AwaitSendReady { id, by, total });
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    fn ask_send(&mut self, len: usize, command: Command) {
+        self.gathered_bytes += len;
+        self.ask(command);
+        if self.commands.len() >= GATHERED_COMMANDS_MAX || self.gathered_bytes >= GATHERED_BYTES_MAX
+        {
+            self.gathered_bytes = 0;
+            self.outlet.publish(self.commands);
+        }
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+}
+
+fn refused<T>(refusal: Refusal, value: T) -> SendError<T> {
+    match refusal {
+        Refusal::Stale => SendError::Stale(value),
+        Refusal::Closing => SendError::Closing(value),
+        Refusal::IsListener => SendError::IsListener(value),
+        Refusal::NoPeer => SendError::NoPeer(value),
+        Refusal::TooLarge => SendError::TooLarge(value),
+        Refusal::SocketFull => SendError::SocketFull(value),
+        Refusal::TotalFull => SendError::TotalFull(value),
+    }
+}
