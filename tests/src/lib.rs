@@ -1,1 +1,5 @@
-//! The tests that need both backends.
+//! What the tests share: models, the replay of fuzz corpora, and conformance bodies with the
+//! arms that run them.
+
+pub mod corpus;
+pub mod outbox_model;
