@@ -10,7 +10,7 @@ pub enum Source {
     /// Everything is drawn from this seed.
     Seed(u64),
     /// Everything stands in a script.
-    Script(Script),
+    Script(Box<Script>),
 }
 
 /// How a run is watched. None of this changes what happens in it.
@@ -65,6 +65,9 @@ pub struct Report {
     pub script: Option<Script>,
     /// The trace, if it was asked for.
     pub trace: Vec<String>,
+    /// Of a script: the decisions that were not consumed and the needs that were not reached, each
+    /// as its line. A regression with such lines no longer tests what it was written for.
+    pub stale: Vec<String>,
 }
 
 /// A violated law.
@@ -89,6 +92,8 @@ pub enum FailureClass {
     Invariant,
     /// Something did not happen that must.
     Liveness,
+    /// Two runs of the same source differed. Found by the campaign, never by a run itself.
+    Nondeterminism,
 }
 
 impl fmt::Display for Failure {

@@ -1,0 +1,186 @@
+//! A script as text.
+
+use std::fmt;
+
+use super::{Decision, Position, Script, Value, When};
+
+impl fmt::Display for Script {
+    /// The canonical text, with a newline at its end.
+    ///
+    /// # Panics
+    ///
+    /// If a name breaks the grammar, so that the text could not be read back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "tide 1")?;
+        for comment in &self.comments {
+            assert!(is_comment(comment), "a comment is one trimmed line: {comment:?}");
+            writeln!(f, "{}", format!("# {comment}").trim_end())?;
+        }
+        statement(f, "scenario", word(&self.scenario))?;
+        if let Some(seed) = self.seed {
+            statement(f, "seed", &format!("{seed:#x}"))?;
+        }
+        if !self.config.is_empty() {
+            statement(f, "config", &self.config_text())?;
+        }
+        if let Some(noise) = self.noise {
+            statement(f, "noise", &number(noise))?;
+        }
+        self.print_outside(f)?;
+        self.print_decisions(f)?;
+        for cell in &self.needs {
+            statement(f, "needs", word(cell))?;
+        }
+        if let Some(signature) = &self.signature {
+            statement(f, "signature", word(signature))?;
+        }
+        Ok(())
+    }
+}
+
+impl Script {
+    fn config_text(&self) -> String {
+        let pairs = self.config.iter().map(|(name, value)| {
+            assert!(!name.contains('='), "an option's name holds no '=': {name:?}");
+            let pair = format!("{name}={value}");
+            word(&pair).to_owned()
+        });
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The `op` and `fault` lines, with one width for all labels and one for all times.
+    fn print_outside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows = Vec::new();
+        for operation in &self.operations {
+            let words = operation.words.clone();
+            rows.push(("op", &operation.label, &operation.when, words, &operation.note));
+        }
+        for fault in &self.faults {
+            let words = fault.words.clone();
+            assert!(!ends_like_until(&words), "a fault's words do not end in `until TIME`");
+            let end = fault.until_nanos.map(|nanos| ["until".to_owned(), time(nanos)]);
+            let words = words.into_iter().chain(end.into_iter().flatten()).collect();
+            rows.push(("fault", &fault.label, &fault.when, words, &fault.note));
+        }
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(keyword, label, at, words, note)| (keyword, word(label), when(at), words, note))
+            .collect();
+        let label_width = rows.iter().map(|row| width(row.1)).max().unwrap_or(0);
+        let when_width = rows.iter().map(|row| width(&row.2)).max().unwrap_or(0);
+        for (keyword, label, when, words, note) in rows {
+            assert!(!words.is_empty(), "{keyword} {label} says what is done");
+            words.iter().for_each(|each| assert!(is_word(each), "not a word: {each:?}"));
+            let label = pad(label, label_width);
+            let text = format!("{label} {} {}", pad(&when, when_width), words.join(" "));
+            statement(f, keyword, &noted(text, note))?;
+        }
+        Ok(())
+    }
+
+    /// The `at` lines, with one width for all keys.
+    fn print_decisions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<String> = self.decisions.iter().map(Decision::key).collect();
+        let key_width = keys.iter().map(|key| width(key)).max().unwrap_or(0);
+        for (decision, key) in self.decisions.iter().zip(&keys) {
+            let text =
+                format!("{} {} {}", pad(key, key_width), word(&decision.kind), decision.value);
+            statement(f, "at", &noted(text, &decision.note))?;
+        }
+        Ok(())
+    }
+}
+
+impl Decision {
+    /// What the decision is found by: entity and position.
+    pub fn key(&self) -> String {
+        format!("{}{}", word(&self.entity), self.position)
+    }
+}
+
+impl fmt::Display for Decision {
+    /// The line, without `at`, padding and comment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.key(), self.kind, self.value)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::Offset(offset) => write!(f, "@{offset}"),
+            Position::Eof => f.write_str("@eof"),
+            Position::Occurrence(occurrence) => write!(f, "#{occurrence}"),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Value::Number(number) => write!(f, "{number}"),
+            // With its unit, so that it is not read back as a number.
+            Value::Time { nanos: 0 } => f.write_str("0ns"),
+            Value::Time { nanos } => f.write_str(&time(nanos)),
+        }
+    }
+}
+
+/// One line: the keyword in a column of its own.
+fn statement(f: &mut fmt::Formatter<'_>, keyword: &str, rest: &str) -> fmt::Result {
+    writeln!(f, "{keyword:9} {rest}")
+}
+
+fn noted(text: String, note: &str) -> String {
+    assert!(is_comment(note), "a comment is one trimmed line: {note:?}");
+    if note.is_empty() { text } else { format!("{text}  # {note}") }
+}
+
+fn when(when: &When) -> String {
+    match when {
+        When::At { nanos } => format!("@{}", time(*nanos)),
+        When::After(label) => format!("after {}", word(label)),
+    }
+}
+
+/// In the largest unit that needs no fraction.
+fn time(nanos: u64) -> String {
+    let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+    if nanos == 0 {
+        return "0".to_owned();
+    }
+    let unit = units.into_iter().find(|(_, length)| nanos.is_multiple_of(*length));
+    let (unit, length) = unit.unwrap_or(("ns", 1));
+    format!("{}{unit}", nanos / length)
+}
+
+/// Seeds look like seeds, and zero like what it is.
+fn number(number: u64) -> String {
+    if number == 0 { "0".to_owned() } else { format!("{number:#x}") }
+}
+
+fn word(text: &str) -> &str {
+    assert!(is_word(text), "not a word: {text:?}");
+    text
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace)
+}
+
+fn is_comment(text: &str) -> bool {
+    text.trim() == text && !text.contains(['\n', '\r'])
+}
+
+fn ends_like_until(words: &[String]) -> bool {
+    let [.., keyword, end] = words else { return false };
+    keyword == "until" && super::parse_time(end).is_ok()
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn pad(text: &str, columns: usize) -> String {
+    format!("{text:columns$}")
+}
