@@ -142,6 +142,8 @@ pub enum Command {
         id: SocketId,
         /// Who waits.
         by: ServiceId,
+        /// The charge that has to fit.
+        charge_bytes: usize,
         /// Whether the total was full, not the socket.
         total: bool,
     },
@@ -270,7 +272,7 @@ impl fmt::Debug for Command {
                 write!(f, "SendVectored {id} {} parts", parts.len())
             }
             Command::SendTo { id, to, bytes } => write!(f, "SendTo {id} {} B to {to}", bytes.len()),
-            Command::AwaitSendReady { id, by, total } => {
+            Command::AwaitSendReady { id, by, total, .. } => {
                 write!(f, "AwaitSendReady {id} by {by}{}", if *total { ", total" } else { "" })
             }
             Command::FinishAfterEof { id, owner } => write!(f, "FinishAfterEof {id} by {owner}"),

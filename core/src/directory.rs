@@ -88,10 +88,26 @@ impl Directory {
 
     /// Takes an id for a new socket; `None` at `sockets_max`.
     pub(crate) fn take_socket(&self, kind: GateKind) -> Option<SocketId> {
-        let (index, generation) = lock(&self.sockets).take()?;
-        let id = SocketId::new(index, generation);
-        self.gates.get_or_make(index).birth(id, kind);
+        let id = self.reserve_socket()?;
+        self.open_reserved(id, kind);
         Some(id)
+    }
+
+    /// Takes an id that is not alive yet, to offer it to `accept`; `None` at `sockets_max`.
+    pub(crate) fn reserve_socket(&self) -> Option<SocketId> {
+        let (index, generation) = lock(&self.sockets).take()?;
+        Some(SocketId::new(index, generation))
+    }
+
+    /// A reserved id comes to life.
+    pub(crate) fn open_reserved(&self, id: SocketId, kind: GateKind) {
+        self.gates.get_or_make(id.index()).birth(id, kind);
+    }
+
+    /// A reserved id that never came to life is given back.
+    pub(crate) fn free_reserved(&self, id: SocketId) {
+        assert!(!self.is_alive(id), "{id} is alive, not reserved");
+        lock(&self.sockets).free(id.index(), id.generation());
     }
 
     /// Gives an id back; from now on it is stale.

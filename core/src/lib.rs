@@ -23,6 +23,7 @@
 mod backend;
 mod command;
 mod config;
+mod datagrams;
 mod directory;
 mod dispatcher;
 mod endpoint;
@@ -38,6 +39,7 @@ mod options;
 mod outbox;
 mod random;
 mod service;
+pub mod states;
 mod time;
 
 pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};

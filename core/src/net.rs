@@ -11,9 +11,9 @@ use slab::Slab;
 use crate::directory::Directory;
 use crate::gate::{GateKind, Refusal, SendKind};
 use crate::{
-    Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, OpenError, PostError,
-    Queued, SendError, Service, ServiceId, SocketId, SocketOption, SpawnError, Stale, Target,
-    TimerId, UdpOptions,
+    Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES,
+    OpenError, PostError, Queued, SendError, Service, ServiceId, SocketId, SocketOption,
+    SpawnError, Stale, Target, TimerId, UdpOptions,
 };
 
 /// What a service may do inside a call: every command of the specification, the time, and
@@ -460,7 +460,8 @@ impl Net<'_> {
                 if matches!(refusal, Refusal::SocketFull | Refusal::TotalFull) {
                     self.state.awaited.insert(id);
                     let (by, total) = (self.service, refusal == Refusal::TotalFull);
-                    self.ask(Command::AwaitSendReady { id, by, total });
+                    let charge_bytes = len + MESSAGE_OVERHEAD_BYTES;
+                    self.ask(Command::AwaitSendReady { id, by, charge_bytes, total });
                 }
                 Err(refusal)
             }

@@ -1,24 +1,102 @@
 //! The sans-IO state machine.
 
+mod close;
+mod commands;
+mod datagram;
+mod dial;
+mod events;
+mod exit;
+mod info;
+mod invariants;
+mod listener;
+mod owner;
+mod services;
+mod slot;
+mod stream;
+mod table;
+mod timers;
+mod turn;
+mod waiters;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use self::exit::Exit;
+use self::info::InfoJob;
+use self::services::Services;
+use self::slot::{Kind, Latch, Slot};
+use self::table::{Chain, List, Table};
+use self::timers::TimerKey;
+use self::waiters::Waiters;
 use crate::{
-    Backend, Command, Config, ConfigError, Directory, Event, Instant, Message, Service, ServiceId,
-    SocketId,
+    Config, ConfigError, Directory, Instant, Message, Service, ServiceId, SocketId, SocketState,
 };
 
-/// The sans-IO state machine: signatures only, so far; the bodies follow.
+/// The sans-IO state machine: socket slots, outboxes, priorities, timers, and the mapping of
+/// events to messages.
+///
+/// It has four kinds of methods. [`handle_command`](Self::handle_command) and
+/// [`handle_event`](Self::handle_event) take something in: they mark, do no I/O and cannot fail.
+/// [`turn`](Self::turn) does a bounded amount of work, and all of the I/O.
+/// [`poll_delivery`](Self::poll_delivery) and [`next_deadline`](Self::next_deadline) give
+/// something out. The rest looks.
+///
+/// A driver repeats: events in, commands in, `turn`, deliveries out; it waits for events until
+/// `next_deadline` when `turn` said [`Progress::Idle`] and no delivery and no command is left.
+/// Nothing is lost by calling any of them more often than needed.
+///
+/// What each state does with each command and each event stands in the tables of [`states`].
+///
+/// [`states`]: crate::states
 pub struct Mux {
     directory: Arc<Directory>,
+    /// The latest time that any call brought. Invariant: never goes back.
+    now: Instant,
+    table: Table,
+    /// Sockets with output work. Invariant: every socket with such work is in it.
+    ready_output: List,
+    /// Sockets with input work whose owner's mailbox has room.
+    ready_input: List,
+    timers: BTreeSet<(Instant, TimerKey)>,
+    services: Services,
+    /// Services whose mailbox has room again, with sockets that wait for that.
+    resuming: VecDeque<ServiceId>,
+    /// Services that end and still have sockets to be told.
+    ending: VecDeque<ServiceId>,
+    /// Listeners that found the table full.
+    stalled_listeners: VecDeque<SocketId>,
+    waiters: Waiters,
+    deliveries: VecDeque<Delivery>,
+    info_jobs: VecDeque<InfoJob>,
+    exit: Option<Exit>,
+    stats: Stats,
+    exit_report: ExitReport,
 }
 
 impl Mux {
-    /// Builds a Mux with a directory of its own.
+    /// Builds a Mux with a directory of its own. (`skynet_socket_init`)
     ///
     /// # Errors
     /// If two limits contradict.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Ok(Self { directory: Arc::new(Directory::new(config)?) })
+        Ok(Self {
+            directory: Arc::new(Directory::new(config)?),
+            now: Instant::ZERO,
+            table: Table::default(),
+            ready_output: List::default(),
+            ready_input: List::default(),
+            timers: BTreeSet::new(),
+            services: Services::default(),
+            resuming: VecDeque::new(),
+            ending: VecDeque::new(),
+            stalled_listeners: VecDeque::new(),
+            waiters: Waiters::default(),
+            deliveries: VecDeque::new(),
+            info_jobs: VecDeque::new(),
+            exit: None,
+            stats: Stats::default(),
+            exit_report: ExitReport::default(),
+        })
     }
 
     /// What the Mux shares with services.
@@ -26,58 +104,152 @@ impl Mux {
         &self.directory
     }
 
-    /// Takes a command in; no I/O, cannot fail. The driver hands over at most
-    /// `commands_per_turn` between two turns.
-    pub fn handle_command(&mut self, command: Command, now: Instant) {
-        unimplemented!("{command:?} at {now}")
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        self.directory.config()
     }
 
-    /// Takes an event in; no I/O, cannot fail.
-    pub fn handle_event(&mut self, event: Event, now: Instant) {
-        unimplemented!("{event:?} at {now}")
-    }
-
-    /// Does a bounded amount of work, and all of the I/O.
-    pub fn turn<B: Backend>(&mut self, _backend: &mut B, now: Instant) -> Progress {
-        unimplemented!("{now}")
-    }
-
-    /// The next output, if there is one.
+    /// The next output, if there is one: a service that begins or ends, or a message. A driver
+    /// moves all of them into its [`Dispatcher`](crate::Dispatcher) after each turn.
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
-        unimplemented!()
+        self.deliveries.pop_front()
     }
 
-    /// When `turn` must be called even if nothing happens.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        unimplemented!()
-    }
-
-    /// What the Mux wishes of the backend for a socket, and whether it was told `Later`.
-    pub fn wish(&self, _id: SocketId) -> Option<Wish> {
-        unimplemented!()
+    /// What the Mux wishes of the backend for a socket, and what it was told; `None` for an id
+    /// that is not alive.
+    pub fn wish(&self, id: SocketId) -> Option<Wish> {
+        self.table.get(id).map(|slot| self.wish_of(slot))
     }
 
     /// All sockets that are alive, with their wishes, in order of index.
     pub fn wishes(&self) -> impl Iterator<Item = (SocketId, Wish)> {
-        std::iter::empty()
+        self.table.iter().map(|slot| (slot.id, self.wish_of(slot)))
+    }
+
+    /// The state of a socket; `None` for an id that is not alive.
+    pub fn state(&self, id: SocketId) -> Option<SocketState> {
+        self.table.get(id).map(|slot| slot.state)
+    }
+
+    /// The sockets that are alive, those that are closing included.
+    pub fn sockets(&self) -> usize {
+        self.table.used()
+    }
+
+    /// The timers that are armed, of sockets and of services.
+    pub fn timers_armed(&self) -> usize {
+        self.timers.len()
     }
 
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
-        unimplemented!()
+        &self.stats
     }
 
     /// What the exit cost; complete once `turn` answered [`Progress::Exit`].
     pub fn exit_report(&self) -> &ExitReport {
-        unimplemented!()
+        &self.exit_report
     }
 
-    /// Checks every law that the Mux can see, in time proportional to its sockets.
-    ///
-    /// # Panics
-    /// If one is broken.
-    pub fn check_invariants(&self) {
-        unimplemented!()
+    fn wish_of(&self, slot: &Slot) -> Wish {
+        let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
+        let output = match slot.state {
+            SocketState::Connecting => slot.is_open,
+            _ => slot.writes() && slot.has_output(),
+        };
+        Wish {
+            input: slot.wants_input() && !slot.has_held_input() && !is_held_back,
+            output,
+            input_pending: slot.input == Latch::Pending,
+            output_pending: slot.output == Latch::Pending,
+        }
+    }
+
+    fn advance_clock(&mut self, now: Instant) {
+        assert!(now >= self.now, "time went back from {} to {now}", self.now);
+        self.now = now;
+    }
+
+    /// Puts a new socket into the table, for a living service or for none.
+    fn add_slot(&mut self, id: SocketId, kind: Kind, state: SocketState, owner: ServiceId) {
+        let warn_bytes = self.config().warn_bytes;
+        let slot = Slot::new(id, kind, state, None, self.now, warn_bytes);
+        self.table.insert(slot);
+        self.stats.opened += 1;
+        self.change_owner(id, owner);
+    }
+
+    /// Puts the socket where its work is done, and arms its timer. Called after every change.
+    fn settle(&mut self, id: SocketId) {
+        let Some(slot) = self.table.get(id) else { return };
+        let has_announced = self.has_announced(id);
+        if slot.has_output_work(has_announced) && !self.table.is_linked(Chain::Output, id) {
+            self.table.push_back(&mut self.ready_output, Chain::Output, id);
+        }
+        self.settle_input(id);
+        self.arm_timer(id);
+    }
+
+    fn settle_input(&mut self, id: SocketId) {
+        let slot = self.table.slot(id);
+        let waits = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
+        if self.table.is_linked(Chain::Input, id) {
+            if slot.waits_for_mailbox == waits || !slot.has_input_work() {
+                return;
+            }
+            self.unlink_input(id);
+        } else if !slot.has_input_work() {
+            return;
+        }
+        if waits {
+            let owner = self.table.slot(id).owner.expect("somebody's mailbox is full");
+            let entry = self.services.get_mut(owner).expect("that somebody is there");
+            self.table.push_back(&mut entry.waiting_input, Chain::Input, id);
+        } else {
+            self.table.push_back(&mut self.ready_input, Chain::Input, id);
+        }
+        self.table.slot_mut(id).waits_for_mailbox = waits;
+    }
+
+    /// Takes the socket out of whatever list of input it is in.
+    fn unlink_input(&mut self, id: SocketId) {
+        if !self.table.is_linked(Chain::Input, id) {
+            return;
+        }
+        let slot = self.table.slot_mut(id);
+        if std::mem::take(&mut slot.waits_for_mailbox) {
+            let owner = slot.owner.expect("only an owned socket waits for a mailbox");
+            let entry = self.services.get_mut(owner).expect("an owner is there");
+            self.table.unlink(&mut entry.waiting_input, Chain::Input, id);
+        } else {
+            self.table.unlink(&mut self.ready_input, Chain::Input, id);
+        }
+    }
+
+    fn has_announced(&self, id: SocketId) -> bool {
+        self.directory.gate(id).is_some_and(|gate| gate.is_alive(id) && gate.has_announced())
+    }
+
+    /// Gives a message to a service, or counts that nobody was there.
+    fn tell(&mut self, to: Option<ServiceId>, message: Message) {
+        let mailbox_bytes_max = self.config().mailbox_bytes_max;
+        let Some(to) = to.filter(|to| self.services.is_alive(*to)) else {
+            self.stats.undelivered += 1;
+            return;
+        };
+        let entry = self.services.get_mut(to).expect("a living service has an entry");
+        entry.charge_bytes += message.charge_bytes();
+        if entry.charge_bytes >= mailbox_bytes_max {
+            entry.is_held_back = true;
+        }
+        self.deliveries.push_back(Delivery::Message(to, message));
+    }
+
+    /// Gives a message to the owner of a socket.
+    fn tell_owner(&mut self, id: SocketId, message: Message) {
+        assert_eq!(message.socket(), Some(id), "a message about another socket");
+        let owner = self.table.slot(id).owner;
+        self.tell(owner, message);
     }
 }
 
@@ -126,23 +298,27 @@ pub struct Stats {
     pub stale_commands: u64,
     /// Messages whose owner was gone.
     pub undelivered: u64,
-    /// Ids returned by commands or accepts.
+    /// Sockets that were opened: ids returned by commands, and accepted connections.
     pub opened: u64,
-    /// `Close` messages produced.
+    /// Sockets that were closed.
     pub closed: u64,
+    /// Accepts that failed because the connection had gone meanwhile.
+    pub accepts_aborted: u64,
+    /// Accepts that failed otherwise.
+    pub accepts_failed: u64,
 }
 
 /// What an exit cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExitReport {
-    /// Sockets that were closed at the deadline, with the bytes that were not sent; in the order
-    /// in which they closed, at most 1,024 of them.
+    /// Sockets that closed with unsent bytes since the exit began, in the order in which they
+    /// closed; at most 1,024 of them.
     pub unsent: Vec<(SocketId, u64)>,
     /// Bytes not sent, of all sockets closed since the exit began.
     pub unsent_bytes: u64,
     /// Sockets closed since the exit began.
     pub closed: u64,
-    /// Of those, how many only at the deadline.
+    /// Of those, how many were closed by force, at the deadline.
     pub closed_at_deadline: u64,
 }

@@ -1,0 +1,147 @@
+//! How a socket ends.
+
+use super::Mux;
+use super::slot::{Attempt, Closing, Kind};
+use super::table::Chain;
+use super::timers::TimerKey;
+use crate::{
+    Answer, Backend, CloseHow, CloseReason, Fault, Message, Operation, SocketId, SocketState,
+};
+
+/// The most sockets that an exit report names.
+const REPORTED_SOCKETS_MAX: usize = 1024;
+
+impl Mux {
+    /// The socket ends now: nothing more is read or sent, the backend is asked to let go, and
+    /// `Close` follows when it has and when no announced send is on its way. The cause must have
+    /// been named.
+    pub(super) fn begin_close(&mut self, id: SocketId) {
+        let now = self.now;
+        self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let slot = self.table.slot_mut(id);
+        assert!(slot.cause.is_some(), "{id} ends without a cause");
+        if slot.state == SocketState::Closing {
+            return;
+        }
+        let how = if slot.has_output() && slot.kind == Kind::Stream {
+            CloseHow::Reset
+        } else {
+            CloseHow::Plain
+        };
+        let was_given_up =
+            slot.rare.dial.as_ref().is_some_and(|dial| dial.attempt == Attempt::Closing);
+        slot.closing = match (slot.is_open, was_given_up) {
+            (_, true) => Closing::Waiting,
+            (true, false) => Closing::Asked(how),
+            (false, false) => Closing::Done,
+        };
+        slot.enter(SocketState::Closing, now);
+        slot.rare.opening = None;
+        slot.rare.dial = None;
+        slot.rare.deferred.clear();
+        slot.is_failure_noticed = false;
+        self.unlink_input(id);
+        self.drop_held_input(id);
+        self.settle(id);
+    }
+
+    /// The socket ends because a call failed; `Error` is told right before `Close`, so that data
+    /// which still arrives comes before both.
+    pub(super) fn fail(&mut self, id: SocketId, fault: Fault, operation: Operation) {
+        let slot = self.table.slot_mut(id);
+        if slot.state == SocketState::Closing {
+            return;
+        }
+        let is_draining = slot.state == SocketState::Draining && !slot.is_finishing;
+        let is_opening = matches!(slot.state, SocketState::Opening | SocketState::Connecting);
+        slot.fail_cause(if is_opening {
+            CloseReason::ConnectFailed(fault)
+        } else {
+            CloseReason::Fault(fault)
+        });
+        if !is_draining {
+            slot.rare.fatal = Some((fault, operation));
+        }
+        self.begin_close(id);
+    }
+
+    /// Throws away what came in and was not wanted yet.
+    pub(super) fn drop_held_input(&mut self, id: SocketId) {
+        let slot = self.table.slot_mut(id);
+        match slot.rare.held.take() {
+            Some(Ok(bytes)) if bytes.is_empty() => slot.is_eof = true,
+            Some(Err(fault)) if slot.state != SocketState::Closing => {
+                slot.rare.held = Some(Err(fault));
+            }
+            Some(Ok(_) | Err(_)) | None => {}
+        }
+        slot.rare.held_datagram = None;
+        self.drop_held_accept(id);
+    }
+
+    /// Asks the backend to let go, and tells `Close` when everything has.
+    pub(super) fn serve_closing<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let slot = self.table.slot_mut(id);
+        if let Closing::Asked(how) = slot.closing {
+            slot.closing = match backend.close(id, how) {
+                Answer::Ready(()) => Closing::Done,
+                Answer::Later => Closing::Waiting,
+            };
+        }
+        if slot.closing == Closing::Done && !self.has_announced(id) {
+            self.finish_close(id);
+        }
+    }
+
+    fn finish_close(&mut self, id: SocketId) {
+        self.unlink_all(id);
+        let slot = self.table.slot_mut(id);
+        let charge = slot.charge_bytes();
+        let left = (slot.outbox.clear() + slot.rare.datagrams.clear()) as u64;
+        let unsent = slot.rare.unsent_bytes + left;
+        let reason = slot.cause.expect("a closing socket has a cause");
+        let (is_told, fatal) = (slot.is_told, slot.rare.fatal.take());
+        let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());
+        self.release_charge(id, charge);
+        if is_told {
+            if let Some((fault, operation)) = fatal {
+                let error = Message::Error { socket: id, fault, operation, fatal: true };
+                self.tell_owner(id, error);
+            }
+            self.tell_owner(id, Message::Close { socket: id, reason, unsent });
+        }
+        self.report_close(id, unsent);
+        self.disown(id);
+        self.waiters.forget_socket(id);
+        self.table.remove(id);
+        self.directory.free_socket(id);
+        self.stats.closed += 1;
+        if let Some(reserved) = reserved {
+            self.directory.free_reserved(reserved);
+        }
+        self.wake_stalled_listeners();
+    }
+
+    fn unlink_all(&mut self, id: SocketId) {
+        self.unlink_input(id);
+        if self.table.is_linked(Chain::Output, id) {
+            self.table.unlink(&mut self.ready_output, Chain::Output, id);
+        }
+        if let Some(armed_at) = self.table.slot_mut(id).armed_at.take() {
+            let was_armed = self.timers.remove(&(armed_at, TimerKey::Socket(id)));
+            assert!(was_armed, "the timer of {id} was lost");
+        }
+    }
+
+    fn report_close(&mut self, id: SocketId, unsent: u64) {
+        let Some(exit) = &self.exit else { return };
+        self.exit_report.closed += 1;
+        self.exit_report.unsent_bytes += unsent;
+        if exit.is_forcing {
+            self.exit_report.closed_at_deadline += 1;
+        }
+        if unsent > 0 && self.exit_report.unsent.len() < REPORTED_SOCKETS_MAX {
+            self.exit_report.unsent.push((id, unsent));
+        }
+    }
+}

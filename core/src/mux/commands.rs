@@ -1,0 +1,261 @@
+//! What services ask.
+
+use bytes::Bytes;
+
+use super::slot::{Deferred, Kind, Listener, Opening};
+use super::{Delivery, Mux};
+use crate::datagrams::Datagram;
+use crate::{
+    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
+    SocketId, SocketState,
+};
+
+impl Mux {
+    /// Takes a command in; no I/O, cannot fail. The driver hands over at most
+    /// `commands_per_turn` of them between two turns.
+    ///
+    /// # Panics
+    /// If `now` lies before the time of an earlier call.
+    pub fn handle_command(&mut self, command: Command, now: Instant) {
+        self.advance_clock(now);
+        match command {
+            Command::Listen { id, owner, at, options } => {
+                let listener = Listener { auto_start: options.auto_start, ..Listener::default() };
+                let is_reading = !options.paused;
+                let opening = Opening::Listen { at, options };
+                self.open(id, Kind::Listener, owner, is_reading, opening);
+                if let Some(slot) = self.table.get_mut(id) {
+                    slot.rare.listener = Some(listener);
+                }
+            }
+            Command::Adopt { id, owner, descriptor, paused } => {
+                self.open(id, Kind::Stream, owner, !paused, Opening::Adopt { descriptor });
+            }
+            Command::Udp { id, owner, options } => {
+                let is_reading = !options.paused;
+                self.open(id, Kind::Datagram, owner, is_reading, Opening::Udp { options });
+            }
+            Command::Connect { id, owner, target, options } => {
+                self.dial(id, owner, *target, options);
+            }
+            Command::Send { id, low, bytes } => self.send(id, low, bytes.len(), [bytes]),
+            Command::SendVectored { id, low, parts } => {
+                let len = parts.iter().map(Bytes::len).sum();
+                self.send(id, low, len, parts);
+            }
+            Command::SendTo { id, to, bytes } => {
+                let datagram = Datagram { to: Some(to), payload: bytes };
+                self.send_datagram(id, datagram, Priority::High);
+            }
+            Command::AwaitSendReady { id, by, charge_bytes, total } => {
+                self.await_send_ready(id, by, charge_bytes, total);
+            }
+            Command::Spawn { id, service } => {
+                self.services.insert(id);
+                self.deliveries.push_back(Delivery::Spawn(id, service));
+                if self.exit.is_some() {
+                    self.tell(Some(id), Message::Exit);
+                }
+            }
+            Command::Post { to, from, value } => {
+                self.tell(Some(to), Message::Posted { from, value })
+            }
+            Command::Release { service, abrupt } => self.release_service(service, abrupt),
+            Command::Handled { service, charge_bytes, exit } => {
+                self.service_handled(service, charge_bytes, exit);
+            }
+            Command::SetTimer { timer, service, deadline } => {
+                self.set_timer(timer, service, deadline);
+            }
+            Command::CancelTimer { timer, service } => self.cancel_timer(timer, service),
+            Command::Info { by } => self.begin_info(by),
+            Command::Exit { within } => self.begin_exit(within),
+            about_one_socket => self.handle_socket_command(about_one_socket),
+        }
+    }
+
+    /// Commands about one socket that may be gone by now.
+    fn handle_socket_command(&mut self, command: Command) {
+        let id = command.socket().expect("the other commands were handled before");
+        if self.table.get(id).is_none() {
+            self.stats.stale_commands += 1;
+            if let Command::Start { by, .. } = command {
+                self.refuse_start(id, by);
+            }
+            return;
+        }
+        match command {
+            Command::Start { by, .. } => self.start(id, by),
+            Command::Pause { .. } => self.pause(id),
+            Command::Close { .. } => {
+                self.table.slot_mut(id).add_cause(CloseReason::Closed);
+                self.begin_close(id);
+            }
+            Command::Shutdown { .. } => self.shut_down(id, CloseReason::Shutdown, false),
+            Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
+            Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
+            Command::SetOption { option, .. } => self.defer(id, Deferred::Option(option)),
+            Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
+            Command::FinishAfterEof { owner, .. } => {
+                let slot = self.table.slot(id);
+                let is_due = slot.state == SocketState::EofSeen
+                    && slot.owner == Some(owner)
+                    && !slot.is_kept_open;
+                if is_due {
+                    self.shut_down(id, CloseReason::Peer, false);
+                }
+            }
+            other => unreachable!("{other:?} is not about one living socket"),
+        }
+        self.settle(id);
+    }
+
+    fn open(
+        &mut self,
+        id: SocketId,
+        kind: Kind,
+        owner: ServiceId,
+        is_reading: bool,
+        opening: Opening,
+    ) {
+        self.add_slot(id, kind, SocketState::Opening, owner);
+        let slot = self.table.slot_mut(id);
+        slot.rare.opening = Some(opening);
+        slot.is_reading = is_reading;
+        self.refuse_after_exit(id);
+        self.settle(id);
+    }
+
+    /// What was asked before the exit was known, and arrives after: closed at once.
+    pub(super) fn refuse_after_exit(&mut self, id: SocketId) {
+        if self.exit.is_some() {
+            self.table.slot_mut(id).add_cause(CloseReason::Exit);
+            self.begin_close(id);
+        }
+    }
+
+    fn send(
+        &mut self,
+        id: SocketId,
+        low: bool,
+        len: usize,
+        parts: impl IntoIterator<Item = Bytes>,
+    ) {
+        let priority = if low { Priority::Low } else { Priority::High };
+        if self.table.get(id).is_some_and(|slot| slot.kind == Kind::Datagram) {
+            let payload = join(parts, len);
+            return self.send_datagram(id, Datagram { to: None, payload }, priority);
+        }
+        if !self.receive_announced(id, len) {
+            return;
+        }
+        let slot = self.table.slot_mut(id);
+        if len == 0 {
+            // An empty stream message is nothing; only its charge goes back.
+            self.release_charge(id, crate::MESSAGE_OVERHEAD_BYTES);
+        } else {
+            slot.outbox.push_parts(parts, priority);
+            self.warn_if_due(id);
+        }
+        self.settle(id);
+    }
+
+    fn send_datagram(&mut self, id: SocketId, datagram: Datagram, priority: Priority) {
+        if self.receive_announced(id, datagram.payload.len()) {
+            self.table.slot_mut(id).rare.datagrams.push(datagram, priority);
+            self.warn_if_due(id);
+            self.settle(id);
+        }
+    }
+
+    /// Takes note that an announced send has arrived. `false`: it came too late, and is counted.
+    fn receive_announced(&mut self, id: SocketId, len: usize) -> bool {
+        let is_alive = self.directory.is_alive(id);
+        assert!(is_alive, "{id} was given back under an announced send");
+        self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
+        let accepts = self.table.get(id).is_some_and(|slot| {
+            let is_broken = slot.rare.write_fault.is_some();
+            !is_broken && !matches!(slot.state, SocketState::Draining | SocketState::Closing)
+        });
+        if !accepts {
+            self.stats.stale_commands += 1;
+            self.release_charge(id, len + crate::MESSAGE_OVERHEAD_BYTES);
+            if let Some(slot) = self.table.get_mut(id) {
+                slot.rare.unsent_bytes += len as u64;
+                self.settle(id);
+            }
+        }
+        accepts
+    }
+
+    fn refuse_start(&mut self, socket: SocketId, by: ServiceId) {
+        let (operation, why) = (Operation::Start, RefusedReason::Gone);
+        self.tell(Some(by), Message::Refused { socket, operation, why });
+    }
+
+    fn start(&mut self, id: SocketId, by: ServiceId) {
+        let slot = self.table.slot_mut(id);
+        let is_over = match slot.state {
+            SocketState::Closing => true,
+            SocketState::Flushing | SocketState::Draining => !slot.is_finishing,
+            _ => false,
+        };
+        if is_over {
+            return self.refuse_start(id, by);
+        }
+        slot.is_reading = true;
+        slot.is_pause_owed = false;
+        let is_new_owner = slot.owner != Some(by);
+        if slot.state == SocketState::Accepted {
+            slot.enter(SocketState::Open, self.now);
+        }
+        let has_eof = slot.state == SocketState::EofSeen;
+        if is_new_owner {
+            self.change_owner(id, by);
+            let is_open = self.table.get(id).is_some_and(|slot| slot.state == SocketState::EofSeen);
+            if has_eof && is_open {
+                self.tell_owner(id, Message::Eof { socket: id });
+            }
+        }
+    }
+
+    fn pause(&mut self, id: SocketId) {
+        let slot = self.table.slot_mut(id);
+        match slot.state {
+            SocketState::Closing => {}
+            SocketState::Flushing | SocketState::Draining if !slot.is_finishing => {}
+            SocketState::Opening | SocketState::Connecting => {
+                slot.is_reading = false;
+                slot.is_pause_owed = true;
+            }
+            _ => {
+                slot.is_reading = false;
+                if slot.is_fin_noticed {
+                    slot.progress_at = self.now;
+                }
+                self.tell_owner(id, Message::Paused { socket: id });
+            }
+        }
+    }
+
+    fn defer(&mut self, id: SocketId, deferred: Deferred) {
+        let slot = self.table.slot_mut(id);
+        if slot.state != SocketState::Closing {
+            slot.rare.deferred.push_back(deferred);
+        }
+    }
+}
+
+/// The parts as one buffer; a single part is not copied.
+fn join(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Bytes {
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or_default();
+    if first.len() == len {
+        return first;
+    }
+    let mut all = Vec::with_capacity(len);
+    all.extend_from_slice(&first);
+    parts.for_each(|part| all.extend_from_slice(&part));
+    assert_eq!(all.len(), len, "the parts' lengths were counted before");
+    Bytes::from(all)
+}

@@ -1,0 +1,186 @@
+//! What the backend reports.
+
+use super::Mux;
+use super::slot::{Attempt, Closing, Latch, Slot};
+use crate::{
+    Accepted, Bytes, Connected, Event, Fault, Instant, Message, Readiness, SocketId, SocketState,
+};
+
+impl Mux {
+    /// Takes an event in; no I/O, cannot fail. A stale one is counted and touches nothing.
+    ///
+    /// # Panics
+    /// If `now` lies before the time of an earlier call, or a completion comes that nothing is
+    /// pending for.
+    pub fn handle_event(&mut self, event: Event, now: Instant) {
+        self.advance_clock(now);
+        let id = event.socket();
+        if self.table.get(id).is_none() {
+            self.stats.stale_events += 1;
+            return;
+        }
+        match event {
+            Event::Ready { readiness, .. } => self.ready(id, readiness),
+            Event::Resolved { result, .. } => {
+                if self.table.slot(id).state == SocketState::Connecting {
+                    self.resolved(id, result);
+                }
+            }
+            Event::Connected { result, .. } => self.connect_completed(id, result),
+            Event::Accepted { id: child, result, .. } => self.accept_completed(id, child, result),
+            Event::Received { result, .. } => self.read_completed(id, result),
+            Event::ReceivedFrom { result, .. } => {
+                let slot = self.table.slot_mut(id);
+                complete_input(slot);
+                if slot.state != SocketState::Closing {
+                    slot.rare.held_datagram = Some(result);
+                }
+            }
+            Event::Written { result, .. } => self.write_completed(id, result),
+            Event::SentTo { result, .. } => {
+                let slot = self.table.slot_mut(id);
+                complete_output(slot);
+                self.datagram_went(id, result);
+            }
+            Event::Closed { .. } => self.close_completed(id),
+        }
+        self.settle(id);
+    }
+
+    fn ready(&mut self, id: SocketId, readiness: Readiness) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        if slot.state == SocketState::Closing {
+            return;
+        }
+        if readiness.readable || readiness.peer_closed || readiness.failed {
+            slot.input = Latch::Ready;
+        }
+        if readiness.writable || readiness.failed {
+            slot.output = Latch::Ready;
+        }
+        let is_read = slot.wants_input();
+        let is_established = matches!(
+            slot.state,
+            SocketState::Accepted
+                | SocketState::Open
+                | SocketState::EofSeen
+                | SocketState::Flushing
+                | SocketState::Draining
+        ) && slot.kind == super::Kind::Stream;
+        if readiness.peer_closed && is_established && !slot.is_fin_noticed {
+            slot.is_fin_noticed = true;
+            if !is_read && slot.state == SocketState::Open {
+                slot.progress_at = now;
+            }
+        }
+        if readiness.failed && is_established && !is_read {
+            slot.is_failure_noticed = true;
+        }
+    }
+
+    fn connect_completed(&mut self, id: SocketId, result: Result<Connected, Fault>) {
+        let slot = self.table.slot_mut(id);
+        complete_output(slot);
+        if slot.state != SocketState::Connecting {
+            return;
+        }
+        let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
+        if dial.attempt == Attempt::Closing {
+            // The attempt was given up; `Closed` follows and moves on.
+            return;
+        }
+        match result {
+            Ok(connected) => self.connected(id, connected),
+            Err(fault) => self.attempt_ended(id, fault),
+        }
+    }
+
+    fn accept_completed(&mut self, id: SocketId, child: SocketId, result: Result<Accepted, Fault>) {
+        let slot = self.table.slot_mut(id);
+        complete_input(slot);
+        let is_closing = slot.state == SocketState::Closing;
+        let listener = slot.rare.listener.as_mut().expect("a listener's part");
+        assert_eq!(listener.reserved, Some(child), "{id} accepted under an id it was not offered");
+        match result {
+            Ok(accepted) if is_closing => self.refuse_accepted(id, accepted),
+            Err(_cancelled) if is_closing => {}
+            result => listener.held = Some(result),
+        }
+    }
+
+    fn read_completed(&mut self, id: SocketId, result: Result<Bytes, Fault>) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        complete_input(slot);
+        if slot.state == SocketState::Closing {
+            // The last bytes before a failed write's end are still the owner's.
+            let is_wanted = slot.is_reading && slot.rare.fatal.is_some() && !slot.is_eof;
+            match result {
+                Ok(bytes) if is_wanted && !bytes.is_empty() => {
+                    slot.rare.counters.bytes_in += bytes.len() as u64;
+                    slot.rare.counters.messages_in += 1;
+                    self.tell_owner(id, Message::Data { socket: id, bytes });
+                }
+                Ok(_) | Err(_) => {}
+            }
+            return;
+        }
+        assert!(slot.rare.held.is_none(), "{id} completed two reads");
+        let is_end = matches!(&result, Ok(bytes) if bytes.is_empty());
+        if is_end && !slot.is_fin_noticed {
+            slot.is_fin_noticed = true;
+            if slot.state == SocketState::Open && !slot.wants_input() {
+                slot.progress_at = now;
+            }
+        }
+        slot.rare.held = Some(result);
+        if slot.discards_input() && !slot.wants_input() {
+            self.drop_held_input(id);
+        }
+    }
+
+    fn write_completed(&mut self, id: SocketId, result: Result<usize, Fault>) {
+        let slot = self.table.slot_mut(id);
+        complete_output(slot);
+        let charge_before = slot.charge_bytes();
+        let messages_before = slot.outbox.messages();
+        match result {
+            Ok(count) => {
+                assert!(count > 0, "{id}: a write completed with nothing");
+                slot.outbox.advance(count);
+                let messages = messages_before - slot.outbox.messages();
+                self.output_went(id, count, messages, charge_before);
+            }
+            Err(fault) => {
+                slot.outbox.withdraw_offer();
+                if slot.state != SocketState::Closing {
+                    self.write_failed(id, fault);
+                }
+            }
+        }
+    }
+
+    fn close_completed(&mut self, id: SocketId) {
+        let slot = self.table.slot_mut(id);
+        if slot.state == SocketState::Closing {
+            assert_eq!(slot.closing, Closing::Waiting, "{id} closed without being asked");
+            slot.outbox.withdraw_offer();
+            slot.closing = Closing::Done;
+            return;
+        }
+        let dial = slot.rare.dial.as_mut().expect("only a connect is given up and goes on");
+        assert_eq!(dial.attempt, Attempt::Closing, "{id} closed without being asked");
+        self.attempt_ended(id, crate::FaultKind::TimedOut.into());
+    }
+}
+
+fn complete_input(slot: &mut Slot) {
+    assert_eq!(slot.input, Latch::Pending, "{}: no input call is pending", slot.id);
+    slot.input = Latch::Ready;
+}
+
+fn complete_output(slot: &mut Slot) {
+    assert_eq!(slot.output, Latch::Pending, "{}: no output call is pending", slot.id);
+    slot.output = Latch::Ready;
+}

@@ -1,0 +1,98 @@
+//! How the runtime stops.
+
+use std::time::Duration;
+
+use super::Mux;
+use super::slot::Kind;
+use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState};
+
+/// An exit under way.
+pub(super) struct Exit {
+    /// From then on no service is waited for.
+    half_at: Instant,
+    deadline: Instant,
+    /// Places of the table that are still to be swept, from here on, for listeners or, when
+    /// forcing, for everything.
+    swept: u32,
+    is_half_over: bool,
+    /// The deadline has passed: what is left is closed.
+    pub(super) is_forcing: bool,
+}
+
+/// Places that one turn sweeps.
+const PLACES_PER_TURN: u32 = 256;
+
+impl Exit {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        match (self.is_half_over, self.is_forcing) {
+            (false, _) => Some(self.half_at),
+            (true, false) => Some(self.deadline),
+            (true, true) => None,
+        }
+    }
+}
+
+impl Mux {
+    /// Begins to stop: nothing new is opened, listeners close, every service is told.
+    pub(super) fn begin_exit(&mut self, within: Duration) {
+        self.directory.stop();
+        let deadline = self.now + within;
+        if let Some(exit) = &mut self.exit {
+            // Asked again: an earlier deadline counts, a later one does not.
+            exit.deadline = exit.deadline.min(deadline);
+            exit.half_at = exit.half_at.min(exit.deadline);
+            return;
+        }
+        let half_at = self.now + within / 2;
+        let (is_half_over, is_forcing) = (false, false);
+        self.exit = Some(Exit { half_at, deadline, swept: 0, is_half_over, is_forcing });
+        let services: Vec<ServiceId> = self.services.iter().map(|entry| entry.id).collect();
+        for id in services {
+            self.tell(Some(id), Message::Exit);
+        }
+    }
+
+    pub(super) fn has_exit_work(&self) -> bool {
+        self.exit.as_ref().is_some_and(|exit| {
+            let is_due = exit.next_deadline().is_some_and(|deadline| deadline <= self.now);
+            is_due || exit.swept < self.table.places()
+        })
+    }
+
+    /// Moves an exit on, a bounded number of sockets.
+    pub(super) fn work_exit(&mut self) {
+        let places = self.table.places();
+        let Some(exit) = &mut self.exit else { return };
+        if !exit.is_half_over && exit.half_at <= self.now {
+            exit.is_half_over = true;
+            let services: Vec<ServiceId> = self.services.iter().map(|entry| entry.id).collect();
+            services.into_iter().for_each(|id| self.drain_service(id));
+        }
+        let Some(exit) = &mut self.exit else { return };
+        if !exit.is_forcing && exit.deadline <= self.now {
+            exit.is_half_over = true;
+            exit.is_forcing = true;
+            exit.swept = 0;
+        }
+        let is_forcing = exit.is_forcing;
+        let from = exit.swept;
+        exit.swept = places.min(from.saturating_add(PLACES_PER_TURN));
+        for index in from..exit.swept {
+            let Some(id) = self.table.at(index).map(|slot| slot.id) else { continue };
+            self.sweep(id, is_forcing);
+        }
+    }
+
+    fn sweep(&mut self, id: SocketId, is_forcing: bool) {
+        let slot = self.table.slot_mut(id);
+        if slot.state == SocketState::Closing || !(is_forcing || slot.kind == Kind::Listener) {
+            return;
+        }
+        if is_forcing {
+            slot.fail_cause(CloseReason::Exit);
+        } else {
+            slot.add_cause(CloseReason::Exit);
+        }
+        self.begin_close(id);
+    }
+}

@@ -1,0 +1,157 @@
+//! Listeners.
+
+use super::Mux;
+use super::slot::{Closing, Kind, Latch, Listener};
+use crate::gate::GateKind;
+use crate::{
+    Accepted, Answer, Backend, CloseHow, CloseReason, Fault, FaultKind, Message, Operation,
+    SocketId, SocketState,
+};
+
+impl Mux {
+    pub(super) fn serve_accept<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        for _ in 0..self.config().accepts_per_turn {
+            let slot = self.table.slot(id);
+            if !slot.has_input_work() || self.services.is_held_back(slot.owner) {
+                return;
+            }
+            let Some(reserved) = self.reserve_for_accept(id) else { return };
+            let slot = self.table.slot_mut(id);
+            let listener = slot.rare.listener.as_mut().expect("a listener's part");
+            let result = match listener.held.take() {
+                Some(held) => held,
+                None => match backend.accept(id, reserved) {
+                    Answer::Ready(result) => result,
+                    Answer::Later => {
+                        slot.input = Latch::Pending;
+                        return;
+                    }
+                },
+            };
+            match result {
+                Ok(accepted) => self.accepted(id, accepted),
+                Err(fault) => self.accept_failed(id, fault),
+            }
+        }
+    }
+
+    /// The id for the next connection: the one that was reserved before, or a new one. A full
+    /// table leaves the client in the backlog.
+    fn reserve_for_accept(&mut self, id: SocketId) -> Option<SocketId> {
+        let listener = self.listener_mut(id);
+        if let Some(reserved) = listener.reserved {
+            return Some(reserved);
+        }
+        let reserved = self.directory.reserve_socket();
+        if reserved.is_none() {
+            let listener = self.listener_mut(id);
+            listener.is_stalled = true;
+            self.stalled_listeners.push_back(id);
+            self.report_accept_failure(id, FaultKind::LimitReached.into());
+        } else {
+            self.listener_mut(id).reserved = reserved;
+        }
+        reserved
+    }
+
+    fn accepted(&mut self, id: SocketId, accepted: Accepted) {
+        let child = self.open_accepted(id, accepted.clone());
+        let slot = self.table.slot_mut(id);
+        let owner = slot.owner;
+        let listener = slot.rare.listener.as_mut().expect("a listener's part");
+        listener.accepted += 1;
+        listener.failures = 0;
+        listener.is_reported = false;
+        let auto_start = listener.auto_start;
+        let Accepted { local, peer } = accepted;
+        // The message about the child's birth goes first: whatever follows is about the child.
+        let message = Message::Accept { socket: id, accepted: child, peer, local };
+        self.tell_owner(id, message);
+        match owner {
+            Some(owner) => self.change_owner(child, owner),
+            None => unreachable!("a listener without owner is closing"),
+        }
+        let now = self.now;
+        let slot = self.table.slot_mut(child);
+        if auto_start && slot.state == SocketState::Accepted {
+            slot.enter(SocketState::Open, now);
+            slot.is_reading = true;
+        }
+        self.settle(child);
+    }
+
+    /// Makes a slot of the reserved id.
+    fn open_accepted(&mut self, id: SocketId, accepted: Accepted) -> SocketId {
+        let child = self.listener_mut(id).reserved.take().expect("accept was offered an id");
+        self.directory.open_reserved(child, GateKind::Stream);
+        let (now, warn_bytes) = (self.now, self.config().warn_bytes);
+        let state = SocketState::Accepted;
+        let mut slot = super::Slot::new(child, Kind::Stream, state, None, now, warn_bytes);
+        slot.is_open = true;
+        slot.rare.local = Some(accepted.local);
+        slot.rare.peer = Some(accepted.peer);
+        self.table.insert(slot);
+        self.stats.opened += 1;
+        child
+    }
+
+    /// A connection arrived for a listener that is closing, or paused for good: nobody was told
+    /// of it, and nobody will be.
+    pub(super) fn refuse_accepted(&mut self, id: SocketId, accepted: Accepted) {
+        let now = self.now;
+        let child = self.open_accepted(id, accepted);
+        let slot = self.table.slot_mut(child);
+        slot.is_told = false;
+        slot.add_cause(CloseReason::Closed);
+        slot.closing = Closing::Asked(CloseHow::Reset);
+        slot.enter(SocketState::Closing, now);
+        self.directory.gate(child).expect("a living id has a gate").close_output(child);
+        self.settle(child);
+    }
+
+    pub(super) fn drop_held_accept(&mut self, id: SocketId) {
+        let Some(listener) = self.table.slot_mut(id).rare.listener.as_mut() else { return };
+        if let Some(Ok(accepted)) = listener.held.take() {
+            self.refuse_accepted(id, accepted);
+        }
+    }
+
+    fn accept_failed(&mut self, id: SocketId, fault: Fault) {
+        if fault.kind == FaultKind::ConnectionAborted {
+            // That client has gone meanwhile; the next one may be there already.
+            self.stats.accepts_aborted += 1;
+            return;
+        }
+        self.stats.accepts_failed += 1;
+        let (now, config) = (self.now, self.config());
+        let (retry_min, retry_max) = (config.accept_retry_min, config.accept_retry_max);
+        let listener = self.listener_mut(id);
+        let factor = 1_u32 << listener.failures.min(16);
+        listener.failures += 1;
+        // With edge-triggered readiness no second edge comes for the clients that wait already.
+        listener.retry_at = Some(now + retry_min.saturating_mul(factor).min(retry_max));
+        self.report_accept_failure(id, fault);
+    }
+
+    /// Tells the owner once for each stretch of failures.
+    fn report_accept_failure(&mut self, id: SocketId, fault: Fault) {
+        if !std::mem::replace(&mut self.listener_mut(id).is_reported, true) {
+            self.tell_passing_error(id, fault, Operation::Accept);
+        }
+    }
+
+    /// An id was given back: listeners that waited for one try again.
+    pub(super) fn wake_stalled_listeners(&mut self) {
+        while let Some(id) = self.stalled_listeners.pop_front() {
+            let Some(slot) = self.table.get_mut(id) else { continue };
+            if let Some(listener) = slot.rare.listener.as_mut() {
+                listener.is_stalled = false;
+                self.settle(id);
+            }
+        }
+    }
+
+    fn listener_mut(&mut self, id: SocketId) -> &mut Listener {
+        self.table.slot_mut(id).rare.listener.as_mut().expect("a listener's part")
+    }
+}

@@ -1,0 +1,219 @@
+//! Who owns a socket, and what a full mailbox or the end of a service does to it.
+
+use super::services::Ending;
+use super::table::Chain;
+use super::{Delivery, Mux};
+use crate::{CloseReason, ServiceId, SocketId, SocketState};
+
+/// Sockets that are moved on by one turn for each service that resumes or ends.
+const SOCKETS_PER_STEP: usize = 64;
+
+impl Mux {
+    /// Makes a service the owner. If it is gone or about to go, the socket shares its fate.
+    pub(super) fn change_owner(&mut self, id: SocketId, to: ServiceId) {
+        self.disown(id);
+        let Some(entry) = self.services.get_mut(to) else {
+            return self.orphan(id, false);
+        };
+        match entry.ending {
+            Ending::Released { abrupt } => self.orphan(id, abrupt),
+            Ending::No | Ending::Draining { .. } => {
+                let is_draining = entry.ending != Ending::No;
+                self.table.push_back(&mut entry.owned, Chain::Owned, id);
+                self.table.slot_mut(id).owner = Some(to);
+                if is_draining {
+                    self.shut_down(id, CloseReason::Exit, false);
+                }
+            }
+        }
+    }
+
+    /// Takes the socket away from its owner, if it has one.
+    pub(super) fn disown(&mut self, id: SocketId) {
+        self.unlink_input(id);
+        let Some(owner) = self.table.slot_mut(id).owner.take() else { return };
+        let entry = self.services.get_mut(owner).expect("an owner is there");
+        self.table.unlink(&mut entry.owned, Chain::Owned, id);
+        self.remove_if_ended(owner);
+    }
+
+    /// The owner is gone: the socket ends, gracefully if that was graceful.
+    fn orphan(&mut self, id: SocketId, abrupt: bool) {
+        assert!(self.table.slot(id).owner.is_none(), "{id} has an owner");
+        if abrupt {
+            self.table.slot_mut(id).add_cause(CloseReason::OwnerGone);
+            self.begin_close(id);
+        } else {
+            self.shut_down(id, CloseReason::OwnerGone, false);
+        }
+        self.settle(id);
+    }
+
+    /// A service handled messages of this charge; its mailbox may have room again.
+    pub(super) fn service_handled(&mut self, id: ServiceId, charge_bytes: usize, exit: bool) {
+        let mailbox_bytes_max = self.config().mailbox_bytes_max;
+        let Some(entry) = self.services.get_mut(id) else {
+            self.stats.stale_commands += 1;
+            return;
+        };
+        assert!(charge_bytes <= entry.charge_bytes, "{id} handled more than it was told");
+        entry.charge_bytes -= charge_bytes;
+        if entry.is_held_back && entry.charge_bytes < mailbox_bytes_max.div_ceil(2) {
+            entry.is_held_back = false;
+            if !entry.waiting_input.is_empty() {
+                self.resuming.push_back(id);
+            }
+        }
+        if exit {
+            self.drain_service(id);
+        }
+    }
+
+    /// Begins to shut down every socket of a service, because the runtime stops.
+    pub(super) fn drain_service(&mut self, id: ServiceId) {
+        let Some(entry) = self.services.get_mut(id) else { return };
+        if entry.ending == Ending::No {
+            entry.ending = Ending::Draining { left: entry.owned.len() };
+            self.ending.push_back(id);
+        }
+    }
+
+    /// Ends a service: nothing is delivered to it any more, its timers end, its sockets follow.
+    pub(super) fn release_service(&mut self, id: ServiceId, abrupt: bool) {
+        if !self.services.is_alive(id) {
+            self.stats.stale_commands += 1;
+            return;
+        }
+        let entry = self.services.get_mut(id).expect("a living service has an entry");
+        entry.ending = Ending::Released { abrupt };
+        entry.is_held_back = false;
+        let timers = std::mem::take(&mut entry.timers);
+        for (timer, deadline) in timers {
+            self.disarm_service_timer(id, timer, deadline);
+        }
+        self.waiters.forget_service(id);
+        self.info_jobs.retain(|job| job.by != id);
+        self.deliveries.push_back(Delivery::Release(id));
+        self.ending.push_back(id);
+    }
+
+    /// Moves services on that resume or end, a bounded number of sockets each.
+    pub(super) fn work_services(&mut self) {
+        if let Some(id) = self.resuming.pop_front()
+            && self.resume_some(id)
+        {
+            self.resuming.push_back(id);
+        }
+        if let Some(id) = self.ending.pop_front()
+            && self.end_some(id)
+        {
+            self.ending.push_back(id);
+        }
+    }
+
+    pub(super) fn has_service_work(&self) -> bool {
+        !self.resuming.is_empty() || !self.ending.is_empty()
+    }
+
+    /// Answers whether sockets are left.
+    fn resume_some(&mut self, id: ServiceId) -> bool {
+        for _ in 0..SOCKETS_PER_STEP {
+            let Some(entry) = self.services.get_mut(id) else { return false };
+            if entry.is_held_back {
+                // It filled up again; the next time that it has room it resumes again.
+                return false;
+            }
+            let Some(socket) = self.table.pop_front(&mut entry.waiting_input, Chain::Input) else {
+                return false;
+            };
+            self.table.slot_mut(socket).waits_for_mailbox = false;
+            self.settle(socket);
+        }
+        true
+    }
+
+    /// Answers whether sockets are left.
+    fn end_some(&mut self, id: ServiceId) -> bool {
+        for _ in 0..SOCKETS_PER_STEP {
+            let Some(entry) = self.services.get_mut(id) else { return false };
+            match &mut entry.ending {
+                Ending::No => unreachable!("{id} does not end"),
+                Ending::Draining { left } => {
+                    if *left == 0 || entry.owned.is_empty() {
+                        return false;
+                    }
+                    *left -= 1;
+                    let socket = self.rotate_owned(id);
+                    self.shut_down(socket, CloseReason::Exit, false);
+                    self.settle(socket);
+                }
+                Ending::Released { abrupt } => {
+                    let abrupt = *abrupt;
+                    let Some(socket) = self.first_owned(id) else {
+                        self.remove_if_ended(id);
+                        return false;
+                    };
+                    self.disown(socket);
+                    self.orphan(socket, abrupt);
+                }
+            }
+        }
+        true
+    }
+
+    fn first_owned(&mut self, id: ServiceId) -> Option<SocketId> {
+        let entry = self.services.get_mut(id)?;
+        let socket = self.table.pop_front(&mut entry.owned, Chain::Owned)?;
+        self.table.push_back(&mut entry.owned, Chain::Owned, socket);
+        Some(socket)
+    }
+
+    fn rotate_owned(&mut self, id: ServiceId) -> SocketId {
+        self.first_owned(id).expect("the caller saw that it owns sockets")
+    }
+
+    /// A released service without sockets gives its id back.
+    fn remove_if_ended(&mut self, id: ServiceId) {
+        let Some(entry) = self.services.get(id) else { return };
+        if matches!(entry.ending, Ending::Released { .. }) && entry.owned.is_empty() {
+            self.services.remove(id);
+            self.directory.free_service(id);
+        }
+    }
+
+    /// Ends the output of a socket, and then the socket: flush, FIN, wait for the peer's FIN.
+    /// With `finishing` input is still wanted meanwhile.
+    pub(super) fn shut_down(&mut self, id: SocketId, cause: CloseReason, finishing: bool) {
+        let now = self.now;
+        self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let slot = self.table.slot_mut(id);
+        slot.add_cause(cause);
+        match slot.state {
+            SocketState::Closing => return,
+            SocketState::Listening => return self.begin_close(id),
+            SocketState::Opening if slot.kind == super::Kind::Listener => {
+                return self.begin_close(id);
+            }
+            SocketState::Opening | SocketState::Connecting => {
+                slot.is_shutdown_wanted = true;
+                slot.is_finishing = finishing;
+            }
+            SocketState::Flushing | SocketState::Draining => {
+                if slot.is_finishing && !finishing {
+                    slot.is_finishing = false;
+                    slot.enter(slot.state, now);
+                }
+            }
+            SocketState::Accepted
+            | SocketState::Open
+            | SocketState::EofSeen
+            | SocketState::Datagram => {
+                slot.is_finishing = finishing;
+                slot.enter(SocketState::Flushing, now);
+            }
+        }
+        if self.table.slot(id).discards_input() {
+            self.drop_held_input(id);
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! One socket.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::datagrams::Datagrams;
+use crate::{
+    Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
+    ListenOptions, Operation, Outbox, ServiceId, SocketId, SocketOption, SocketState, Target,
+    UdpOptions,
+};
+
+/// Whether a call may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Latch {
+    /// It may; it was never made, or an event came, or it answered `Ready`.
+    Ready,
+    /// It answered `Later`; only an event makes it ready again.
+    Pending,
+}
+
+/// One socket. Which fields mean something depends on the state.
+pub(super) struct Slot {
+    pub(super) id: SocketId,
+    pub(super) state: SocketState,
+    pub(super) kind: Kind,
+    pub(super) owner: Option<ServiceId>,
+    /// For `read`, `accept`, `receive_from`.
+    pub(super) input: Latch,
+    /// For `connect`, `write`, `send_to`.
+    pub(super) output: Latch,
+    /// The owner wants input: it started, and did not pause.
+    pub(super) is_reading: bool,
+    /// The id was returned by a command or told by `Accept`: a `Close` is owed.
+    pub(super) is_told: bool,
+    /// The backend holds something for the id: `close` must be called.
+    pub(super) is_open: bool,
+    /// The peer's FIN does not shut the socket down.
+    pub(super) is_kept_open: bool,
+    /// Own `finish`: input is still wanted after FIN.
+    pub(super) is_finishing: bool,
+    /// The end of the stream was read.
+    pub(super) is_eof: bool,
+    /// An event told of the peer's FIN; it was not read yet.
+    pub(super) is_fin_noticed: bool,
+    /// An event told of a failure while nothing was read: the error is to be asked for.
+    pub(super) is_failure_noticed: bool,
+    /// `shutdown` or `finish` came while connecting.
+    pub(super) is_shutdown_wanted: bool,
+    /// `pause` came before the socket was open: `Paused` follows the opening.
+    pub(super) is_pause_owed: bool,
+    /// A warning is out that was not taken back.
+    pub(super) is_warned: bool,
+    /// It stands in its owner's list of input that waits for room in the mailbox.
+    pub(super) waits_for_mailbox: bool,
+    pub(super) closing: Closing,
+    /// The first cause of the end, once there is one.
+    pub(super) cause: Option<CloseReason>,
+    /// The pending bytes at which the next `Warning` is due.
+    pub(super) warn_next_bytes: usize,
+    /// When the state was entered.
+    pub(super) since: Instant,
+    /// The last progress that the state's timeout measures from.
+    pub(super) progress_at: Instant,
+    /// When the timer of this slot is set to, if it is set. Invariant: not after the deadline.
+    pub(super) armed_at: Option<Instant>,
+    pub(super) outbox: Outbox,
+    pub(super) rare: Box<Rare>,
+}
+
+/// Whether the slot is a stream, a listener or a datagram socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Stream,
+    Listener,
+    Datagram,
+}
+
+/// How far the end has come. Invariant: not `No` exactly in the state `Closing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    No,
+    /// The backend is to be asked.
+    Asked(CloseHow),
+    /// The backend said `Later`.
+    Waiting,
+    /// The backend has let go; announced sends may still be on their way.
+    Done,
+}
+
+/// What is needed now and then.
+#[derive(Default)]
+pub(super) struct Rare {
+    pub(super) opening: Option<Opening>,
+    pub(super) dial: Option<Dial>,
+    pub(super) local: Option<Endpoint>,
+    pub(super) peer: Option<Endpoint>,
+    /// The one completed read that came while nothing was wanted.
+    pub(super) held: Option<Result<Bytes, Fault>>,
+    /// The one completed receive that is still to be told.
+    pub(super) held_datagram: Option<Result<(Endpoint, Bytes), Fault>>,
+    /// A write failed; what can still be read is delivered first.
+    pub(super) write_fault: Option<Fault>,
+    /// What `Error` will say before `Close`.
+    pub(super) fatal: Option<(Fault, Operation)>,
+    /// What waits for the backend: options, a datagram socket's peer.
+    pub(super) deferred: VecDeque<Deferred>,
+    pub(super) listener: Option<Listener>,
+    pub(super) datagrams: Datagrams,
+    /// Payload bytes that will not be sent any more.
+    pub(super) unsent_bytes: u64,
+    pub(super) counters: Counters,
+}
+
+/// What the backend will be asked to open.
+pub(super) enum Opening {
+    Listen { at: Endpoint, options: Box<ListenOptions> },
+    Adopt { descriptor: Descriptor },
+    Udp { options: Box<UdpOptions> },
+}
+
+/// A connect under way.
+pub(super) struct Dial {
+    /// What is resolved first; taken when the backend was asked.
+    pub(super) target: Option<Target>,
+    /// Addresses still to try, the current one in front.
+    pub(super) addresses: VecDeque<Endpoint>,
+    pub(super) options: Box<ConnectOptions>,
+    pub(super) deadline: Instant,
+    /// When the current address is given up.
+    pub(super) attempt_deadline: Instant,
+    pub(super) attempt: Attempt,
+    /// Why the last address failed.
+    pub(super) last_fault: Option<Fault>,
+}
+
+/// How far the current address has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Nothing was asked; or a name is being resolved, if there is no address.
+    None,
+    /// `connect` said `Later`.
+    UnderWay,
+    /// It took too long: the backend is to close it.
+    GivenUp,
+    /// `close` said `Later`.
+    Closing,
+}
+
+pub(super) enum Deferred {
+    Option(SocketOption),
+    Peer(Endpoint),
+}
+
+/// What only listeners have.
+#[derive(Default)]
+pub(super) struct Listener {
+    pub(super) auto_start: bool,
+    /// The id that was offered to `accept`.
+    pub(super) reserved: Option<SocketId>,
+    /// A completed accept that is still to be told.
+    pub(super) held: Option<Result<Accepted, Fault>>,
+    /// Accepting resumes then: the system was out of something.
+    pub(super) retry_at: Option<Instant>,
+    /// How often in a row accepting failed.
+    pub(super) failures: u32,
+    /// The table is full: accepting resumes when an id is free.
+    pub(super) is_stalled: bool,
+    /// The owner knows of the failure that goes on.
+    pub(super) is_reported: bool,
+    pub(super) accepted: u64,
+}
+
+/// What `info` tells.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) messages_in: u64,
+    pub(super) messages_out: u64,
+    pub(super) last_read: Option<Instant>,
+    pub(super) last_write: Option<Instant>,
+}
+
+impl Slot {
+    pub(super) fn new(
+        id: SocketId,
+        kind: Kind,
+        state: SocketState,
+        owner: Option<ServiceId>,
+        now: Instant,
+        warn_next_bytes: usize,
+    ) -> Self {
+        Self {
+            id,
+            state,
+            kind,
+            owner,
+            input: Latch::Ready,
+            output: Latch::Ready,
+            is_reading: false,
+            is_told: true,
+            is_open: false,
+            is_kept_open: false,
+            is_finishing: false,
+            is_eof: false,
+            is_fin_noticed: false,
+            is_failure_noticed: false,
+            is_shutdown_wanted: false,
+            is_pause_owed: false,
+            is_warned: false,
+            waits_for_mailbox: false,
+            closing: Closing::No,
+            cause: None,
+            warn_next_bytes,
+            since: now,
+            progress_at: now,
+            armed_at: None,
+            outbox: Outbox::new(),
+            rare: Box::default(),
+        }
+    }
+
+    /// Enters a state; its time begins.
+    pub(super) fn enter(&mut self, state: SocketState, now: Instant) {
+        assert_ne!(self.state, SocketState::Closing, "{}: nothing comes after Closing", self.id);
+        self.state = state;
+        self.since = now;
+        self.progress_at = now;
+    }
+
+    /// Payload bytes that are queued.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.outbox.pending_bytes() + self.rare.datagrams.pending_bytes()
+    }
+
+    /// What is charged for what is queued.
+    pub(super) fn charge_bytes(&self) -> usize {
+        self.outbox.charge_bytes() + self.rare.datagrams.charge_bytes()
+    }
+
+    /// Whether anything is queued: stream bytes, or datagrams, an empty one included.
+    pub(super) fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || !self.rare.datagrams.is_empty()
+    }
+
+    /// Whether input is read only to be thrown away.
+    pub(super) fn discards_input(&self) -> bool {
+        matches!(self.state, SocketState::Flushing | SocketState::Draining)
+            && self.kind == Kind::Stream
+            && !self.is_finishing
+    }
+
+    /// Whether input is wanted, but for a full mailbox.
+    pub(super) fn wants_input(&self) -> bool {
+        match self.state {
+            SocketState::Open => self.is_reading && !self.is_eof,
+            SocketState::Flushing | SocketState::Draining => {
+                self.kind == Kind::Stream && !self.is_eof && (!self.is_finishing || self.is_reading)
+            }
+            SocketState::Listening => {
+                let listener = self.rare.listener.as_ref().expect("a listener's part");
+                self.is_reading && listener.retry_at.is_none() && !listener.is_stalled
+            }
+            SocketState::Datagram => self.is_reading,
+            SocketState::Opening
+            | SocketState::Connecting
+            | SocketState::Accepted
+            | SocketState::EofSeen
+            | SocketState::Closing => false,
+        }
+    }
+
+    /// Whether something came in that waits only to be wanted.
+    pub(super) fn has_held_input(&self) -> bool {
+        self.rare.held.is_some()
+            || self.rare.held_datagram.is_some()
+            || self.rare.listener.as_ref().is_some_and(|listener| listener.held.is_some())
+    }
+
+    /// Whether a completed read brought an error, which is served even while nothing is wanted.
+    pub(super) fn has_held_fault(&self) -> bool {
+        matches!(self.rare.held, Some(Err(_))) && self.state != SocketState::Closing
+    }
+
+    /// Whether there is input work that can be done now, but for a full mailbox.
+    pub(super) fn has_input_work(&self) -> bool {
+        self.has_held_fault()
+            || self.wants_input() && (self.input == Latch::Ready || self.has_held_input())
+    }
+
+    /// Whether input work makes messages, so that a full mailbox holds it back.
+    pub(super) fn needs_mailbox(&self) -> bool {
+        !self.discards_input() && !self.has_held_fault()
+    }
+
+    /// Names the cause of the end, unless there was one before.
+    pub(super) fn add_cause(&mut self, cause: CloseReason) {
+        self.cause.get_or_insert(cause);
+    }
+
+    /// Names a failure as the cause of the end. It replaces the start of an orderly end, but not
+    /// a decision that nothing could outrun.
+    pub(super) fn fail_cause(&mut self, cause: CloseReason) {
+        let is_final = matches!(
+            self.cause,
+            Some(CloseReason::Closed | CloseReason::OwnerGone | CloseReason::Exit)
+        );
+        if !is_final {
+            self.cause = Some(cause);
+        }
+    }
+
+    /// Whether the socket writes what is queued.
+    pub(super) fn writes(&self) -> bool {
+        matches!(
+            self.state,
+            SocketState::Accepted
+                | SocketState::Open
+                | SocketState::EofSeen
+                | SocketState::Flushing
+                | SocketState::Datagram
+        )
+    }
+
+    /// Whether there is output work that can be done now. `has_announced`: whether a send is on
+    /// its way.
+    pub(super) fn has_output_work(&self, has_announced: bool) -> bool {
+        match self.state {
+            SocketState::Opening => true,
+            SocketState::Connecting => {
+                let dial = self.rare.dial.as_ref().expect("a connecting socket dials");
+                match dial.attempt {
+                    Attempt::None => dial.target.is_some() || !dial.addresses.is_empty(),
+                    Attempt::UnderWay => self.output == Latch::Ready,
+                    Attempt::GivenUp => true,
+                    Attempt::Closing => false,
+                }
+            }
+            SocketState::Closing => match self.closing {
+                Closing::Asked(_) => true,
+                Closing::Waiting => false,
+                Closing::Done => !has_announced,
+                Closing::No => unreachable!("a closing socket knows how far it is"),
+            },
+            _ => {
+                let can_write = self.writes() && self.has_output() && self.output == Latch::Ready;
+                let can_end =
+                    self.state == SocketState::Flushing && !self.has_output() && !has_announced;
+                can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
+            }
+        }
+    }
+}

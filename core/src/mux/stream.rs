@@ -1,0 +1,205 @@
+//! Streams that are open.
+
+use super::Mux;
+use super::slot::Latch;
+use crate::{
+    Answer, Backend, Bytes, CloseReason, Connected, Fault, FaultKind, Message, Operation, SocketId,
+    SocketState,
+};
+
+impl Mux {
+    /// An outgoing or adopted stream is open.
+    pub(super) fn connected(&mut self, id: SocketId, connected: Connected) {
+        let now = self.now;
+        let Connected { local, peer } = connected;
+        let slot = self.table.slot_mut(id);
+        slot.is_open = true;
+        slot.rare.dial = None;
+        slot.rare.local = Some(local.clone());
+        slot.rare.peer = Some(peer.clone());
+        slot.input = Latch::Ready;
+        slot.output = Latch::Ready;
+        slot.enter(SocketState::Open, now);
+        self.tell_owner(id, Message::Connect { socket: id, local, peer });
+        self.pay_owed_pause(id);
+        let slot = self.table.slot_mut(id);
+        if slot.is_shutdown_wanted {
+            slot.enter(SocketState::Flushing, now);
+        }
+    }
+
+    pub(super) fn serve_stream_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        self.serve_noticed_failure(id, backend);
+        let mut budget_bytes = self.config().write_bytes_per_turn;
+        loop {
+            let slot = self.table.slot_mut(id);
+            let can_write = slot.writes() && !slot.outbox.is_empty() && slot.output == Latch::Ready;
+            if !can_write || budget_bytes == 0 {
+                break;
+            }
+            let pending_before = slot.outbox.pending_bytes();
+            let charge_before = slot.charge_bytes();
+            let messages_before = slot.outbox.messages();
+            let answer = backend.write(id, &mut slot.outbox, budget_bytes);
+            let taken = pending_before - slot.outbox.pending_bytes();
+            match answer {
+                Answer::Ready(Ok(count)) => {
+                    assert!(count > 0, "a write that took nothing is `Later`");
+                    assert_eq!(count, taken, "{id}: the outbox and the answer disagree");
+                    assert_eq!(slot.outbox.offered_bytes(), 0, "a finished write offers nothing");
+                    budget_bytes = budget_bytes.saturating_sub(count);
+                    let messages = messages_before - slot.outbox.messages();
+                    self.output_went(id, count, messages, charge_before);
+                }
+                Answer::Ready(Err(fault)) => {
+                    assert_eq!(taken, 0, "{id}: a failed write took bytes");
+                    return self.write_failed(id, fault);
+                }
+                Answer::Later => {
+                    assert_eq!(taken, 0, "{id}: a write that answers later took bytes");
+                    slot.output = Latch::Pending;
+                }
+            }
+        }
+        self.end_output_if_flushed(id, backend);
+    }
+
+    /// The system took `count` bytes and finished `messages` messages.
+    pub(super) fn output_went(
+        &mut self,
+        id: SocketId,
+        count: usize,
+        messages: usize,
+        charge_before: usize,
+    ) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        slot.rare.counters.bytes_out += count as u64;
+        slot.rare.counters.messages_out += messages as u64;
+        slot.rare.counters.last_write = Some(now);
+        slot.progress_at = now;
+        let released = charge_before - slot.charge_bytes();
+        self.release_charge(id, released);
+        self.withdraw_warning_if_drained(id);
+    }
+
+    /// A write failed: what is queued is lost; what can still be read is delivered first.
+    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault) {
+        self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let slot = self.table.slot_mut(id);
+        let charge = slot.charge_bytes();
+        slot.rare.unsent_bytes += slot.outbox.clear() as u64;
+        slot.output = Latch::Ready;
+        let is_read = slot.wants_input() && !slot.discards_input();
+        let reads_on = is_read && (slot.input == Latch::Ready || slot.has_held_input());
+        if reads_on {
+            slot.rare.write_fault = Some(fault);
+            slot.progress_at = self.now;
+        }
+        self.release_charge(id, charge);
+        if !reads_on {
+            self.fail(id, fault, Operation::Write);
+        }
+    }
+
+    /// Sends FIN when everything that was ever accepted is out.
+    fn end_output_if_flushed<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let has_announced = self.has_announced(id);
+        let slot = self.table.slot_mut(id);
+        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() || has_announced {
+            return;
+        }
+        if let Some(fault) = slot.rare.write_fault {
+            if slot.discards_input() {
+                self.fail(id, fault, Operation::Write);
+            }
+            return;
+        }
+        match backend.shutdown_write(id) {
+            Ok(()) if slot.is_eof => self.begin_close(id),
+            Ok(()) => slot.enter(SocketState::Draining, self.now),
+            Err(fault) if fault.kind == FaultKind::Unsupported => self.begin_close(id),
+            Err(fault) => {
+                // Everything was taken by the system, so nothing is lost that the owner does not
+                // know of: as while draining, the reason says it, unless input was still wanted.
+                if slot.is_finishing {
+                    self.fail(id, fault, Operation::ShutdownWrite);
+                } else {
+                    slot.fail_cause(CloseReason::Fault(fault));
+                    self.begin_close(id);
+                }
+            }
+        }
+    }
+
+    pub(super) fn serve_stream_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let size_hint = self.config().read_buffer_bytes_max;
+        for _ in 0..self.config().reads_per_turn {
+            let slot = self.table.slot_mut(id);
+            let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
+            if !slot.has_input_work() || is_held_back {
+                break;
+            }
+            let result = match slot.rare.held.take() {
+                Some(held) => held,
+                None => match backend.read(id, size_hint) {
+                    Answer::Ready(result) => result,
+                    Answer::Later => {
+                        slot.input = Latch::Pending;
+                        break;
+                    }
+                },
+            };
+            self.stream_input(id, result);
+        }
+        let slot = self.table.slot(id);
+        if let (Some(fault), false) = (slot.rare.write_fault, slot.has_input_work()) {
+            self.fail(id, fault, Operation::Write);
+        }
+    }
+
+    /// One read is done.
+    fn stream_input(&mut self, id: SocketId, result: Result<Bytes, Fault>) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        match result {
+            Ok(bytes) if bytes.is_empty() => self.end_of_stream(id),
+            Ok(bytes) => {
+                slot.rare.counters.bytes_in += bytes.len() as u64;
+                slot.rare.counters.last_read = Some(now);
+                if slot.is_finishing {
+                    slot.progress_at = now;
+                }
+                if !slot.discards_input() {
+                    slot.rare.counters.messages_in += 1;
+                    self.tell_owner(id, Message::Data { socket: id, bytes });
+                }
+            }
+            Err(fault) => match slot.rare.write_fault {
+                Some(first) => self.fail(id, first, Operation::Write),
+                None => self.fail(id, fault, Operation::Read),
+            },
+        }
+    }
+
+    /// The peer's FIN was read.
+    fn end_of_stream(&mut self, id: SocketId) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        assert!(!slot.is_eof, "{id} ended twice");
+        slot.is_eof = true;
+        match slot.state {
+            SocketState::Open => {
+                if let Some(fault) = slot.rare.write_fault {
+                    return self.fail(id, fault, Operation::Write);
+                }
+                slot.add_cause(CloseReason::Peer);
+                slot.enter(SocketState::EofSeen, now);
+                self.tell_owner(id, Message::Eof { socket: id });
+            }
+            SocketState::Flushing => {}
+            SocketState::Draining => self.begin_close(id),
+            state => unreachable!("{id} read in {state:?}"),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What is due when.
+
+use super::Mux;
+use super::slot::{Kind, Slot};
+use crate::{
+    CloseReason, Config, Instant, Message, ServiceId, SocketId, SocketState, Timeout, TimerId,
+};
+
+/// Whose timer it is. Ordered after the deadline, so that timers which are due at one time fire
+/// in an order that depends on nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TimerKey {
+    Socket(SocketId),
+    Service(ServiceId, TimerId),
+}
+
+/// Timers that one turn fires before others get their turn.
+const TIMERS_PER_TURN: usize = 64;
+
+impl Mux {
+    /// When `turn` must be called even if nothing happens; `None`: never.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(deadline, _)| *deadline);
+        let exit = self.exit.as_ref().and_then(|exit| exit.next_deadline());
+        [timer, exit].into_iter().flatten().min()
+    }
+
+    pub(super) fn set_timer(&mut self, timer: TimerId, service: ServiceId, deadline: Instant) {
+        if !self.services.is_alive(service) {
+            self.stats.stale_commands += 1;
+            return;
+        }
+        let entry = self.services.get_mut(service).expect("a living service has an entry");
+        let before = entry.timers.insert(timer, deadline);
+        assert_eq!(before, None, "{timer} of {service} is set twice");
+        self.timers.insert((deadline, TimerKey::Service(service, timer)));
+    }
+
+    pub(super) fn cancel_timer(&mut self, timer: TimerId, service: ServiceId) {
+        let Some(entry) = self.services.get_mut(service) else { return };
+        // A timer that is due already is on its way to the service, which drops it there.
+        if let Some(deadline) = entry.timers.remove(&timer) {
+            self.disarm_service_timer(service, timer, deadline);
+        }
+    }
+
+    pub(super) fn disarm_service_timer(
+        &mut self,
+        service: ServiceId,
+        timer: TimerId,
+        deadline: Instant,
+    ) {
+        let was_armed = self.timers.remove(&(deadline, TimerKey::Service(service, timer)));
+        assert!(was_armed, "{timer} of {service} was lost");
+    }
+
+    /// Sets the socket's timer to its deadline, or leaves it earlier: it then looks again.
+    pub(super) fn arm_timer(&mut self, id: SocketId) {
+        let slot = self.table.slot(id);
+        let Some((deadline, _)) = slot.deadline(self.directory.config()) else { return };
+        let armed_at = slot.armed_at;
+        match armed_at {
+            Some(armed_at) if armed_at <= deadline => return,
+            Some(armed_at) => {
+                let was_armed = self.timers.remove(&(armed_at, TimerKey::Socket(id)));
+                assert!(was_armed, "the timer of {id} was lost");
+            }
+            None => {}
+        }
+        self.timers.insert((deadline, TimerKey::Socket(id)));
+        self.table.slot_mut(id).armed_at = Some(deadline);
+    }
+
+    pub(super) fn fire_timers(&mut self) {
+        for _ in 0..TIMERS_PER_TURN {
+            match self.timers.first() {
+                Some((deadline, _)) if *deadline <= self.now => {}
+                _ => return,
+            }
+            let Some((_, key)) = self.timers.pop_first() else { return };
+            match key {
+                TimerKey::Socket(id) => self.fire_socket_timer(id),
+                TimerKey::Service(service, timer) => {
+                    let entry = self.services.get_mut(service).expect("timers end with services");
+                    entry.timers.remove(&timer);
+                    self.tell(Some(service), Message::Timer { timer });
+                }
+            }
+        }
+    }
+
+    fn fire_socket_timer(&mut self, id: SocketId) {
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        slot.armed_at = None;
+        let due = slot.deadline(self.directory.config()).filter(|(deadline, _)| *deadline <= now);
+        match due {
+            None => {}
+            Some((_, Due::Dial)) => self.dial_timed_out(id),
+            Some((_, Due::AcceptRetry)) => {
+                let slot = self.table.slot_mut(id);
+                let listener = slot.rare.listener.as_mut().expect("a listener's part");
+                listener.retry_at = None;
+            }
+            Some((_, Due::Timeout(which))) => {
+                let slot = self.table.slot_mut(id);
+                match slot.rare.write_fault {
+                    // It was dying of that anyway, and waited for its owner's mailbox.
+                    Some(fault) => self.fail(id, fault, crate::Operation::Write),
+                    None => {
+                        slot.fail_cause(CloseReason::TimedOut(which));
+                        self.begin_close(id);
+                    }
+                }
+            }
+        }
+        self.settle(id);
+    }
+}
+
+/// What a socket's deadline means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A connect, or its current address, took too long.
+    Dial,
+    /// Accepting is tried again.
+    AcceptRetry,
+    /// The socket ends.
+    Timeout(Timeout),
+}
+
+impl Slot {
+    /// When the socket's state ends if nothing happens, and what that means.
+    pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
+        let timeout = |at: Instant, which| Some((at, Due::Timeout(which)));
+        match self.state {
+            SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
+            SocketState::Connecting => {
+                let dial = self.rare.dial.as_ref()?;
+                Some((dial.attempt_deadline.min(dial.deadline), Due::Dial))
+            }
+            SocketState::Listening => {
+                let listener = self.rare.listener.as_ref()?;
+                listener.retry_at.map(|at| (at, Due::AcceptRetry))
+            }
+            SocketState::Accepted => timeout(self.since + config.start_timeout, Timeout::Start),
+            SocketState::Open if self.rare.write_fault.is_some() => {
+                timeout(self.progress_at + config.flush_stall_timeout, Timeout::Flush)
+            }
+            SocketState::Open => {
+                let idle = config
+                    .idle_timeout
+                    .and_then(|span| timeout(self.last_activity() + span, Timeout::Idle));
+                let is_half_open = self.is_fin_noticed && !self.is_reading;
+                let half_open = is_half_open.then_some((
+                    self.progress_at + config.half_open_timeout,
+                    Due::Timeout(Timeout::HalfOpen),
+                ));
+                idle.into_iter().chain(half_open).min()
+            }
+            SocketState::EofSeen => {
+                timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
+            }
+            SocketState::Flushing => {
+                let stall =
+                    (self.progress_at + config.flush_stall_timeout, Due::Timeout(Timeout::Flush));
+                let whole = config
+                    .flush_timeout
+                    .map(|span| (self.since + span, Due::Timeout(Timeout::Flush)));
+                whole.into_iter().chain([stall]).min()
+            }
+            SocketState::Draining if self.is_finishing => {
+                timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
+            }
+            SocketState::Draining => {
+                assert_eq!(self.kind, Kind::Stream, "only streams drain");
+                timeout(self.since + config.linger_timeout, Timeout::Linger)
+            }
+        }
+    }
+
+    fn last_activity(&self) -> Instant {
+        let counters = &self.rare.counters;
+        [counters.last_read, counters.last_write]
+            .into_iter()
+            .flatten()
+            .fold(self.since, Instant::max)
+    }
+}

@@ -1,0 +1,178 @@
+//! The work of one turn.
+
+use super::slot::{Deferred, Kind, Latch, Opening};
+use super::table::Chain;
+use super::{Mux, Progress};
+use crate::{Backend, Fault, Instant, Message, Operation, SocketId, SocketState};
+
+impl Mux {
+    /// Does a bounded amount of work, and all of the I/O: fires timers, moves ending services on,
+    /// serves some sockets that have output work and some that have input work.
+    /// (`skynet_socket_poll`: its 0 is `Exit`, 1 is `Idle`, -1 is `More`)
+    ///
+    /// # Panics
+    /// If `now` lies before the time of an earlier call, or the backend breaks its contract.
+    pub fn turn<B: Backend>(&mut self, backend: &mut B, now: Instant) -> Progress {
+        self.advance_clock(now);
+        self.fire_timers();
+        self.work_services();
+        self.work_exit();
+        let sockets_per_turn = self.config().sockets_per_turn;
+        for _ in 0..sockets_per_turn {
+            let Some(id) = self.table.pop_front(&mut self.ready_output, Chain::Output) else {
+                break;
+            };
+            self.serve_output(id, backend);
+            self.settle(id);
+        }
+        for _ in 0..sockets_per_turn {
+            let Some(id) = self.table.pop_front(&mut self.ready_input, Chain::Input) else {
+                break;
+            };
+            self.serve_input(id, backend);
+            self.settle(id);
+        }
+        self.gather_info();
+        self.progress()
+    }
+
+    fn progress(&self) -> Progress {
+        let has_due_timer = self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now);
+        if !self.ready_output.is_empty()
+            || !self.ready_input.is_empty()
+            || has_due_timer
+            || self.has_service_work()
+            || self.has_exit_work()
+            || !self.info_jobs.is_empty()
+        {
+            Progress::More
+        } else if self.exit.is_some() && self.table.used() == 0 {
+            Progress::Exit
+        } else {
+            Progress::Idle
+        }
+    }
+
+    fn serve_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        match self.table.slot(id).state {
+            SocketState::Opening => self.serve_opening(id, backend),
+            SocketState::Connecting => self.serve_dial(id, backend),
+            SocketState::Closing => self.serve_closing(id, backend),
+            SocketState::Listening => self.serve_deferred(id, backend),
+            SocketState::Accepted
+            | SocketState::Open
+            | SocketState::EofSeen
+            | SocketState::Flushing
+            | SocketState::Draining
+            | SocketState::Datagram => {
+                self.serve_deferred(id, backend);
+                match self.table.slot(id).kind {
+                    Kind::Stream => self.serve_stream_output(id, backend),
+                    Kind::Datagram => self.serve_datagram_output(id, backend),
+                    Kind::Listener => unreachable!("a listener is Listening"),
+                }
+            }
+        }
+    }
+
+    fn serve_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let slot = self.table.slot(id);
+        let must_wait = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
+        if !slot.has_input_work() || must_wait {
+            return;
+        }
+        match slot.kind {
+            Kind::Stream => self.serve_stream_input(id, backend),
+            Kind::Listener => self.serve_accept(id, backend),
+            Kind::Datagram => self.serve_datagram_input(id, backend),
+        }
+    }
+
+    fn serve_opening<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let opening = self.table.slot_mut(id).rare.opening.take();
+        match opening.expect("an opening socket knows what it opens") {
+            Opening::Listen { at, options } => {
+                let result = backend.listen(id, &at, &options);
+                self.opened(id, SocketState::Listening, Operation::Listen, result);
+            }
+            Opening::Udp { options } => {
+                self.table.slot_mut(id).rare.peer.clone_from(&options.peer);
+                let result = backend.open_datagram(id, &options);
+                self.opened(id, SocketState::Datagram, Operation::Bind, result);
+            }
+            Opening::Adopt { descriptor } => match backend.adopt(id, descriptor) {
+                Ok(connected) => self.connected(id, connected),
+                Err(fault) => self.fail(id, fault, Operation::Adopt),
+            },
+        }
+    }
+
+    fn opened(
+        &mut self,
+        id: SocketId,
+        state: SocketState,
+        operation: Operation,
+        result: Result<crate::Endpoint, Fault>,
+    ) {
+        let local = match result {
+            Ok(local) => local,
+            Err(fault) => return self.fail(id, fault, operation),
+        };
+        let now = self.now;
+        let slot = self.table.slot_mut(id);
+        slot.is_open = true;
+        slot.rare.local = Some(local.clone());
+        slot.enter(state, now);
+        self.tell_owner(id, Message::Listening { socket: id, local });
+        self.pay_owed_pause(id);
+        let slot = self.table.slot_mut(id);
+        if slot.is_shutdown_wanted {
+            slot.enter(SocketState::Flushing, now);
+        }
+    }
+
+    /// `pause` came before the socket was open: now it is answered.
+    pub(super) fn pay_owed_pause(&mut self, id: SocketId) {
+        if std::mem::take(&mut self.table.slot_mut(id).is_pause_owed) {
+            self.tell_owner(id, Message::Paused { socket: id });
+        }
+    }
+
+    /// Does what waited for a backend: options, a datagram socket's peer.
+    fn serve_deferred<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        while let Some(deferred) = self.table.slot_mut(id).rare.deferred.pop_front() {
+            let (result, operation) = match deferred {
+                Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
+                Deferred::Peer(peer) => {
+                    let result = backend.connect_datagram(id, &peer);
+                    if result.is_ok() {
+                        self.table.slot_mut(id).rare.peer = Some(peer);
+                    }
+                    (result, Operation::ConnectDatagram)
+                }
+            };
+            if let Err(fault) = result {
+                self.tell_passing_error(id, fault, operation);
+            }
+        }
+    }
+
+    pub(super) fn tell_passing_error(&mut self, id: SocketId, fault: Fault, operation: Operation) {
+        self.tell_owner(id, Message::Error { socket: id, fault, operation, fatal: false });
+    }
+
+    /// An event said that the socket failed while nothing was read: asks for the error.
+    pub(super) fn serve_noticed_failure<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let slot = self.table.slot_mut(id);
+        if !std::mem::take(&mut slot.is_failure_noticed) {
+            return;
+        }
+        let will_read = slot.wants_input() && slot.input == Latch::Ready;
+        if will_read || slot.state == SocketState::Closing {
+            return;
+        }
+        if let Err(fault) = backend.take_error(id) {
+            self.fail(id, fault, Operation::Read);
+        }
+    }
+}

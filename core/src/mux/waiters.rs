@@ -1,0 +1,156 @@
+//! Charges, warnings, and who waits for room.
+
+use std::collections::BTreeMap;
+
+use super::Mux;
+use crate::{Message, ServiceId, SocketId, SocketState};
+
+/// Services that were told *full*.
+#[derive(Default)]
+pub(super) struct Waiters {
+    /// For each socket: who waits, and for how much.
+    sockets: BTreeMap<SocketId, Vec<Waiter>>,
+    /// Who waits for the total, for which socket, in order of arrival.
+    total: Vec<(SocketId, Waiter)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waiter {
+    service: ServiceId,
+    /// The charge that was refused.
+    charge_bytes: usize,
+}
+
+impl Waiters {
+    pub(super) fn forget_socket(&mut self, id: SocketId) {
+        self.sockets.remove(&id);
+        self.total.retain(|(socket, _)| *socket != id);
+    }
+
+    pub(super) fn forget_service(&mut self, service: ServiceId) {
+        self.sockets.retain(|_, waiters| {
+            waiters.retain(|waiter| waiter.service != service);
+            !waiters.is_empty()
+        });
+        self.total.retain(|(_, waiter)| waiter.service != service);
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.sockets.values().map(Vec::len).sum::<usize>() + self.total.len()
+    }
+}
+
+impl Mux {
+    pub(super) fn await_send_ready(
+        &mut self,
+        id: SocketId,
+        by: ServiceId,
+        charge_bytes: usize,
+        total: bool,
+    ) {
+        assert!(self.directory.is_alive(id), "{id} was given back under a waiting send");
+        self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
+        let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
+        if can_send && self.table.get(id).is_some() {
+            let waiter = Waiter { service: by, charge_bytes };
+            if total {
+                self.waiters.total.push((id, waiter));
+                self.wake_total_waiters();
+            } else {
+                self.waiters.sockets.entry(id).or_default().push(waiter);
+                self.wake_socket_waiters(id);
+            }
+        }
+        self.settle(id);
+    }
+
+    /// Gives the charge of sent or lost messages back, and tells who waited for that.
+    pub(super) fn release_charge(&mut self, id: SocketId, charge: usize) {
+        let total = self.directory.total();
+        self.directory.gate(id).expect("a living id has a gate").release(charge, total);
+        if self.waiters.sockets.is_empty() && self.waiters.total.is_empty() {
+            return;
+        }
+        self.wake_socket_waiters(id);
+        self.wake_total_waiters();
+    }
+
+    /// A socket has room again below half of its limit, if the refused message fits.
+    fn wake_socket_waiters(&mut self, id: SocketId) {
+        let Some(waiters) = self.waiters.sockets.get_mut(&id) else { return };
+        let charged = self.directory.gate(id).expect("a living id has a gate").charged_bytes();
+        let outbox_bytes_max = self.directory.config().outbox_bytes_max;
+        let has_room = |waiter: &Waiter| {
+            charged < outbox_bytes_max.div_ceil(2)
+                && charged + waiter.charge_bytes <= outbox_bytes_max
+        };
+        let (ready, waiting): (Vec<_>, Vec<_>) = waiters.drain(..).partition(has_room);
+        if waiting.is_empty() {
+            self.waiters.sockets.remove(&id);
+        } else {
+            *waiters = waiting;
+        }
+        for waiter in ready {
+            self.tell_send_ready(id, waiter.service);
+        }
+    }
+
+    /// All sockets together have room again below 7/8, if the refused message fits.
+    fn wake_total_waiters(&mut self) {
+        if self.waiters.total.is_empty() {
+            return;
+        }
+        let charged = self.directory.total_charged_bytes();
+        let total_bytes_max = self.directory.config().total_bytes_max;
+        let has_room = |(_, waiter): &(SocketId, Waiter)| {
+            charged < total_bytes_max - total_bytes_max / 8
+                && charged + waiter.charge_bytes <= total_bytes_max
+        };
+        let (ready, waiting) = self.waiters.total.drain(..).partition(has_room);
+        self.waiters.total = waiting;
+        for (id, waiter) in ready {
+            self.tell_send_ready(id, waiter.service);
+        }
+    }
+
+    fn tell_send_ready(&mut self, id: SocketId, to: ServiceId) {
+        let is_alive = self.table.get(id).is_some_and(|slot| slot.state != SocketState::Closing);
+        if is_alive {
+            self.tell(Some(to), Message::SendReady { socket: id });
+        }
+    }
+
+    /// After an accepted send: one warning for each doubling of what is pending.
+    pub(super) fn warn_if_due(&mut self, id: SocketId) {
+        let warn_bytes = self.config().warn_bytes;
+        let slot = self.table.slot_mut(id);
+        let pending_bytes = slot.pending_bytes();
+        let is_ending = slot.is_shutdown_wanted || slot.state == SocketState::Flushing;
+        if is_ending || pending_bytes < slot.warn_next_bytes {
+            return;
+        }
+        slot.is_warned = true;
+        slot.warn_next_bytes = warn_bytes;
+        while slot.warn_next_bytes <= pending_bytes {
+            slot.warn_next_bytes = slot.warn_next_bytes.saturating_mul(2);
+        }
+        let pending_bytes = pending_bytes as u64;
+        self.tell_owner(id, Message::Warning { socket: id, pending_bytes });
+    }
+
+    /// After a write: a warning is taken back when little enough is pending.
+    pub(super) fn withdraw_warning_if_drained(&mut self, id: SocketId) {
+        let warn_bytes = self.config().warn_bytes;
+        let slot = self.table.slot_mut(id);
+        if !slot.is_warned || slot.pending_bytes() >= warn_bytes.div_ceil(2) {
+            return;
+        }
+        slot.is_warned = false;
+        slot.warn_next_bytes = warn_bytes;
+        let is_ending = slot.cause.is_some() && slot.state != SocketState::EofSeen;
+        if !is_ending {
+            self.tell_owner(id, Message::Warning { socket: id, pending_bytes: 0 });
+        }
+    }
+}
