@@ -1,5 +1,10 @@
 //! What the tests share: models, the replay of fuzz corpora, and conformance bodies with the
 //! arms that run them.
 
+pub mod arm;
 pub mod corpus;
+pub mod driver;
+pub mod grammar;
 pub mod outbox_model;
+pub mod scripted;
+pub mod world;

@@ -1,0 +1,107 @@
+//! What a conformance body needs of the world that it runs in.
+
+mod scripted;
+
+use std::any::Any;
+use std::time::Duration;
+
+use tidelock_core::{Config, Descriptor, Endpoint, ExitReport, Service, ServiceId};
+
+use crate::scripted::{PeerRead, ScriptedBackend, Style};
+
+pub use scripted::ScriptedArm;
+
+/// Which world a body runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArmKind {
+    /// The kernel in memory, one of its styles.
+    Scripted(Style),
+    /// Real sockets; services on the network thread with 0 workers.
+    Mio {
+        /// How many worker threads.
+        workers: usize,
+    },
+}
+
+/// A runtime with peers that are driven by hand.
+///
+/// Everything that a peer does happens at once or is pushed forward by [`advance`](Self::advance).
+pub trait Arm {
+    /// Which world it is.
+    fn kind(&self) -> ArmKind;
+
+    /// Starts a service.
+    fn spawn(&mut self, service: Box<dyn Service>) -> ServiceId;
+
+    /// Hands a value to a service from outside.
+    fn post(&mut self, to: ServiceId, value: Box<dyn Any + Send>);
+
+    /// The time since the start.
+    fn time(&self) -> Duration;
+
+    /// Lets something happen; without work, time passes up to the next thing. Answers whether
+    /// anything can still happen before `limit`, a time since the start.
+    fn advance(&mut self, limit: Duration) -> bool;
+
+    /// Lets everything happen that needs no time (on real sockets: waits for a moment).
+    fn settle(&mut self);
+
+    /// Lets time pass, and what it brings.
+    fn pass_time(&mut self, span: Duration);
+
+    /// Begins to stop.
+    fn begin_exit(&mut self, within: Duration);
+
+    /// What the exit cost, once it is complete. Checks that nothing is left behind.
+    fn exit_report(&mut self) -> Option<ExitReport>;
+
+    /// More bytes than a connection takes while its peer does not read.
+    fn flood_bytes(&self) -> usize;
+
+    /// A peer listens.
+    fn peer_listen(&mut self) -> Endpoint;
+
+    /// A listening peer takes a connection.
+    fn peer_accept(&mut self, at: &Endpoint) -> Option<usize>;
+
+    /// A peer connects to a listener of the runtime.
+    fn peer_connect(&mut self, to: &Endpoint) -> usize;
+
+    /// A peer sends; what does not fit leaves later.
+    fn peer_send(&mut self, peer: usize, bytes: &[u8]);
+
+    /// A peer reads what is there.
+    fn peer_read(&mut self, peer: usize, size_max: usize) -> PeerRead;
+
+    /// A peer sends FIN and goes on reading.
+    fn peer_finish(&mut self, peer: usize);
+
+    /// A peer resets the connection.
+    fn peer_reset(&mut self, peer: usize);
+
+    /// A peer opens a datagram socket.
+    fn peer_open_datagram(&mut self) -> Endpoint;
+
+    /// A peer sends a datagram.
+    fn peer_datagram(&mut self, from: &Endpoint, to: &Endpoint, payload: &[u8]);
+
+    /// A datagram that reached a peer.
+    fn peer_receive(&mut self, at: &Endpoint) -> Option<(Endpoint, Vec<u8>)>;
+
+    /// A stream that can be adopted, and its other end.
+    fn adoptable(&mut self) -> (Descriptor, usize);
+
+    /// The kernel to break things in, where it is scripted.
+    fn kernel(&mut self) -> Option<&mut ScriptedBackend>;
+}
+
+/// Builds an arm.
+///
+/// # Panics
+/// If the configuration contradicts itself.
+pub fn build(kind: ArmKind, config: Config) -> Box<dyn Arm> {
+    match kind {
+        ArmKind::Scripted(style) => Box::new(ScriptedArm::new(style, config)),
+        ArmKind::Mio { workers } => unreachable!("{workers} workers: no such arm yet"),
+    }
+}
