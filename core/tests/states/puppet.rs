@@ -1,0 +1,142 @@
+//! A backend that answers what it was told to answer.
+
+use std::collections::VecDeque;
+
+use tidelock_core::{
+    Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
+    Fault, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
+};
+
+/// One socket's worth of answers; `Later` where nothing is set.
+#[derive(Default)]
+pub(crate) struct Puppet {
+    pub(crate) reads: VecDeque<Result<Bytes, Fault>>,
+    pub(crate) accepts: VecDeque<Result<Accepted, Fault>>,
+    pub(crate) datagrams: VecDeque<Result<(Endpoint, Bytes), Fault>>,
+    pub(crate) connect: Option<Result<(), Fault>>,
+    /// How many bytes writes still take; then the fault, then `Later`.
+    pub(crate) takes_bytes: usize,
+    pub(crate) write_fault: Option<Fault>,
+    pub(crate) error: Option<Fault>,
+    pub(crate) refuses_to_open: Option<Fault>,
+    pub(crate) closes_later: bool,
+}
+
+pub(crate) fn endpoint(port: u16) -> Endpoint {
+    Endpoint::from(([127, 0, 0, 1], port))
+}
+
+pub(crate) fn connected() -> Connected {
+    Connected { local: endpoint(1), peer: endpoint(2) }
+}
+
+fn later<T>(result: Option<Result<T, Fault>>) -> Answer<Result<T, Fault>> {
+    result.map_or(Answer::Later, Answer::Ready)
+}
+
+impl Backend for Puppet {
+    fn resolve(
+        &mut self,
+        _id: SocketId,
+        _host: &str,
+        _port: u16,
+    ) -> Answer<Result<Vec<Endpoint>, Fault>> {
+        Answer::Later
+    }
+
+    fn listen(
+        &mut self,
+        _id: SocketId,
+        at: &Endpoint,
+        _options: &ListenOptions,
+    ) -> Result<Endpoint, Fault> {
+        self.refuses_to_open.map_or_else(|| Ok(at.clone()), Err)
+    }
+
+    fn connect(
+        &mut self,
+        _id: SocketId,
+        _to: &Endpoint,
+        _options: &ConnectOptions,
+    ) -> Answer<Result<Connected, Fault>> {
+        later(self.connect.map(|result| result.map(|()| connected())))
+    }
+
+    fn accept(&mut self, _listener: SocketId, _id: SocketId) -> Answer<Result<Accepted, Fault>> {
+        later(self.accepts.pop_front())
+    }
+
+    fn adopt(&mut self, _id: SocketId, _descriptor: Descriptor) -> Result<Connected, Fault> {
+        self.refuses_to_open.map_or_else(|| Ok(connected()), Err)
+    }
+
+    fn read(&mut self, _id: SocketId, _size_hint: usize) -> Answer<Result<Bytes, Fault>> {
+        later(self.reads.pop_front())
+    }
+
+    fn write(
+        &mut self,
+        _id: SocketId,
+        unsent: &mut Outbox,
+        _size_max: usize,
+    ) -> Answer<Result<usize, Fault>> {
+        if let Some(fault) = self.write_fault {
+            return Answer::Ready(Err(fault));
+        }
+        let taken = self.takes_bytes.min(unsent.pending_bytes());
+        if taken == 0 {
+            return Answer::Later;
+        }
+        self.takes_bytes -= taken;
+        unsent.advance(taken);
+        Answer::Ready(Ok(taken))
+    }
+
+    fn shutdown_write(&mut self, _id: SocketId) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn take_error(&mut self, _id: SocketId) -> Result<(), Fault> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    fn open_datagram(&mut self, _id: SocketId, _options: &UdpOptions) -> Result<Endpoint, Fault> {
+        self.refuses_to_open.map_or_else(|| Ok(endpoint(1)), Err)
+    }
+
+    fn connect_datagram(&mut self, _id: SocketId, _peer: &Endpoint) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn send_to(
+        &mut self,
+        _id: SocketId,
+        _to: Option<&Endpoint>,
+        payload: &Bytes,
+    ) -> Answer<Result<(), Fault>> {
+        if let Some(fault) = self.write_fault {
+            return Answer::Ready(Err(fault));
+        }
+        if self.takes_bytes < payload.len() {
+            return Answer::Later;
+        }
+        self.takes_bytes -= payload.len();
+        Answer::Ready(Ok(()))
+    }
+
+    fn receive_from(
+        &mut self,
+        _id: SocketId,
+        _size_max: usize,
+    ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
+        later(self.datagrams.pop_front())
+    }
+
+    fn set_option(&mut self, _id: SocketId, _option: &SocketOption) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn close(&mut self, _id: SocketId, _how: CloseHow) -> Answer<()> {
+        if self.closes_later { Answer::Later } else { Answer::Ready(()) }
+    }
+}
