@@ -54,6 +54,8 @@ impl Mux {
         }
         let is_draining = slot.state == SocketState::Draining && !slot.is_finishing;
         let is_opening = matches!(slot.state, SocketState::Opening | SocketState::Connecting);
+        // A read that completes late is the owner's only if the owner was still reading.
+        slot.is_reading &= !slot.discards_input();
         slot.fail_cause(if is_opening {
             CloseReason::ConnectFailed(fault)
         } else {

@@ -1,7 +1,7 @@
 //! What is due when.
 
 use super::Mux;
-use super::slot::{Kind, Slot};
+use super::slot::{Kind, Latch, Slot};
 use crate::{
     CloseReason, Config, Instant, Message, ServiceId, SocketId, SocketState, Timeout, TimerId,
 };
@@ -148,8 +148,12 @@ impl Slot {
                 timeout(self.progress_at + config.flush_stall_timeout, Timeout::Flush)
             }
             SocketState::Open => {
+                // Only a system that said `Later` has shown silence; what waits for a paused or
+                // busy owner is none.
+                let is_silent = self.is_reading && self.input == Latch::Pending;
                 let idle = config
                     .idle_timeout
+                    .filter(|_| is_silent)
                     .and_then(|span| timeout(self.last_activity() + span, Timeout::Idle));
                 let is_half_open = self.is_fin_noticed && !self.is_reading;
                 let half_open = is_half_open.then_some((
