@@ -1,1 +1,38 @@
-//! tidelock-mio: to come.
+//! The network core on real sockets: an edge-triggered mio backend, worker threads, and the
+//! runtime that ties them to the Mux.
+//!
+//! * [`Runtime`] starts one network thread and, with `workers(n)`, threads for services.
+//! * [`Handle`] is what other threads use: spawn and post, blocking `listen` for start-up code,
+//!   `info`, shutdown.
+//! * [`NetExt`] is what services may do only here: adopt descriptors.
+//!
+//! Events are logged through `tracing`: connections at debug, what an operator must know at warn,
+//! each turn as a span at trace.
+//!
+//! It is written for Unix; Linux is where it is measured. Windows is not supported: adopting and
+//! the mapping of errors would need their own there. SIGPIPE must be ignored, as Rust's start-up
+//! code does it: pipes and adopted sockets have no flag against it.
+
+mod adopted;
+mod backend;
+mod buffer;
+mod clock;
+mod datagram;
+mod drained;
+mod errno;
+mod guarded;
+mod handle;
+mod inbox;
+mod inside;
+mod listener;
+mod net_ext;
+mod network;
+mod resolver;
+mod runtime;
+mod stream;
+mod sys;
+mod workers;
+
+pub use handle::Handle;
+pub use net_ext::NetExt;
+pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use slab::Slab;
 
 use crate::gate::{ChargeLimits, Gate, GateKind};
-use crate::{Config, ConfigError, ServiceId, SocketId};
+use crate::{Config, ConfigError, OpenError, ServiceId, SocketId};
 
 /// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
 ///
@@ -84,6 +84,18 @@ impl Directory {
 
     pub(crate) fn free_service(&self, id: ServiceId) {
         lock(&self.services).free(id.index(), id.generation());
+    }
+
+    /// Takes an id for a listener that code outside services opens. Drivers use it:
+    /// `Command::Listen` must follow.
+    ///
+    /// # Errors
+    /// At `sockets_max`, and while the runtime stops.
+    pub fn take_listener(&self) -> Result<SocketId, OpenError> {
+        if self.is_stopped() {
+            return Err(OpenError::Stopped);
+        }
+        self.take_socket(GateKind::Listener).ok_or(OpenError::LimitReached)
     }
 
     /// Takes an id for a new socket; `None` at `sockets_max`.

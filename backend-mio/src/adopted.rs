@@ -1,0 +1,179 @@
+//! One stream that somebody else opened: a socket, a pipe, a terminal.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use tidelock_core::{
+    Answer, Bytes, CloseHow, Connected, Endpoint, Fault, FaultKind, Outbox, SocketOption,
+};
+
+use crate::buffer::BufferRing;
+use crate::errno::{answer, fault, uninterrupted};
+use crate::stream::write_parts;
+use crate::sys::{self, Event, FdKind, Registry, SourceFd, Token};
+
+/// One adopted stream.
+///
+/// It is never taken for drained after a short read: Unix sockets stop at ancillary data, and
+/// terminals give one line at a time, without a further event.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    file: File,
+    kind: FdKind,
+    direction: Direction,
+    /// Whether it was non-blocking when it came; the flag belongs to the open file, which others
+    /// may share.
+    was_nonblocking: bool,
+    /// The latest event said that the far end is gone.
+    is_far_end_gone: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Both,
+    ReadOnly,
+    WriteOnly,
+}
+
+impl Adopted {
+    /// Takes `descriptor` over; on failure it is closed, in the mode in which it came.
+    pub(crate) fn adopt(
+        registry: &Registry,
+        token: Token,
+        descriptor: OwnedFd,
+    ) -> Result<(Self, Connected), Fault> {
+        let as_fault = |error: io::Error| fault(&error);
+        let kind = sys::fd_kind(&descriptor).map_err(as_fault)?;
+        let ends = match kind {
+            FdKind::StreamSocket => {
+                let (local, peer) = sys::socket_ends(&descriptor).map_err(as_fault)?;
+                Connected { local, peer }
+            }
+            FdKind::OtherSocket => return Err(FaultKind::InvalidInput.into()),
+            FdKind::Device | FdKind::Other => {
+                Connected { local: Endpoint::Unnamed, peer: Endpoint::Unnamed }
+            }
+        };
+        let direction = direction(&descriptor, kind).map_err(as_fault)?;
+        let was_nonblocking = sys::is_nonblocking(&descriptor).map_err(as_fault)?;
+        let raw = descriptor.as_raw_fd();
+        registry
+            .register(&mut SourceFd(&raw), token, sys::BOTH_DIRECTIONS)
+            .map_err(not_pollable)?;
+        let file = File::from(descriptor);
+        let adopted = Self { file, kind, direction, was_nonblocking, is_far_end_gone: false };
+        if let Err(error) = sys::set_nonblocking(&adopted.file, true) {
+            adopted.close(registry, CloseHow::Plain);
+            return Err(fault(&error));
+        }
+        Ok((adopted, ends))
+    }
+
+    pub(crate) fn handle_event(&mut self, event: &Event) {
+        self.is_far_end_gone = event.is_read_closed() || event.is_write_closed();
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        ring: &mut BufferRing,
+        size_hint: usize,
+    ) -> Answer<Result<Bytes, Fault>> {
+        if self.direction == Direction::WriteOnly {
+            // Nothing ever comes in; that the reader is gone is the end of the stream.
+            return if self.is_far_end_gone {
+                Answer::Ready(Ok(Bytes::new()))
+            } else {
+                Answer::Later
+            };
+        }
+        let size = size_hint.clamp(1, ring.buffer_bytes());
+        let mut file = &self.file;
+        match ring.fill(size, |buffer| uninterrupted(|| file.read(buffer))) {
+            // A terminal whose other side hung up says so with EIO; that is its end of the stream.
+            Err(error) if self.kind == FdKind::Device && is_hang_up(&error) => {
+                Answer::Ready(Ok(Bytes::new()))
+            }
+            result => answer(result),
+        }
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        unsent: &mut Outbox,
+        size_max: usize,
+    ) -> Answer<Result<usize, Fault>> {
+        if self.direction == Direction::ReadOnly {
+            return Answer::Ready(Err(FaultKind::Unsupported.into()));
+        }
+        let mut file = &self.file;
+        write_parts(unsent, size_max, |slices| file.write_vectored(slices))
+    }
+
+    pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {
+        if self.kind != FdKind::StreamSocket {
+            return Err(FaultKind::Unsupported.into());
+        }
+        sys::shutdown_write(&self.file).map_err(|error| fault(&error))
+    }
+
+    pub(crate) fn take_error(&self) -> Result<(), Fault> {
+        if self.kind != FdKind::StreamSocket {
+            // Only sockets keep an error; of a pipe the next read or write tells.
+            return Ok(());
+        }
+        match sys::take_socket_error(&self.file) {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) | Err(error) => Err(fault(&error)),
+        }
+    }
+
+    pub(crate) fn set_option(&self, option: &SocketOption) -> Result<(), Fault> {
+        sys::set_option(&self.file, option).map_err(|error| fault(&error))
+    }
+
+    /// Deregisters (a duplicate elsewhere would keep the registration alive), gives the open file
+    /// its blocking mode back, and closes.
+    pub(crate) fn close(self, registry: &Registry, how: CloseHow) {
+        let raw = self.file.as_raw_fd();
+        if let Err(error) = registry.deregister(&mut SourceFd(&raw)) {
+            tracing::warn!(%error, "an adopted stream could not be deregistered before its close");
+        }
+        if !self.was_nonblocking
+            && let Err(error) = sys::set_nonblocking(&self.file, false)
+        {
+            tracing::warn!(%error, "an adopted stream keeps its non-blocking mode");
+        }
+        if how == CloseHow::Reset
+            && self.kind == FdKind::StreamSocket
+            && let Err(error) = sys::reset_on_close(&self.file)
+        {
+            tracing::debug!(%error, "no reset on close; the peer may see a plain end");
+        }
+    }
+}
+
+/// The poller refuses what is always ready: regular files, directories, some devices.
+fn not_pollable(error: io::Error) -> Fault {
+    if Errno::from_io_error(&error) == Some(Errno::PERM) {
+        Fault { kind: FaultKind::NotPollable, os: error.raw_os_error() }
+    } else {
+        fault(&error)
+    }
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
+}
+
+fn direction(descriptor: &OwnedFd, kind: FdKind) -> io::Result<Direction> {
+    if kind == FdKind::StreamSocket {
+        return Ok(Direction::Both);
+    }
+    Ok(match sys::access(descriptor)? {
+        (true, false) => Direction::ReadOnly,
+        (false, true) => Direction::WriteOnly,
+        _ => Direction::Both,
+    })
+}

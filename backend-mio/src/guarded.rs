@@ -1,0 +1,85 @@
+//! Panics of services, kept to the service.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::thread;
+
+use tidelock_core::{Batch, Command, Delivery, Directory, Instant, Message, Net, Outlet, Service};
+
+/// Runs a batch; a service that panics is released, and its batch is gone. Answers the batch to
+/// give back, if the service lives.
+pub(crate) fn run_batch(
+    mut batch: Batch,
+    directory: &Directory,
+    now: Instant,
+    commands: &mut Vec<Command>,
+    outlet: &mut dyn Outlet,
+) -> Option<Batch> {
+    let (service, name) = (batch.service(), batch.service_name());
+    // What a panic leaves half done is the service, which is never called again.
+    let run = AssertUnwindSafe(|| batch.run(directory, now, commands, outlet));
+    match panic::catch_unwind(run) {
+        Ok(()) => Some(batch),
+        Err(_told_by_the_panic_hook) => {
+            tracing::error!(%service, name, "a service panicked; it is released");
+            commands.push(Command::Release { service, abrupt: true });
+            None
+        }
+    }
+}
+
+/// Makes a service whose drop cannot stop the thread that drops it.
+pub(crate) fn guard(delivery: Delivery) -> Delivery {
+    match delivery {
+        Delivery::Spawn(id, service) => {
+            Delivery::Spawn(id, Box::new(Guarded { service: Some(service) }))
+        }
+        other => other,
+    }
+}
+
+struct Guarded {
+    /// `None` only while it is dropped.
+    service: Option<Box<dyn Service>>,
+}
+
+impl Guarded {
+    fn service(&mut self) -> &mut dyn Service {
+        self.service.as_mut().expect("a living service").as_mut()
+    }
+}
+
+impl Service for Guarded {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        self.service().on_start(net);
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        self.service().on_message(net, message);
+    }
+
+    fn name(&self) -> &'static str {
+        self.service.as_ref().map_or("service", |service| service.name())
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let service = self.service.take();
+        if panic::catch_unwind(AssertUnwindSafe(|| drop(service))).is_err() {
+            tracing::error!("a service panicked while it was dropped");
+        }
+    }
+}
+
+/// Ends the process if its thread panics: without the network thread every socket would be
+/// silent for ever, and a process that hangs is worse than one that is gone.
+pub(crate) struct AbortOnPanic(pub(crate) &'static str);
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("tidelock: the {} panicked; the process ends", self.0);
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The runtime as other threads see it.
+
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tidelock_core::{
+    Command, Endpoint, ListenOptions, Message, Net, PostError, Service, ServiceId, SocketId,
+    SocketInfo, SpawnError, Stale,
+};
+
+use crate::errno::io_error;
+use crate::inside;
+use crate::runtime::{Shared, ShutdownReport};
+
+/// The runtime as code outside of services sees it. Clones speak to the same runtime; when that
+/// has ended, everything is refused.
+///
+/// Methods that wait must not be called by a service: they answer an error there instead of
+/// waiting for themselves.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Starts a service.
+    ///
+    /// # Errors
+    /// At `services_max`, and while the runtime stops.
+    pub fn spawn(&self, service: Box<dyn Service>) -> Result<ServiceId, SpawnError> {
+        if self.shared.directory.is_stopped() {
+            return Err(SpawnError::Stopped);
+        }
+        let id = self.shared.directory.take_service().ok_or(SpawnError::LimitReached)?;
+        let pushed = self.shared.inbox.push(Command::Spawn { id, service });
+        pushed.map(|()| id).map_err(|_command| SpawnError::Stopped)
+    }
+
+    /// Hands a value to a service, which gets `Posted` with `from: None`.
+    ///
+    /// # Errors
+    /// If the service is not alive, or the runtime has ended; gives the value back.
+    pub fn post<T: Any + Send>(&self, to: ServiceId, value: T) -> Result<(), PostError> {
+        if !self.shared.directory.is_service_alive(to) {
+            return Err(PostError::Stale(Box::new(value)));
+        }
+        let pushed =
+            self.shared.inbox.push(Command::Post { to, from: None, value: Box::new(value) });
+        match pushed {
+            Ok(()) => Ok(()),
+            Err(Command::Post { value, .. }) => Err(PostError::Stopped(value)),
+            Err(_other) => unreachable!("the inbox gives back what it got"),
+        }
+    }
+
+    /// Ends a service: its streams are shut down, its listeners and timers end.
+    ///
+    /// # Errors
+    /// If it is not alive.
+    pub fn release(&self, service: ServiceId) -> Result<(), Stale> {
+        if !self.shared.directory.is_service_alive(service) {
+            return Err(Stale);
+        }
+        let pushed = self.shared.inbox.push(Command::Release { service, abrupt: false });
+        pushed.map_err(|_command| Stale)
+    }
+
+    /// Listens at `at` for `owner`, and waits until it is known whether that works: for start-up
+    /// code. Answers the id and the address with the real port. The owner gets `Listening` too.
+    ///
+    /// # Errors
+    /// The system's own error (`raw_os_error` tells which); `NotFound` if the owner is not alive;
+    /// others if the runtime stops, at `sockets_max`, or when called by a service.
+    pub fn listen(
+        &self,
+        owner: ServiceId,
+        at: impl Into<Endpoint>,
+        options: ListenOptions,
+    ) -> io::Result<(SocketId, Endpoint)> {
+        refuse_inside("listen")?;
+        if !self.shared.directory.is_service_alive(owner) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
+        }
+        let id = self.shared.directory.take_listener().map_err(io::Error::other)?;
+        let (waiter, answer) = sync_channel(1);
+        let command = Command::Listen { id, owner, at: at.into(), options: Box::new(options) };
+        self.shared.inbox.push_listen(command, (id, waiter)).map_err(|_command| stopped())?;
+        match wait_for(&answer)? {
+            Ok(local) => Ok((id, local)),
+            Err(fault) => Err(io_error(fault)),
+        }
+    }
+
+    /// Tells about all sockets; waits for the answer.
+    ///
+    /// # Errors
+    /// If the runtime stops, at `services_max`, or when called by a service.
+    pub fn info(&self) -> io::Result<Vec<SocketInfo>> {
+        refuse_inside("info")?;
+        let (reply, answer) = sync_channel(1);
+        self.spawn(Box::new(Asker { reply })).map_err(io::Error::other)?;
+        wait_for(&answer)
+    }
+
+    /// Asks the runtime to shut down within `within`, and returns at once.
+    pub fn begin_shutdown(&self, within: Duration) {
+        // One that has ended needs no further asking.
+        let _has_ended = self.shared.inbox.push(Command::Exit { within });
+    }
+
+    /// Shuts down as [`Runtime::shutdown`](crate::Runtime::shutdown) does, and waits for it.
+    ///
+    /// # Errors
+    /// When called by a service; then nothing is asked. See
+    /// [`begin_shutdown`](Self::begin_shutdown).
+    pub fn shutdown(&self, within: Duration) -> io::Result<ShutdownReport> {
+        refuse_inside("shutdown")?;
+        Ok(self.shut_down_and_wait(within))
+    }
+
+    /// Whether the runtime is shutting down, or has ended.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.directory.is_stopped()
+    }
+
+    pub(crate) fn shut_down_and_wait(&self, within: Duration) -> ShutdownReport {
+        // A service on the network thread that does not return is not waited for longer.
+        const GRACE: Duration = Duration::from_secs(1);
+        self.begin_shutdown(within);
+        let exit = self.shared.end.wait(within.saturating_add(GRACE));
+        let inside = self.shared.services_inside();
+        ShutdownReport { is_complete: exit.is_some(), exit: exit.unwrap_or_default(), inside }
+    }
+
+    pub(crate) fn is_worker_inside(&self, worker: usize) -> bool {
+        self.shared.pool.as_ref().is_some_and(|pool| pool.is_inside(worker))
+    }
+}
+
+/// Asks for `info` on behalf of code outside of services.
+struct Asker {
+    reply: SyncSender<Vec<SocketInfo>>,
+}
+
+impl Service for Asker {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        net.info();
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        let Message::Info(sockets) = message else {
+            return;
+        };
+        if self.reply.try_send(sockets).is_err() {
+            tracing::debug!("nobody waits for the answer to info any more");
+        }
+        net.release(net.service()).expect("a service that runs is alive");
+    }
+
+    fn name(&self) -> &'static str {
+        "info"
+    }
+}
+
+/// The answer; the one who would give it is dropped when the runtime ends.
+fn wait_for<T>(answer: &Receiver<T>) -> io::Result<T> {
+    answer.recv().map_err(|_gone| stopped())
+}
+
+fn stopped() -> io::Error {
+    io::Error::other("the runtime has stopped")
+}
+
+fn refuse_inside(operation: &str) -> io::Result<()> {
+    if inside::is_inside() {
+        let text =
+            format!("{operation} waits for the runtime, and a service would wait for itself");
+        return Err(io::Error::new(io::ErrorKind::Deadlock, text));
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! Commands on their way to the network thread.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidelock_core::{Command, Endpoint, Fault, SocketId};
+
+use crate::sys::Waker;
+
+/// Who waits for a listener to open.
+pub(crate) type ListenWaiter = (SocketId, SyncSender<Result<Endpoint, Fault>>);
+
+/// Commands on their way to the network thread, a batch at a time.
+///
+/// # When the network thread is woken
+///
+/// Whether it sleeps stands under the same lock as the queue. It declares itself asleep only when
+/// it finds the queue empty under the lock, and whoever pushes looks under the lock as well. So
+/// either the push came first, and the thread does not go to sleep; or the declaration came
+/// first, and the one who pushes sees it, takes it back, and wakes the thread, which may at that
+/// moment not even have reached its wait: the waker's event is then pending in the poller. Taking
+/// the declaration back makes it at most one wake-up per sleep; a thread that is awake is never
+/// woken.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    /// A hint that needs no lock: set under the lock with every push.
+    is_filled: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Queue {
+    commands: Vec<Command>,
+    listen_waiters: Vec<ListenWaiter>,
+    is_network_asleep: bool,
+    /// `None` once the network thread has ended; nothing is taken then.
+    waker: Option<Arc<Waker>>,
+}
+
+impl Inbox {
+    /// An empty one, for a network thread that is awake.
+    pub(crate) fn new(waker: Arc<Waker>) -> Self {
+        let queue = Queue {
+            commands: Vec::new(),
+            listen_waiters: Vec::new(),
+            is_network_asleep: false,
+            waker: Some(waker),
+        };
+        Self { queue: Mutex::new(queue), is_filled: AtomicBool::new(false) }
+    }
+
+    /// Takes all of `commands`; if the network thread has ended they are dropped, because no
+    /// socket is left that they could be about.
+    pub(crate) fn push_batch(&self, commands: &mut Vec<Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        let mut queue = self.lock();
+        if queue.waker.is_none() {
+            drop(queue);
+            commands.clear();
+            return;
+        }
+        if queue.commands.is_empty() {
+            mem::swap(&mut queue.commands, commands);
+        } else {
+            queue.commands.append(commands);
+        }
+        self.filled(queue);
+    }
+
+    /// Takes one command.
+    ///
+    /// # Errors
+    /// If the network thread has ended; gives the command back.
+    pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
+        let mut queue = self.lock();
+        if queue.waker.is_none() {
+            return Err(command);
+        }
+        queue.commands.push(command);
+        self.filled(queue);
+        Ok(())
+    }
+
+    /// Takes a command whose outcome is waited for.
+    ///
+    /// # Errors
+    /// If the network thread has ended; gives the command back.
+    pub(crate) fn push_listen(
+        &self,
+        command: Command,
+        waiter: ListenWaiter,
+    ) -> Result<(), Command> {
+        let mut queue = self.lock();
+        if queue.waker.is_none() {
+            return Err(command);
+        }
+        queue.listen_waiters.push(waiter);
+        queue.commands.push(command);
+        self.filled(queue);
+        Ok(())
+    }
+
+    /// Whether something waits; may be late by a moment.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.is_filled.load(Ordering::Acquire)
+    }
+
+    /// The network thread is awake and takes everything. `commands` is empty and is swapped
+    /// in, so no command is moved.
+    pub(crate) fn take(&self, commands: &mut Vec<Command>) -> Vec<ListenWaiter> {
+        assert!(commands.is_empty(), "commands would be out of order");
+        let mut queue = self.lock();
+        queue.is_network_asleep = false;
+        self.is_filled.store(false, Ordering::Release);
+        mem::swap(&mut queue.commands, commands);
+        mem::take(&mut queue.listen_waiters)
+    }
+
+    /// The network thread is going to wait; answers whether it may, because nothing is there.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        let mut queue = self.lock();
+        let is_empty = queue.commands.is_empty() && queue.listen_waiters.is_empty();
+        queue.is_network_asleep = is_empty;
+        is_empty
+    }
+
+    /// The network thread ends: nothing is taken any more.
+    pub(crate) fn close(&self) {
+        let mut queue = self.lock();
+        let rest = (mem::take(&mut queue.commands), mem::take(&mut queue.listen_waiters));
+        queue.waker = None;
+        drop(queue);
+        // Commands own services and values of users, whose drop must not meet the lock.
+        drop(rest);
+    }
+
+    fn filled(&self, mut queue: MutexGuard<'_, Queue>) {
+        self.is_filled.store(true, Ordering::Release);
+        if !mem::take(&mut queue.is_network_asleep) {
+            return;
+        }
+        let waker = queue.waker.clone();
+        drop(queue);
+        if let Some(waker) = waker {
+            // An eventfd or pipe that exists takes a wake-up; without one the runtime is deaf.
+            waker.wake().expect("the network thread can be woken");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing panics under the lock but a failed allocation.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::WAKE_TOKEN;
+    use crate::sys::{Events, Poll};
+    use std::thread;
+    use std::time::Duration;
+    use tidelock_core::ServiceId;
+
+    fn command(number: u64) -> Command {
+        let service = ServiceId::from_bits(1 << 32).unwrap();
+        Command::Handled { service, charge_bytes: number as usize, exit: false }
+    }
+
+    fn setup() -> (Poll, Inbox) {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN).unwrap());
+        (poll, Inbox::new(waker))
+    }
+
+    fn wake_ups(poll: &mut Poll) -> usize {
+        let mut events = Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().count()
+    }
+
+    #[test]
+    fn an_awake_thread_is_not_woken_and_a_sleeping_one_once() {
+        let (mut poll, inbox) = setup();
+        inbox.push(command(1)).unwrap();
+        assert_eq!(wake_ups(&mut poll), 0);
+        assert!(!inbox.fall_asleep(), "a command waits");
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        assert_eq!(taken.len(), 1);
+        assert!(inbox.fall_asleep());
+        inbox.push(command(2)).unwrap();
+        assert_eq!(wake_ups(&mut poll), 1);
+        inbox.push_batch(&mut vec![command(3), command(4)]);
+        assert_eq!(wake_ups(&mut poll), 0, "it was woken already");
+        assert!(inbox.is_filled());
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_between_many_threads() {
+        const THREADS: u64 = 4;
+        const COMMANDS: u64 = 5_000;
+        let (mut poll, inbox) = setup();
+        let inbox = &inbox;
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(move || {
+                    for number in 0..COMMANDS {
+                        inbox.push_batch(&mut vec![command(number)]);
+                        if number % 64 == 0 {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+            let (mut count, mut commands) = (0, Vec::new());
+            let mut events = Events::with_capacity(8);
+            while count < THREADS * COMMANDS {
+                if inbox.fall_asleep() {
+                    poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+                    assert!(!events.is_empty(), "a wake-up was lost");
+                }
+                inbox.take(&mut commands);
+                count += commands.drain(..).count() as u64;
+            }
+        });
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_back() {
+        let (_poll, inbox) = setup();
+        inbox.close();
+        assert!(inbox.push(command(1)).is_err());
+        let mut batch = vec![command(2)];
+        inbox.push_batch(&mut batch);
+        assert!(batch.is_empty());
+    }
+}

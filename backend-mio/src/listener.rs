@@ -1,0 +1,62 @@
+//! One listener.
+
+use tidelock_core::{Answer, Connected, Endpoint, Fault, FaultKind, ListenOptions, SocketOption};
+
+use crate::errno::{answer, fault, uninterrupted};
+use crate::stream::Stream;
+use crate::sys::{self, Registry, TcpListener, Token};
+
+/// One listener, with what each socket accepted from it gets.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    accepted: Box<[SocketOption]>,
+}
+
+impl Listener {
+    /// Opens and registers a listener; answers its address with the real port.
+    pub(crate) fn open(
+        registry: &Registry,
+        token: Token,
+        at: &Endpoint,
+        options: &ListenOptions,
+    ) -> Result<(Self, Endpoint), Fault> {
+        let address = at.socket_addr().ok_or(FaultKind::InvalidInput)?;
+        let mut socket = sys::open_listener(address, options).map_err(|error| fault(&error))?;
+        let local = socket.local_addr().map_err(|error| fault(&error))?;
+        registry
+            .register(&mut socket, token, sys::BOTH_DIRECTIONS)
+            .map_err(|error| fault(&error))?;
+        let accepted = options.accepted.clone().into_boxed_slice();
+        Ok((Self { socket, accepted }, local.into()))
+    }
+
+    /// Takes one connection and registers it under `token`.
+    pub(crate) fn accept(
+        &self,
+        registry: &Registry,
+        token: Token,
+    ) -> Answer<Result<(Stream, Connected), Fault>> {
+        let (socket, peer) = match answer(uninterrupted(|| self.socket.accept())) {
+            Answer::Ready(Ok(connection)) => connection,
+            Answer::Ready(Err(fault)) => return Answer::Ready(Err(fault)),
+            Answer::Later => return Answer::Later,
+        };
+        for option in &self.accepted {
+            // The listener took the same option, so it is not wrong; a peer that has already
+            // reset the connection makes some systems refuse, and the next read tells that.
+            if let Err(error) = sys::set_option(&socket, option) {
+                tracing::debug!(%error, ?option, %peer, "an accepted socket refused an option");
+            }
+        }
+        let opened = Stream::register(socket, registry, token)
+            .and_then(|stream| stream.ends(peer).map(|ends| (stream, ends)));
+        Answer::Ready(opened)
+    }
+
+    pub(crate) fn close(mut self, registry: &Registry) {
+        if let Err(error) = registry.deregister(&mut self.socket) {
+            tracing::warn!(%error, "a listener could not be deregistered before its close");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The network thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use tidelock_core::{
+    CloseReason, Command, Delivery, Dispatcher, Endpoint, ExitReport, Fault, FaultKind, Instant,
+    KeepCommands, Message, Mux, Progress, SocketId,
+};
+
+use crate::backend::{MioBackend, WAKE_TOKEN};
+use crate::guarded::{guard, run_batch};
+use crate::runtime::Shared;
+use crate::sys::{Events, Poll};
+use crate::workers::Pool;
+
+/// The network thread: it owns the poller, the Mux and every socket.
+///
+/// One round: events, commands, a turn of the Mux, its outputs, services (or a hint to the
+/// workers that there is something to do). Turns are small, so that what a socket's service
+/// touches is still in the cache; the poller is asked when there is nothing else to do, and at
+/// least every [`TURNS_PER_POLL`] rounds.
+pub(crate) struct Network {
+    pub(crate) poll: Poll,
+    pub(crate) mux: Mux,
+    pub(crate) backend: MioBackend,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) services: Services,
+    /// Commands that were taken and not handed to the Mux yet, the oldest first.
+    queued: VecDeque<Command>,
+    /// Swapped with the inbox's queue; empty between two uses.
+    taken: Vec<Command>,
+    /// Filled by inline services; empty between two uses.
+    asked: Vec<Command>,
+    deliveries: Vec<Delivery>,
+    listen_waiters: BTreeMap<SocketId, SyncSender<Result<Endpoint, Fault>>>,
+    /// When an exit is to be over; the first that was asked for.
+    exit_deadline: Option<Instant>,
+}
+
+/// Where services run.
+pub(crate) enum Services {
+    Inline(Box<Dispatcher>),
+    Pool(Arc<Pool>),
+}
+
+const EVENTS_MAX: usize = 1024;
+const TURNS_PER_POLL: usize = 128;
+
+impl Network {
+    pub(crate) fn new(
+        poll: Poll,
+        mux: Mux,
+        backend: MioBackend,
+        shared: Arc<Shared>,
+        services: Services,
+    ) -> Self {
+        Self {
+            poll,
+            mux,
+            backend,
+            shared,
+            services,
+            queued: VecDeque::new(),
+            taken: Vec::new(),
+            asked: Vec::new(),
+            deliveries: Vec::new(),
+            listen_waiters: BTreeMap::new(),
+            exit_deadline: None,
+        }
+    }
+
+    /// Runs until the Mux has exited, and answers what that cost.
+    pub(crate) fn run(mut self) -> ExitReport {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut is_quiet = false;
+        loop {
+            self.wait(&mut events, is_quiet);
+            for _ in 0..TURNS_PER_POLL {
+                let progress = self.round();
+                if progress == Progress::Exit {
+                    return self.finish();
+                }
+                is_quiet = progress == Progress::Idle && !self.has_work();
+                if is_quiet {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        let has_runnable = match &self.services {
+            Services::Inline(dispatcher) => !dispatcher.is_idle(),
+            Services::Pool(_runs_by_itself) => false,
+        };
+        has_runnable || !self.queued.is_empty() || self.shared.inbox.is_filled()
+    }
+
+    /// Asks the poller; waits for it only if there is nothing else to do.
+    fn wait(&mut self, events: &mut Events, is_quiet: bool) {
+        let sleeps = is_quiet && self.shared.inbox.fall_asleep();
+        let timeout = if sleeps { self.time_to_deadline() } else { Some(Duration::ZERO) };
+        match self.poll.poll(events, timeout) {
+            Ok(()) => {}
+            // A signal; mio left no event behind, and the next round asks again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            Err(error) => panic!("the poller failed: {error}"),
+        }
+        if sleeps {
+            self.take_commands();
+        }
+        let now = self.shared.clock.now();
+        for event in &*events {
+            if event.token() == WAKE_TOKEN {
+                continue;
+            }
+            if let Some(event) = self.backend.handle_event(event) {
+                self.mux.handle_event(event, now);
+            }
+        }
+        while let Some(event) = self.backend.poll_resolved() {
+            self.mux.handle_event(event, now);
+        }
+    }
+
+    fn time_to_deadline(&self) -> Option<Duration> {
+        let deadline = self.mux.next_deadline()?;
+        // mio rounds up to the poller's resolution, so that no wait ends before its deadline.
+        Some(deadline.saturating_since(self.shared.clock.now()))
+    }
+
+    fn round(&mut self) -> Progress {
+        let _span = tracing::trace_span!("turn").entered();
+        if self.shared.inbox.is_filled() {
+            self.take_commands();
+        }
+        let now = self.shared.clock.now();
+        self.hand_commands_over(now);
+        let progress = self.mux.turn(&mut self.backend, now);
+        self.deliver();
+        self.run_services();
+        progress
+    }
+
+    fn take_commands(&mut self) {
+        self.listen_waiters.extend(self.shared.inbox.take(&mut self.taken));
+        self.queued.extend(self.taken.drain(..));
+    }
+
+    fn hand_commands_over(&mut self, now: Instant) {
+        let commands_max = self.shared.directory.config().commands_per_turn as usize;
+        for _ in 0..commands_max {
+            let Some(command) = self.queued.pop_front() else {
+                break;
+            };
+            if let Command::Exit { within } = &command {
+                tracing::info!(?within, "the runtime is shutting down");
+                self.exit_deadline.get_or_insert(now + *within);
+            }
+            self.mux.handle_command(command, now);
+        }
+    }
+
+    fn deliver(&mut self) {
+        assert!(self.deliveries.is_empty(), "outputs would be out of order");
+        while let Some(delivery) = self.mux.poll_delivery() {
+            if !self.listen_waiters.is_empty() {
+                self.tell_listen_waiter(&delivery);
+            }
+            self.deliveries.push(delivery);
+        }
+        if !self.listen_waiters.is_empty() {
+            // Its owner died on the way, so no message told.
+            let directory = &self.shared.directory;
+            self.listen_waiters.retain(|id, waiter| {
+                directory.is_alive(*id) || answer(waiter, Err(FaultKind::Cancelled.into()))
+            });
+        }
+        if self.deliveries.is_empty() {
+            return;
+        }
+        match &mut self.services {
+            Services::Inline(dispatcher) => {
+                for delivery in self.deliveries.drain(..) {
+                    dispatcher.deliver(guard(delivery));
+                }
+            }
+            Services::Pool(pool) => {
+                pool.deliver(&mut self.deliveries);
+                self.deliveries.clear();
+            }
+        }
+    }
+
+    /// Code outside services waits for a listener: the owner's message is its answer as well.
+    fn tell_listen_waiter(&mut self, delivery: &Delivery) {
+        let Delivery::Message(_owner, message) = delivery else {
+            return;
+        };
+        let (socket, result) = match message {
+            Message::Listening { socket, local } => (socket, Ok(local.clone())),
+            Message::Error { socket, fault, .. } => (socket, Err(*fault)),
+            Message::Close { socket, reason: CloseReason::ConnectFailed(fault), .. } => {
+                (socket, Err(*fault))
+            }
+            Message::Close { socket, .. } => (socket, Err(FaultKind::Cancelled.into())),
+            _ => return,
+        };
+        if let Some(waiter) = self.listen_waiters.remove(socket) {
+            answer(&waiter, result);
+        }
+    }
+
+    /// Runs each service that has messages once, if services run on this thread.
+    fn run_services(&mut self) {
+        let Services::Inline(dispatcher) = &mut self.services else {
+            return;
+        };
+        for _ in 0..dispatcher.runnable() {
+            let Some(batch) = dispatcher.take() else {
+                break;
+            };
+            let now = self.shared.clock.now();
+            self.shared.inside.store(batch.service().to_bits(), Ordering::Relaxed);
+            let directory = &self.shared.directory;
+            let batch = run_batch(batch, directory, now, &mut self.asked, &mut KeepCommands);
+            self.shared.inside.store(0, Ordering::Relaxed);
+            self.queued.extend(self.asked.drain(..));
+            if let Some(batch) = batch {
+                dispatcher.give_back(batch);
+            }
+        }
+    }
+
+    /// The Mux has exited: services handle what is still in their mailboxes, within the deadline;
+    /// what they ask now finds no socket any more.
+    fn finish(mut self) -> ExitReport {
+        self.deliver();
+        let deadline = self.exit_deadline.unwrap_or(Instant::ZERO);
+        match &self.services {
+            Services::Inline(_) => {
+                while self.has_work() && self.shared.clock.now() < deadline {
+                    self.run_services();
+                    self.queued.clear();
+                    self.take_commands();
+                }
+            }
+            Services::Pool(pool) => {
+                pool.wait_until_quiet(deadline.saturating_since(self.shared.clock.now()));
+                pool.stop();
+            }
+        }
+        assert_eq!(self.backend.open_sockets(), 0, "an exit leaves no socket open");
+        self.shared.inbox.close();
+        let report = self.mux.exit_report().clone();
+        tracing::info!(closed = report.closed, unsent = report.unsent_bytes, "stopped");
+        report
+    }
+}
+
+/// Answers one who waits; whether the waiter is to be kept: never. That it may have gone away
+/// meanwhile is no concern of the network thread.
+fn answer(waiter: &SyncSender<Result<Endpoint, Fault>>, result: Result<Endpoint, Fault>) -> bool {
+    if waiter.try_send(result).is_err() {
+        tracing::debug!("nobody waits for the listener any more");
+    }
+    false
+}

@@ -1,0 +1,237 @@
+//! One TCP stream.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+
+use tidelock_core::{
+    Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox,
+    SocketOption,
+};
+
+use crate::buffer::BufferRing;
+use crate::drained::Drained;
+use crate::errno::{answer, fault, uninterrupted};
+use crate::sys::{self, Event, Interest, Registry, TcpStream, Token};
+
+/// One TCP stream: connecting, or open.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    socket: TcpStream,
+    input: Drained,
+}
+
+impl Stream {
+    /// Begins to connect; the socket is registered.
+    pub(crate) fn connect(
+        registry: &Registry,
+        token: Token,
+        to: SocketAddr,
+        options: &ConnectOptions,
+    ) -> Result<Self, Fault> {
+        let bind = match &options.bind {
+            None => None,
+            Some(Endpoint::Ip(address)) => Some(*address),
+            Some(_) => return Err(FaultKind::InvalidInput.into()),
+        };
+        match sys::open_stream(to, bind, &options.options) {
+            Ok(socket) => Self::register(socket, registry, token),
+            // For a TCP socket "try again" means that no local port is free; no event would come.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Fault { kind: FaultKind::AddressNotAvailable, os: error.raw_os_error() })
+            }
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    /// Takes an open socket in.
+    pub(crate) fn register(
+        mut socket: TcpStream,
+        registry: &Registry,
+        token: Token,
+    ) -> Result<Self, Fault> {
+        const INTEREST: Interest = sys::STREAM_INTEREST;
+        registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
+        Ok(Self { socket, input: Drained::default() })
+    }
+
+    /// Whether the connect is done: the pending error first, because it is told once; then the
+    /// peer's name, which only a connected socket has.
+    pub(crate) fn connected(&self) -> Answer<Result<Connected, Fault>> {
+        match self.socket.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return Answer::Ready(Err(fault(&error))),
+        }
+        match self.socket.peer_addr() {
+            Ok(peer) => Answer::Ready(self.ends(peer)),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Answer::Later,
+            Err(error) => Answer::Ready(Err(fault(&error))),
+        }
+    }
+
+    /// The ends of a stream whose peer is known.
+    pub(crate) fn ends(&self, peer: SocketAddr) -> Result<Connected, Fault> {
+        let local = self.socket.local_addr().map_err(|error| fault(&error))?;
+        Ok(Connected { local: local.into(), peer: peer.into() })
+    }
+
+    pub(crate) fn handle_event(&mut self, event: &Event) {
+        self.input.handle_event(event);
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        ring: &mut BufferRing,
+        size_hint: usize,
+    ) -> Answer<Result<Bytes, Fault>> {
+        if self.input.is_drained() {
+            return Answer::Later;
+        }
+        let size = size_hint.clamp(1, ring.buffer_bytes());
+        let mut socket = &self.socket;
+        let result = ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer)));
+        if let Ok(bytes) = &result {
+            self.input.handle_read(size, bytes.len());
+        }
+        answer(result)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        unsent: &mut Outbox,
+        size_max: usize,
+    ) -> Answer<Result<usize, Fault>> {
+        let mut socket = &self.socket;
+        write_parts(unsent, size_max, |slices| socket.write_vectored(slices))
+    }
+
+    pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {
+        sys::shutdown_write(&self.socket).map_err(|error| fault(&error))
+    }
+
+    pub(crate) fn take_error(&self) -> Result<(), Fault> {
+        match self.socket.take_error() {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) | Err(error) => Err(fault(&error)),
+        }
+    }
+
+    pub(crate) fn set_option(&self, option: &SocketOption) -> Result<(), Fault> {
+        sys::set_option(&self.socket, option).map_err(|error| fault(&error))
+    }
+
+    pub(crate) fn close(mut self, registry: &Registry, how: CloseHow) {
+        if how == CloseHow::Reset
+            && let Err(error) = sys::reset_on_close(&self.socket)
+        {
+            tracing::debug!(%error, "no reset on close; the peer may see a plain end");
+        }
+        if let Err(error) = registry.deregister(&mut self.socket) {
+            tracing::warn!(%error, "a stream could not be deregistered before its close");
+        }
+    }
+}
+
+/// The most slices that one vectored write takes; the system's limit.
+const SLICES_MAX: usize = 1024;
+/// So many slices stand on the stack, and only a write of more allocates.
+const SLICES_ON_STACK: usize = 64;
+
+/// Writes the front of `unsent`, at most `size_max` bytes and [`SLICES_MAX`] parts, and consumes
+/// what was taken.
+pub(crate) fn write_parts(
+    unsent: &mut Outbox,
+    size_max: usize,
+    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> Answer<Result<usize, Fault>> {
+    assert!(size_max > 0 && !unsent.is_empty(), "a write of nothing");
+    let mut few = [IoSlice::new(&[]); SLICES_ON_STACK];
+    let mut many = Vec::new();
+    let (mut count, mut left) = (0, size_max);
+    for part in unsent.parts().take(SLICES_MAX) {
+        let slice = IoSlice::new(&part[..part.len().min(left)]);
+        if count < few.len() {
+            few[count] = slice;
+        } else {
+            if many.is_empty() {
+                many.reserve(SLICES_MAX);
+                many.extend_from_slice(&few);
+            }
+            many.push(slice);
+        }
+        count += 1;
+        left -= slice.len();
+        if left == 0 {
+            break;
+        }
+    }
+    let slices = if many.is_empty() { &few[..count] } else { &many[..] };
+    match uninterrupted(|| write(slices)) {
+        Ok(0) => Answer::Ready(Err(FaultKind::BrokenPipe.into())),
+        Ok(taken) => {
+            assert!(taken <= size_max - left, "the system took {taken} B");
+            unsent.advance(taken);
+            Answer::Ready(Ok(taken))
+        }
+        Err(error) => answer(Err(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidelock_core::Priority;
+
+    fn outbox_of(parts: usize) -> Outbox {
+        let mut outbox = Outbox::new();
+        for index in 0..parts {
+            outbox.push(vec![index as u8; 3].into(), Priority::High);
+        }
+        outbox
+    }
+
+    #[test]
+    fn one_write_takes_as_many_parts_as_the_system_allows() {
+        for parts in [1, 63, 64, 65, 1023, 1024, 1025, 3000] {
+            let mut outbox = outbox_of(parts);
+            let mut seen = 0;
+            let answer = write_parts(&mut outbox, usize::MAX, |slices| {
+                seen = slices.len();
+                for (index, slice) in slices.iter().enumerate() {
+                    assert_eq!(slice[..], [index as u8; 3]);
+                }
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            });
+            assert_eq!(seen, parts.min(1024));
+            assert_eq!(answer, Answer::Ready(Ok(3 * seen)));
+            assert_eq!(outbox.pending_bytes(), 3 * (parts - seen));
+        }
+    }
+
+    #[test]
+    fn a_write_offers_no_more_than_it_may() {
+        let mut outbox = outbox_of(100);
+        let answer = write_parts(&mut outbox, 7, |slices| {
+            assert_eq!(slices.iter().map(|slice| slice.len()).collect::<Vec<_>>(), [3, 3, 1]);
+            Ok(7)
+        });
+        assert_eq!(answer, Answer::Ready(Ok(7)));
+        assert!(outbox.has_begun());
+    }
+
+    #[test]
+    fn a_write_that_fails_consumes_nothing() {
+        let mut outbox = outbox_of(2);
+        let mut calls = 0;
+        let answer = write_parts(&mut outbox, 100, |_| {
+            calls += 1;
+            Err(if calls == 1 { io::ErrorKind::Interrupted } else { io::ErrorKind::WouldBlock }
+                .into())
+        });
+        assert_eq!((answer, calls), (Answer::Later, 2));
+        let answer = write_parts(&mut outbox, 100, |_| Err(io::Error::from_raw_os_error(32)));
+        assert!(matches!(answer, Answer::Ready(Err(Fault { os: Some(32), .. }))));
+        let answer = write_parts(&mut outbox, 100, |_| Ok(0));
+        assert!(matches!(answer, Answer::Ready(Err(_))), "zero would be written for ever");
+        assert_eq!(outbox.pending_bytes(), 6);
+    }
+}

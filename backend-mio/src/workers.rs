@@ -1,0 +1,199 @@
+//! Services on threads of their own.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tidelock_core::{Batch, Command, Delivery, Directory, Dispatcher, Outlet, ServiceId};
+
+use crate::clock::Clock;
+use crate::guarded::{AbortOnPanic, guard, run_batch};
+use crate::inbox::Inbox;
+use crate::inside;
+
+/// Services on threads of their own: one mailbox per service, and whoever is idle takes the next
+/// service that has messages.
+///
+/// A service is in at most one batch, so it never runs on two threads at once. No lock is held
+/// while it runs. Its commands are published before the batch is given back, so what another
+/// thread makes of its next batch comes after them.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    /// Idle workers wait here.
+    work: Condvar,
+    /// Whoever waits for the pool to be quiet waits here.
+    quiet: Condvar,
+}
+
+struct State {
+    /// `None` once the pool has stopped.
+    dispatcher: Option<Dispatcher>,
+    /// By worker: the service that it is inside of.
+    inside: Vec<Option<ServiceId>>,
+    idle_workers: usize,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("inside", &self.inside).finish_non_exhaustive()
+    }
+}
+
+/// What a worker needs besides the pool.
+#[derive(Clone)]
+pub(crate) struct WorkerContext {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) clock: Clock,
+}
+
+impl Pool {
+    /// A pool for `workers` threads, which [`start`](Self::start) starts.
+    pub(crate) fn new(dispatcher: Dispatcher, workers: usize) -> Self {
+        assert!(workers > 0, "without workers services run on the network thread");
+        let state =
+            State { dispatcher: Some(dispatcher), inside: vec![None; workers], idle_workers: 0 };
+        Self { state: Mutex::new(state), work: Condvar::new(), quiet: Condvar::new() }
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// If the system gives no more threads; those that were started end.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        context: &WorkerContext,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let workers = self.lock().inside.len();
+        let mut threads = Vec::with_capacity(workers);
+        for worker in 0..workers {
+            let (pool, context) = (Arc::clone(self), context.clone());
+            let thread = thread::Builder::new()
+                .name(format!("tidelock-worker-{worker}"))
+                .spawn(move || pool.work(worker, &context));
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    self.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(threads)
+    }
+
+    /// Puts outputs of the Mux into the mailboxes and wakes as many workers as have something
+    /// to do.
+    pub(crate) fn deliver(&self, deliveries: &mut Vec<Delivery>) {
+        let mut state = self.lock();
+        let Some(dispatcher) = &mut state.dispatcher else {
+            return;
+        };
+        for delivery in deliveries.drain(..) {
+            dispatcher.deliver(guard(delivery));
+        }
+        let wanted = dispatcher.runnable().min(state.idle_workers);
+        drop(state);
+        for _ in 0..wanted {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until no mailbox holds a message and no service runs, at most `bound`.
+    pub(crate) fn wait_until_quiet(&self, bound: Duration) {
+        let is_busy = |state: &mut State| {
+            let has_messages = state.dispatcher.as_ref().is_some_and(|all| !all.is_idle());
+            has_messages || state.inside.iter().any(Option::is_some)
+        };
+        let waited = self.quiet.wait_timeout_while(self.lock(), bound, is_busy);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends: no further batch begins, services that are not running are dropped, workers end
+    /// after their batch.
+    pub(crate) fn stop(&self) {
+        let dispatcher = self.lock().dispatcher.take();
+        self.work.notify_all();
+        drop(dispatcher);
+    }
+
+    /// Who is inside a call.
+    pub(crate) fn inside(&self) -> Vec<ServiceId> {
+        self.lock().inside.iter().flatten().copied().collect()
+    }
+
+    /// Whether `worker` is inside a call. After [`stop`](Self::stop) one that is not ends at once.
+    pub(crate) fn is_inside(&self, worker: usize) -> bool {
+        self.lock().inside[worker].is_some()
+    }
+
+    fn work(&self, worker: usize, context: &WorkerContext) {
+        let _abort = AbortOnPanic("worker thread, outside of any service,");
+        inside::enter();
+        let mut commands = Vec::new();
+        while let Some(batch) = self.take(worker) {
+            let mut outlet = Publish { inbox: &context.inbox };
+            let now = context.clock.now();
+            let batch = run_batch(batch, &context.directory, now, &mut commands, &mut outlet);
+            context.inbox.push_batch(&mut commands);
+            self.give_back(worker, batch);
+        }
+    }
+
+    /// The next batch; waits for one. `None`: the pool has stopped.
+    fn take(&self, worker: usize) -> Option<Batch> {
+        let mut state = self.lock();
+        loop {
+            let batch = state.dispatcher.as_mut()?.take();
+            if let Some(batch) = batch {
+                assert!(state.inside[worker].is_none(), "worker {worker} runs two services");
+                state.inside[worker] = Some(batch.service());
+                return Some(batch);
+            }
+            state.idle_workers += 1;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle_workers -= 1;
+        }
+    }
+
+    /// The batch of `worker` ran; `None` if its service is gone.
+    fn give_back(&self, worker: usize, batch: Option<Batch>) {
+        let mut state = self.lock();
+        state.inside[worker] = None;
+        // After a stop the batch, with its service, is dropped outside of the lock.
+        let mut left_over = None;
+        let mut has_more_than_one = false;
+        match (&mut state.dispatcher, batch) {
+            (Some(dispatcher), Some(batch)) => {
+                dispatcher.give_back(batch);
+                has_more_than_one = dispatcher.runnable() > 1;
+            }
+            (_, batch) => left_over = batch,
+        }
+        let wanted = has_more_than_one && state.idle_workers > 0;
+        drop(state);
+        drop(left_over);
+        if wanted {
+            self.work.notify_one();
+        }
+        self.quiet.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is our own and ends the process; see AbortOnPanic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets a service's commands go before its batch ends.
+struct Publish<'a> {
+    inbox: &'a Inbox,
+}
+
+impl Outlet for Publish<'_> {
+    fn publish(&mut self, commands: &mut Vec<Command>) {
+        self.inbox.push_batch(commands);
+    }
+}
