@@ -1,10 +1,10 @@
 //! The kernel, through edge-triggered readiness.
 
 use std::os::fd::OwnedFd;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use tidelock_core::{
-    Accepted, Answer, Backend, Bytes, CloseHow, Config, ConnectOptions, Connected, Descriptor,
+    Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Directory,
     Endpoint, Event, Fault, FaultKind, ListenOptions, Outbox, Readiness, SocketId, SocketOption,
     UdpOptions,
 };
@@ -53,16 +53,13 @@ fn token_of(id: SocketId) -> Token {
 
 impl MioBackend {
     /// A backend without sockets on `registry`.
-    pub(crate) fn new(registry: Registry, waker: Weak<Waker>, config: &Config) -> Self {
+    pub(crate) fn new(registry: Registry, waker: Weak<Waker>, directory: Arc<Directory>) -> Self {
+        let config = directory.config();
         // One buffer serves a stream's read and the largest datagram, with the byte that shows
         // that one was longer.
         let buffer_bytes = config.read_buffer_bytes_max.max(config.datagram_bytes_max + 1);
-        Self {
-            registry,
-            ring: BufferRing::new(buffer_bytes, config.read_buffer_bytes_min),
-            resolver: Resolver::new(waker),
-            table: Vec::new(),
-        }
+        let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
+        Self { registry, ring, resolver: Resolver::new(waker, directory), table: Vec::new() }
     }
 
     /// What a poller's event says to the Mux; `None` if its socket is gone.
@@ -322,13 +319,9 @@ impl Backend for MioBackend {
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
-        if let Some(socket) = self.remove(id) {
-            tracing::debug!(%id, ?how, "closed");
-            self.close_socket(socket, how);
-        } else {
-            let was_resolving = self.resolver.cancel(id);
-            assert!(was_resolving, "{id} is closed and is neither open nor opening");
-        }
+        let socket = self.remove(id).unwrap_or_else(|| panic!("{id} is closed and is not open"));
+        tracing::debug!(%id, ?how, "closed");
+        self.close_socket(socket, how);
         Answer::Ready(())
     }
 }

@@ -82,7 +82,7 @@ impl Network {
             self.wait(&mut events, is_quiet);
             for _ in 0..TURNS_PER_POLL {
                 let progress = self.round();
-                if progress == Progress::Exit {
+                if progress == Progress::Exit && self.are_services_done() {
                     return self.finish();
                 }
                 is_quiet = progress == Progress::Idle && !self.has_work();
@@ -237,23 +237,28 @@ impl Network {
         }
     }
 
-    /// The Mux has exited: services handle what is still in their mailboxes, within the deadline;
-    /// what they ask now finds no socket any more.
+    /// Every socket is closed: whether services have handled all that is in their mailboxes, or
+    /// their time is over. Waits a moment for workers that have not.
+    fn are_services_done(&mut self) -> bool {
+        const MOMENT: Duration = Duration::from_millis(5);
+        let now = self.shared.clock.now();
+        let left = self.exit_deadline.unwrap_or(now).saturating_since(now);
+        if let Services::Pool(pool) = &self.services {
+            // Looked at before the inbox: a worker publishes before it is done.
+            let is_quiet = pool.wait_until_quiet(left.min(MOMENT));
+            return left.is_zero() || (is_quiet && !self.has_work());
+        }
+        left.is_zero() || !self.has_work()
+    }
+
     fn finish(mut self) -> ExitReport {
-        self.deliver();
-        let deadline = self.exit_deadline.unwrap_or(Instant::ZERO);
-        match &self.services {
-            Services::Inline(_) => {
-                while self.has_work() && self.shared.clock.now() < deadline {
-                    self.run_services();
-                    self.queued.clear();
-                    self.take_commands();
+        match &mut self.services {
+            Services::Inline(dispatcher) => {
+                if !dispatcher.is_idle() {
+                    tracing::warn!("the deadline has passed; messages are left in mailboxes");
                 }
             }
-            Services::Pool(pool) => {
-                pool.wait_until_quiet(deadline.saturating_since(self.shared.clock.now()));
-                pool.stop();
-            }
+            Services::Pool(pool) => pool.stop(),
         }
         assert_eq!(self.backend.open_sockets(), 0, "an exit leaves no socket open");
         self.shared.inbox.close();

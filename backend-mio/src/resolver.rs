@@ -1,16 +1,14 @@
 //! Host names, looked up on threads of their own.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{
     Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
 };
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
-use tidelock_core::{Endpoint, Event, Fault, FaultKind, SocketId};
+use tidelock_core::{Directory, Endpoint, Event, Fault, FaultKind, SocketId};
 
 use crate::errno::fault;
 use crate::sys::Waker;
@@ -25,10 +23,10 @@ pub(crate) struct Resolver {
     waker: Weak<Waker>,
     /// `None` until the first lookup.
     queue: Option<SyncSender<Job>>,
-    answers: Receiver<Answered>,
-    answers_sender: Sender<Answered>,
-    /// What is looked up, and how to say that nobody wants it any more.
-    under_way: BTreeMap<SocketId, Arc<AtomicBool>>,
+    answers: Receiver<Event>,
+    answers_sender: Sender<Event>,
+    /// Tells whether a lookup's socket still wants its answer.
+    directory: Arc<Directory>,
     lookup: Lookup,
 }
 
@@ -40,14 +38,6 @@ struct Job {
     id: SocketId,
     host: Box<str>,
     port: u16,
-    is_cancelled: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct Answered {
-    id: SocketId,
-    is_cancelled: Arc<AtomicBool>,
-    result: Result<Vec<Endpoint>, Fault>,
 }
 
 const THREADS: usize = 2;
@@ -56,17 +46,21 @@ const QUEUE_MAX: usize = 1024;
 
 impl Resolver {
     /// A resolver that wakes the network thread with `waker`.
-    pub(crate) fn new(waker: Weak<Waker>) -> Self {
-        Self::with_lookup(waker, system_lookup)
+    pub(crate) fn new(waker: Weak<Waker>, directory: Arc<Directory>) -> Self {
+        Self::with_lookup(waker, directory, system_lookup)
     }
 
-    pub(crate) fn with_lookup(waker: Weak<Waker>, lookup: Lookup) -> Self {
+    pub(crate) fn with_lookup(
+        waker: Weak<Waker>,
+        directory: Arc<Directory>,
+        lookup: Lookup,
+    ) -> Self {
         let (answers_sender, answers) = channel();
-        let under_way = BTreeMap::new();
-        Self { waker, queue: None, answers, answers_sender, under_way, lookup }
+        Self { waker, queue: None, answers, answers_sender, directory, lookup }
     }
 
-    /// Begins a lookup; its answer comes from [`poll`](Self::poll).
+    /// Begins a lookup; its answer comes from [`poll`](Self::poll), unless the socket dies before
+    /// a thread has time for it.
     ///
     /// # Errors
     /// If too many lookups wait, or no thread can be started.
@@ -78,14 +72,8 @@ impl Resolver {
                 self.queue.insert(queue)
             }
         };
-        let is_cancelled = Arc::new(AtomicBool::new(false));
-        let job = Job { id, host: host.into(), port, is_cancelled: Arc::clone(&is_cancelled) };
-        match queue.try_send(job) {
-            Ok(()) => {
-                let before = self.under_way.insert(id, is_cancelled);
-                assert!(before.is_none(), "{id} is looked up twice");
-                Ok(())
-            }
+        match queue.try_send(Job { id, host: host.into(), port }) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(job)) => {
                 tracing::warn!(host = %job.host, "too many lookups wait");
                 Err(FaultKind::NameResolution.into())
@@ -94,29 +82,12 @@ impl Resolver {
         }
     }
 
-    /// Nobody waits for the lookup any more. Answers whether there was one.
-    pub(crate) fn cancel(&mut self, id: SocketId) -> bool {
-        let Some(is_cancelled) = self.under_way.remove(&id) else {
-            return false;
-        };
-        is_cancelled.store(true, Ordering::Release);
-        true
-    }
-
-    /// The next answer, if one is there. A bounded amount of work per answer.
+    /// The next answer, if one is there.
     pub(crate) fn poll(&mut self) -> Option<Event> {
-        loop {
-            let answered = match self.answers.try_recv() {
-                Ok(answered) => answered,
-                Err(TryRecvError::Empty) => return None,
-                Err(TryRecvError::Disconnected) => unreachable!("this end holds a sender"),
-            };
-            if answered.is_cancelled.load(Ordering::Acquire) {
-                continue;
-            }
-            let was_under_way = self.under_way.remove(&answered.id);
-            assert!(was_under_way.is_some(), "{} was answered twice", answered.id);
-            return Some(Event::Resolved { id: answered.id, result: answered.result });
+        match self.answers.try_recv() {
+            Ok(event) => Some(event),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => unreachable!("this end holds a sender"),
         }
     }
 
@@ -126,9 +97,10 @@ impl Resolver {
         for number in 0..THREADS {
             let (jobs, answers) = (Arc::clone(&jobs), self.answers_sender.clone());
             let (waker, lookup) = (self.waker.clone(), self.lookup);
+            let directory = Arc::clone(&self.directory);
             thread::Builder::new()
                 .name(format!("tidelock-resolve-{number}"))
-                .spawn(move || work(&jobs, &answers, &waker, lookup))?;
+                .spawn(move || work(&jobs, &answers, &waker, &directory, lookup))?;
         }
         Ok(queue)
     }
@@ -137,21 +109,22 @@ impl Resolver {
 /// One resolver thread: ends when the resolver is gone.
 fn work(
     jobs: &Mutex<Receiver<Job>>,
-    answers: &Sender<Answered>,
+    answers: &Sender<Event>,
     waker: &Weak<Waker>,
+    directory: &Directory,
     lookup: Lookup,
 ) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { id, host, port, is_cancelled }) = job else {
+        let Ok(Job { id, host, port }) = job else {
             return;
         };
-        if is_cancelled.load(Ordering::Acquire) {
+        if !directory.is_alive(id) {
             continue;
         }
         let result = resolve(lookup, &host, port);
         tracing::debug!(%id, %host, ?result, "resolved");
-        if answers.send(Answered { id, is_cancelled, result }).is_err() {
+        if answers.send(Event::Resolved { id, result }).is_err() {
             return;
         }
         if let Some(waker) = waker.upgrade()
@@ -195,9 +168,16 @@ mod tests {
     use super::*;
     use std::num::NonZeroU32;
     use std::time::{Duration, Instant};
+    use tidelock_core::Config;
 
-    fn id(index: u32) -> SocketId {
-        SocketId::new(index, NonZeroU32::MIN)
+    fn resolver(lookup: Lookup) -> Resolver {
+        let directory = Arc::new(Directory::new(Config::default()).unwrap());
+        Resolver::with_lookup(Weak::new(), directory, lookup)
+    }
+
+    /// A living socket; the kind does not matter here.
+    fn id(resolver: &Resolver) -> SocketId {
+        resolver.directory.take_listener().unwrap()
     }
 
     fn poll_within(resolver: &mut Resolver, bound: Duration) -> Option<Event> {
@@ -215,11 +195,12 @@ mod tests {
 
     #[test]
     fn localhost_has_a_loopback_address() {
-        let mut resolver = Resolver::new(Weak::new());
-        resolver.resolve(id(1), "localhost", 80).unwrap();
+        let mut resolver = resolver(system_lookup);
+        let id = id(&resolver);
+        resolver.resolve(id, "localhost", 80).unwrap();
         match poll_within(&mut resolver, Duration::from_secs(10)) {
             Some(Event::Resolved { id: of, result: Ok(addresses) }) => {
-                assert_eq!(of, id(1));
+                assert_eq!(of, id);
                 for address in addresses {
                     let address = address.socket_addr().unwrap();
                     assert!(address.ip().is_loopback() && address.port() == 80);
@@ -230,23 +211,32 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_name_does_not_stop_another_and_a_cancelled_one_is_not_told() {
+    fn a_slow_name_does_not_stop_another() {
         fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
             if host == "slow" {
-                thread::sleep(Duration::from_millis(300));
+                thread::sleep(Duration::from_millis(500));
             }
             Ok(vec![([127, 0, 0, 1], port).into()])
         }
-        let mut resolver = Resolver::with_lookup(Weak::new(), lookup);
-        resolver.resolve(id(1), "slow", 1).unwrap();
-        assert!(resolver.cancel(id(1)));
-        assert!(!resolver.cancel(id(1)));
+        let mut resolver = resolver(lookup);
+        let (slow, fast) = (id(&resolver), id(&resolver));
         let start = Instant::now();
-        resolver.resolve(id(2), "fast", 2).unwrap();
-        let event = poll_within(&mut resolver, Duration::from_secs(10));
-        assert!(matches!(event, Some(Event::Resolved { id: of, .. }) if of == id(2)));
-        assert!(start.elapsed() < Duration::from_millis(250), "the slow name stopped the fast one");
-        assert!(poll_within(&mut resolver, Duration::from_millis(600)).is_none());
+        resolver.resolve(slow, "slow", 1).unwrap();
+        resolver.resolve(fast, "fast", 2).unwrap();
+        assert!(start.elapsed() < Duration::from_millis(250), "a lookup stopped its asker");
+        for expected in [fast, slow] {
+            let event = poll_within(&mut resolver, Duration::from_secs(10));
+            assert_eq!(event.map(|event| event.socket()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_socket_that_died_meanwhile_costs_no_lookup() {
+        let mut resolver = resolver(|_, _| panic!("looked up for nobody"));
+        let never_alive = SocketId::new(7, NonZeroU32::MIN);
+        resolver.resolve(never_alive, "a", 1).unwrap();
+        assert!(poll_within(&mut resolver, Duration::from_millis(100)).is_none());
+        resolver.resolve(never_alive, "b", 1).expect("the threads live on");
     }
 
     #[test]
@@ -255,10 +245,10 @@ mod tests {
             thread::sleep(Duration::from_millis(200));
             Ok(Vec::new())
         }
-        let mut resolver = Resolver::with_lookup(Weak::new(), lookup);
-        let refused = (0..(QUEUE_MAX + THREADS + 8) as u32)
-            .filter(|index| resolver.resolve(id(*index), "a", 1).is_err())
-            .count();
+        let mut resolver = resolver(lookup);
+        let id = id(&resolver);
+        let refused =
+            (0..QUEUE_MAX + THREADS + 8).filter(|_| resolver.resolve(id, "a", 1).is_err()).count();
         assert!((8..=8 + THREADS).contains(&refused), "{refused} were refused");
     }
 

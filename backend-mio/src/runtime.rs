@@ -139,7 +139,7 @@ impl Builder {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
         let registry = poll.registry().try_clone()?;
-        let backend = MioBackend::new(registry, Arc::downgrade(&waker), directory.config());
+        let backend = MioBackend::new(registry, Arc::downgrade(&waker), Arc::clone(&directory));
         let inbox = Arc::new(Inbox::new(waker));
         let clock = Clock::start();
         let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);

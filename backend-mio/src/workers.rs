@@ -101,14 +101,15 @@ impl Pool {
         }
     }
 
-    /// Waits until no mailbox holds a message and no service runs, at most `bound`.
-    pub(crate) fn wait_until_quiet(&self, bound: Duration) {
+    /// Waits until no mailbox holds a message and no service runs, at most `bound`; answers
+    /// whether that is so.
+    pub(crate) fn wait_until_quiet(&self, bound: Duration) -> bool {
         let is_busy = |state: &mut State| {
             let has_messages = state.dispatcher.as_ref().is_some_and(|all| !all.is_idle());
             has_messages || state.inside.iter().any(Option::is_some)
         };
         let waited = self.quiet.wait_timeout_while(self.lock(), bound, is_busy);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Ends: no further batch begins, services that are not running are dropped, workers end
