@@ -20,6 +20,10 @@ const TIMERS_PER_TURN: usize = 64;
 impl Mux {
     /// When `turn` must be called even if nothing happens; `None`: never.
     pub fn next_deadline(&self) -> Option<Instant> {
+        if self.exit.is_some() && self.table.used() == 0 {
+            // It has stopped; what services had set timers for will not happen any more.
+            return None;
+        }
         let timer = self.timers.first().map(|(deadline, _)| *deadline);
         let exit = self.exit.as_ref().and_then(|exit| exit.next_deadline());
         [timer, exit].into_iter().flatten().min()
