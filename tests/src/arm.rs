@@ -58,6 +58,9 @@ pub trait Arm {
     /// More bytes than a connection takes while its peer does not read.
     fn flood_bytes(&self) -> usize;
 
+    /// An address where nobody listens.
+    fn nobody(&mut self) -> Endpoint;
+
     /// A peer listens.
     fn peer_listen(&mut self) -> Endpoint;
 

@@ -2,6 +2,7 @@
 //! arms that run them.
 
 pub mod arm;
+pub mod conformance;
 pub mod corpus;
 pub mod driver;
 pub mod grammar;

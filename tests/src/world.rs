@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, CloseReason, Config, ConnectOptions, Endpoint, ExitReport, ListenOptions, Message, Net,
-    ServiceId, SocketId, mix,
+    Bytes, CloseReason, Config, ConnectOptions, Endpoint, ExitReport, ListenOptions, Message,
+    MessageKind, Net, ServiceId, SocketId, mix,
 };
 
 use crate::arm::{Arm, ArmKind, build};
@@ -165,6 +165,18 @@ impl World {
         })
     }
 
+    /// The kinds of what was told about `id` so far; consecutive `Data` count as one.
+    pub fn kinds(&self, id: SocketId) -> Vec<MessageKind> {
+        let mut kinds: Vec<MessageKind> = self.look(|log| {
+            log.iter()
+                .filter(|entry| entry.message.socket() == Some(id))
+                .map(|entry| entry.message.kind())
+                .collect()
+        });
+        kinds.dedup_by(|next, before| *next == MessageKind::Data && next == before);
+        kinds
+    }
+
     /// All bytes that `id` received so far.
     pub fn received(&self, id: SocketId) -> Vec<u8> {
         self.look(|log| received(log, id))
@@ -203,11 +215,11 @@ impl World {
     /// Waits until a listener's owner is told of a connection, the `nth` of that listener.
     pub fn wait_accept(&mut self, listener: SocketId, nth: usize) -> SocketId {
         self.wait(&format!("Accept number {nth} of {listener}"), |log| {
-            let accepted = log.iter().filter_map(|entry| match &entry.message {
+            let mut accepted = log.iter().filter_map(|entry| match &entry.message {
                 Message::Accept { socket, accepted, .. } if *socket == listener => Some(*accepted),
                 _ => None,
             });
-            accepted.skip(nth).next()
+            accepted.nth(nth)
         })
     }
 

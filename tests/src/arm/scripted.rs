@@ -192,6 +192,10 @@ impl Arm for ScriptedArm {
         4 * self.backend.stream_bytes_max
     }
 
+    fn nobody(&mut self) -> Endpoint {
+        Endpoint::from(([127, 0, 0, 1], 9))
+    }
+
     fn peer_listen(&mut self) -> Endpoint {
         self.backend.peer_listen()
     }
