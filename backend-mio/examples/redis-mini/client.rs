@@ -1,0 +1,182 @@
+//! One client: its unfinished request, and what waits until it reads its replies.
+
+use std::collections::VecDeque;
+
+use tidelock_core::{Bytes, Net, SendError, SocketId};
+
+use crate::resp::{Limits, Parser};
+
+/// Replies leave in messages of at most this size.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// One client.
+///
+/// A client that does not read its replies is *held*: nothing of it is read or executed until
+/// the outbox has room again. What it had sent before waits in its backlog.
+pub(crate) struct Client {
+    pub(crate) socket: SocketId,
+    pub(crate) parser: Parser,
+    /// Input that came while the client was held.
+    backlog: VecDeque<Bytes>,
+    backlog_bytes: usize,
+    /// Replies that the outbox did not take.
+    unsent: VecDeque<Bytes>,
+    unsent_bytes: usize,
+    /// The outbox was full; `SendReady` is to come.
+    awaits_ready: bool,
+    /// A `Warning` came; the one with zero is to come.
+    is_warned: bool,
+    /// Reading was stopped.
+    is_paused: bool,
+    /// The peer sent FIN while something waited.
+    saw_eof: bool,
+    /// It said goodbye, or broke the protocol: it gets what waits, and no more.
+    pub(crate) is_ending: bool,
+    /// What the service has counted of `charge_bytes`.
+    pub(crate) counted_bytes: usize,
+}
+
+impl Client {
+    pub(crate) fn new(socket: SocketId, limits: Limits) -> Self {
+        Self {
+            socket,
+            parser: Parser::new(limits),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            awaits_ready: false,
+            is_warned: false,
+            is_paused: false,
+            saw_eof: false,
+            is_ending: false,
+            counted_bytes: 0,
+        }
+    }
+
+    /// Whether the client must read before more of it is executed.
+    pub(crate) fn is_held(&self) -> bool {
+        self.awaits_ready || self.is_warned
+    }
+
+    /// Replies that the outbox did not take, in bytes.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        self.unsent_bytes
+    }
+
+    /// What the client makes the server keep, in bytes.
+    pub(crate) fn charge_bytes(&self) -> usize {
+        self.parser.kept_bytes() + self.backlog_bytes + self.unsent_bytes
+    }
+
+    /// Keeps input for later; `in_front` if it is the rest of what was taken from the backlog.
+    pub(crate) fn put_by(&mut self, input: &[u8], in_front: bool) {
+        // A copy, because a slice would pin the whole buffer that it came in.
+        let input = Bytes::copy_from_slice(input);
+        self.backlog_bytes += input.len();
+        if in_front {
+            self.backlog.push_front(input);
+        } else {
+            self.backlog.push_back(input);
+        }
+    }
+
+    /// The next input that was kept, unless the client is held.
+    pub(crate) fn next_input(&mut self) -> Option<Bytes> {
+        if self.is_held() || self.is_ending {
+            return None;
+        }
+        let input = self.backlog.pop_front()?;
+        self.backlog_bytes -= input.len();
+        Some(input)
+    }
+
+    /// Sends replies, or keeps them until the outbox has room.
+    pub(crate) fn send(&mut self, net: &mut Net<'_>, mut replies: Bytes) {
+        while !replies.is_empty() {
+            let message = replies.split_to(replies.len().min(MESSAGE_BYTES_MAX));
+            self.unsent_bytes += message.len();
+            self.unsent.push_back(message);
+        }
+        self.send_kept(net);
+    }
+
+    /// `SendReady` came.
+    pub(crate) fn handle_ready(&mut self, net: &mut Net<'_>) {
+        self.awaits_ready = false;
+        self.send_kept(net);
+    }
+
+    /// `Warning` came.
+    pub(crate) fn handle_warning(&mut self, net: &mut Net<'_>, pending_bytes: u64) {
+        self.is_warned = pending_bytes > 0;
+        self.pause_if_held(net);
+    }
+
+    /// `Eof` came: what waits is still answered. If nothing does, the runtime ends the socket.
+    pub(crate) fn handle_eof(&mut self, net: &mut Net<'_>) {
+        if self.unsent.is_empty() && self.backlog.is_empty() {
+            return;
+        }
+        self.saw_eof = true;
+        // An error says that the socket died meanwhile; its `Close` is on the way.
+        let _is_stale = net.keep_open(self.socket);
+    }
+
+    /// Tries to send whatever was kept, whether or not there is room; for the last moment.
+    pub(crate) fn send_last(&mut self, net: &mut Net<'_>) {
+        self.awaits_ready = false;
+        self.send_kept(net);
+    }
+
+    /// Reads on, or ends the connection, if nothing waits any more.
+    pub(crate) fn settle(&mut self, net: &mut Net<'_>) {
+        if self.is_ending {
+            self.backlog.clear();
+            self.backlog_bytes = 0;
+        }
+        if !self.unsent.is_empty() || !self.backlog.is_empty() {
+            assert!(self.is_held(), "what waits, waits for the outbox");
+            return;
+        }
+        if self.is_ending || self.saw_eof {
+            // The replies arrive before FIN; what the peer still sends is discarded. An error
+            // says that the socket died meanwhile; its `Close` is on the way.
+            let _is_stale = net.shutdown(self.socket);
+        } else if self.is_paused && !self.is_held() {
+            self.is_paused = false;
+            let _is_stale = net.start(self.socket);
+        }
+    }
+
+    fn send_kept(&mut self, net: &mut Net<'_>) {
+        while !self.awaits_ready
+            && let Some(message) = self.unsent.pop_front()
+        {
+            self.unsent_bytes -= message.len();
+            match net.send(self.socket, message) {
+                Ok(_queued) => {}
+                Err(SendError::SocketFull(message) | SendError::TotalFull(message)) => {
+                    self.unsent_bytes += message.len();
+                    self.unsent.push_front(message);
+                    self.awaits_ready = true;
+                }
+                Err(SendError::Stale(_) | SendError::Closing(_) | SendError::Stopped(_)) => {
+                    // Nobody will read it: the socket's `Close` is on the way.
+                    self.unsent.clear();
+                    self.unsent_bytes = 0;
+                }
+                Err(other) => panic!("outbox_bytes_max is above a message: {other}"),
+            }
+        }
+        self.pause_if_held(net);
+    }
+
+    fn pause_if_held(&mut self, net: &mut Net<'_>) {
+        if self.is_held() && !self.is_paused && !self.is_ending {
+            self.is_paused = true;
+            // An error says that the socket died meanwhile; its `Close` is on the way.
+            let _is_stale = net.pause(self.socket);
+        }
+    }
+}
