@@ -45,6 +45,50 @@ macro_rules! scripted {
                 an_unknown_name_says_why
                 out_of_descriptors_accepting_resumes_by_a_timer
                 no_error_of_accept_kills_a_listener;
+            flow:
+                nothing_is_read_between_paused_and_start
+                output_drains_while_paused
+                a_stream_survives_many_pauses
+                a_socket_moves_to_another_service_without_loss
+                an_accepted_socket_is_started_by_another_service
+                starting_a_running_socket_again_is_harmless
+                a_new_owner_after_eof_gets_its_own_eof
+                a_service_sees_its_own_commands_in_order
+                a_start_that_comes_too_late_is_refused
+                a_late_transfer_is_refused_to_whom_it_concerns
+                high_overtakes_low_but_tears_nothing
+                the_first_low_message_is_still_low
+                each_senders_messages_keep_their_order
+                an_empty_message_is_nothing
+                a_full_mailbox_holds_reading_back_and_loses_nothing
+                a_mailbox_with_room_starts_no_paused_socket
+                data_comes_in_bounded_pieces
+                a_flood_on_one_socket_starves_no_other
+                stale_ids_touch_nothing
+                any_service_may_send_and_close
+                accept_comes_before_anything_about_the_child
+                an_idle_socket_times_out_and_a_busy_one_does_not;
+            closing:
+                a_reply_to_a_finished_peer_goes_out
+                a_large_reply_to_a_finished_peer_goes_out_whole
+                an_ignored_eof_closes_the_socket
+                keep_open_outlives_the_peers_fin
+                a_kept_socket_that_is_silent_times_out
+                finish_reads_the_answer
+                shutdown_delivers_everything_to_a_slow_peer
+                shutdown_with_unread_input_destroys_nothing
+                a_peer_without_fin_is_given_up_after_the_linger
+                a_peer_that_never_reads_is_given_up_after_the_stall
+                a_slow_reader_is_not_a_stalled_one
+                the_flush_timeout_bounds_a_peer_that_reads
+                close_counts_what_it_discards_and_resets
+                close_of_a_flushed_socket_is_orderly
+                data_before_a_reset_comes_before_its_error
+                a_reset_while_paused_is_noticed
+                a_fin_while_paused_waits_for_start
+                a_forgotten_paused_socket_of_a_finished_peer_times_out
+                a_write_error_comes_after_what_can_still_be_read
+                an_error_carries_the_number_of_its_own_call;
         }
     };
 }

@@ -3,4 +3,6 @@
 //! A body builds a [`World`](crate::world::World) on the arm that it is given. Those marked
 //! (scripted) break things that only the kernel in memory lets one break.
 
+pub mod closing;
+pub mod flow;
 pub mod opening;
