@@ -1,0 +1,68 @@
+//! From words to options, and from clap's page of complaint to one line.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use crate::options::Options;
+
+/// What the command line says.
+pub(crate) enum Parsed {
+    /// What to do.
+    Options(Options),
+    /// Help or version, to be printed.
+    Text(String),
+    /// What is wrong, in one line.
+    Usage(String),
+}
+
+/// Reads the command line; its first word is the program.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
+    match Options::try_parse_from(with_subcommand(arguments)) {
+        Ok(options) => Parsed::Options(options),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Parsed::Text(error.render().to_string())
+            }
+            _ => Parsed::Usage(one_line(&error)),
+        },
+    }
+}
+
+/// Puts `run` before arguments that name no subcommand.
+fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut place = 1;
+    // `--log` stands before or after the subcommand.
+    while let Some(word) = arguments.get(place).and_then(|word| word.to_str()) {
+        match word {
+            "--log" => place += 2,
+            _ if word.starts_with("--log=") => place += 1,
+            _ => break,
+        }
+    }
+    let is_command = |word: &str| {
+        let known = Options::command();
+        known.find_subcommand(word).is_some() || ["--help", "-h", "--version", "-V"].contains(&word)
+    };
+    let first = arguments.get(place).and_then(|word| word.to_str());
+    if !first.is_some_and(is_command) {
+        arguments.insert(place.min(arguments.len()), "run".into());
+    }
+    arguments
+}
+
+/// The complaint without usage and tips on where to look, which would be a page.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let complaint = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let complaint = complaint.take_while(|line| !line.starts_with("For more information"));
+    let words: Vec<&str> =
+        complaint.flat_map(|line| line.split_whitespace()).skip_while(|w| *w == "error:").collect();
+    let mut line = words.join(" ");
+    // Where clap does not say what is allowed, the help does.
+    if !line.contains("allowed") && !line.contains("values") && !line.contains(" is not in ") {
+        line.push_str("; allowed: see `tidelock --help`");
+    }
+    line
+}

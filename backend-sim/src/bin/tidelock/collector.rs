@@ -1,0 +1,234 @@
+//! What is done with each run of a campaign, in the order of seeds, and with their sum.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::{fs, io};
+
+use tidelock_sim::campaign::{Attempt, Recording, Tally};
+use tidelock_sim::report::{Summary, failure_text};
+use tidelock_sim::run::{Failure, FailureClass, Report};
+use tidelock_sim::script::Script;
+
+use crate::console::{Console, shell_word};
+use crate::exit::{Exit, Problem};
+use crate::json::{JsonLines, Line, SEEDS_PER_ROLLUP, Sums};
+use crate::options::RunOptions;
+use crate::progress::Progress;
+use crate::ranges::Ranges;
+use crate::run::Plan;
+
+/// Sums up runs, and records, prints and writes what they found.
+pub(crate) struct Collector<'a, 'c> {
+    plan: &'a Plan<'a>,
+    options: &'a RunOptions,
+    console: &'a mut Console<'c>,
+    json: Option<JsonLines>,
+    progress: &'a Progress,
+    /// For each scenario that takes part.
+    tallies: Vec<(&'static str, Tally)>,
+    seeds: Ranges,
+    /// What was collected since the last roll-up.
+    rollup: (Ranges, Tally),
+    /// Failures by law.
+    laws: BTreeMap<&'static str, u64>,
+    /// The class with the lowest exit code.
+    gravest: Option<FailureClass>,
+    /// Why nothing more is collected, if it is not enough failures.
+    problem: Option<Problem>,
+}
+
+impl<'a, 'c> Collector<'a, 'c> {
+    pub(crate) fn new(
+        plan: &'a Plan<'a>,
+        options: &'a RunOptions,
+        console: &'a mut Console<'c>,
+        json: Option<JsonLines>,
+        progress: &'a Progress,
+    ) -> Collector<'a, 'c> {
+        let scenarios = plan.campaign.scenarios.iter();
+        Collector {
+            plan,
+            options,
+            console,
+            json,
+            progress,
+            tallies: scenarios.map(|name| (*name, Tally::default())).collect(),
+            seeds: Ranges::default(),
+            rollup: (Ranges::default(), Tally::default()),
+            laws: BTreeMap::new(),
+            gravest: None,
+            problem: None,
+        }
+    }
+
+    /// Runs that failed, so far.
+    pub(crate) fn failures(&self) -> u64 {
+        self.tallies.iter().map(|(_, tally)| tally.failures).sum()
+    }
+
+    /// Takes one run in; `Break` if there were enough failures, or nothing can be written.
+    pub(crate) fn collect(&mut self, attempt: &Attempt) -> ControlFlow<()> {
+        let failures_max = if self.options.stop_on_first { 1 } else { self.options.max_failures };
+        match self.add(attempt) {
+            Ok(()) if self.failures() < failures_max => ControlFlow::Continue(()),
+            Ok(()) => ControlFlow::Break(()),
+            Err(problem) => {
+                self.problem = Some(problem);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn add(&mut self, attempt: &Attempt) -> Result<(), Problem> {
+        let report = &attempt.report;
+        tracing::trace!(
+            scenario = report.scenario,
+            seed = report.seed,
+            digest = report.digest,
+            events = report.events,
+            "a run"
+        );
+        if self
+            .rollup
+            .0
+            .as_slice()
+            .last()
+            .is_some_and(|(_, end)| (end - 1) / SEEDS_PER_ROLLUP != report.seed / SEEDS_PER_ROLLUP)
+        {
+            self.roll_up()?;
+        }
+        let place = self.tallies.iter_mut().find(|(name, _)| *name == report.scenario);
+        place.expect("a scenario of the plan").1.add(attempt);
+        self.seeds.push(report.seed);
+        self.rollup.0.push(report.seed);
+        self.rollup.1.add(attempt);
+        if self.options.json_runs {
+            self.write_json(&Line::run(report))?;
+        }
+        match &report.failure {
+            Some(failure) => self.fail(report, failure),
+            None => Ok(()),
+        }
+    }
+
+    /// A failure: recorded and written first of all, then checked, then told.
+    fn fail(&mut self, report: &Report, failure: &Failure) -> Result<(), Problem> {
+        let recording = self.plan.campaign.record(report);
+        let (script, mut difference) = match recording {
+            Some(Recording { script, difference }) => (Some(script), difference),
+            None => (None, None),
+        };
+        let written = script.as_ref().map(|script| write_script(&self.options.out, script));
+        let is_deterministic = failure.class != FailureClass::Nondeterminism;
+        if let Some(script) = script.as_ref().filter(|_| is_deterministic && difference.is_none()) {
+            difference = self.plan.campaign.replay_recording(report, script);
+        }
+        let is_faithful = is_deterministic && difference.is_none();
+        let replay = match &written {
+            Some(Ok(path)) if is_faithful => format!("replay {}", shell_word(path)),
+            _ => format!("replay seed:{} --scenario {}", report.seed, report.scenario),
+        };
+        let paranoid = if self.options.paranoid { " --paranoid" } else { "" };
+        let replay = format!("{} {replay}{paranoid} --trace line", self.console.program);
+        let recorded = match &written {
+            None => "nothing: the run ended in a panic".to_owned(),
+            Some(Ok(path)) => path.clone(),
+            Some(Err(error)) => format!("nothing: {error}"),
+        };
+        let path = written.as_ref().and_then(|written| written.as_deref().ok());
+        self.tell(report, failure, &recorded, path, &replay)?;
+        match difference {
+            Some(difference) => self.tell(report, &difference, &recorded, path, &replay),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(
+        &mut self,
+        report: &Report,
+        failure: &Failure,
+        recorded: &str,
+        path: Option<&str>,
+        replay: &str,
+    ) -> Result<(), Problem> {
+        *self.laws.entry(failure.law).or_default() += 1;
+        let exit = |class| Exit::Failed(class).code();
+        self.gravest = self.gravest.into_iter().chain([failure.class]).min_by_key(|c| exit(*c));
+        self.write_json(&Line::failure(report, failure, path, replay))?;
+        let kept = [("recorded", recorded.to_owned()), ("replay", replay.to_owned())];
+        let lines = failure_text(report, failure, &kept);
+        let console = &mut *self.console;
+        self.progress.aside(|| console.print(["".to_owned()].into_iter().chain(lines)))
+    }
+
+    fn roll_up(&mut self) -> Result<(), Problem> {
+        let (seeds, tally) = std::mem::take(&mut self.rollup);
+        self.write_json(&Line::Rollup { sums: Sums::new(&seeds, &tally) })
+    }
+
+    fn write_json(&mut self, line: &Line<'_>) -> Result<(), Problem> {
+        match &mut self.json {
+            Some(json) => json.write(line),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes and prints the sums; decides the exit code.
+    pub(crate) fn end(
+        mut self,
+        elapsed_millis: u64,
+        is_interrupted: bool,
+    ) -> Result<Exit, Problem> {
+        if let Some(problem) = self.problem.take() {
+            return Err(problem);
+        }
+        self.roll_up()?;
+        let tallies = std::mem::take(&mut self.tallies);
+        let seeds = self.seeds.to_string();
+        let jobs = self.plan.jobs;
+        let summary = Summary { scenarios: &tallies, seeds, elapsed_millis, jobs };
+        let total = summary.total();
+        let scenarios = self.plan.campaign.scenarios.clone();
+        let ranges = std::mem::take(&mut self.seeds);
+        self.write_json(&Line::Campaign {
+            scenarios: &scenarios,
+            interrupted: is_interrupted,
+            sums: Sums::new(&ranges, &total),
+            injected: &total.injected,
+            checked: &total.checked,
+        })?;
+        if !self.options.quiet {
+            self.console.print([""])?;
+            self.console.print(summary.lines())?;
+        }
+        if !self.options.quiet || self.gravest.is_some() {
+            self.console.print(["".to_owned(), self.verdict(is_interrupted)])?;
+        }
+        Ok(match self.gravest {
+            _ if is_interrupted => Exit::Interrupted,
+            Some(class) => Exit::Failed(class),
+            None => Exit::Pass,
+        })
+    }
+
+    fn verdict(&self, is_interrupted: bool) -> String {
+        let laws = self.laws.iter().map(|(law, count)| format!("{law} {count}"));
+        let laws = laws.collect::<Vec<_>>().join(", ");
+        match (is_interrupted, self.laws.is_empty()) {
+            (false, true) => "PASS  no law was violated".to_owned(),
+            (false, false) => format!("FAILED  {laws}"),
+            (true, true) => "INTERRUPTED  no law was violated until then".to_owned(),
+            (true, false) => format!("INTERRUPTED  until then: {laws}"),
+        }
+    }
+}
+
+/// Writes a recording into the folder, and gives its path.
+fn write_script(folder: &Path, script: &Script) -> io::Result<String> {
+    let seed = script.seed.unwrap_or(0);
+    let path = folder.join(format!("{}-{seed}.tide", script.scenario));
+    fs::create_dir_all(folder)?;
+    fs::write(&path, script.to_string())?;
+    Ok(path.display().to_string())
+}

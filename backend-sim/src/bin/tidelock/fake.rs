@@ -1,0 +1,80 @@
+//! A simulator that fails on purpose, for the tests of this command.
+
+use tidelock_core::mix;
+use tidelock_sim::campaign::Simulator;
+use tidelock_sim::run::{Failure, FailureClass, Report, Source, Trace, Watch};
+use tidelock_sim::script::{Decision, Position, Script, Value};
+
+/// Two scenarios: which seeds fail, and how, says [`fails`].
+pub(crate) const SIMULATOR: Simulator<'static> = Simulator {
+    scenarios: &[("echo", "bytes come back"), ("slow-readers", "nobody is in a hurry")],
+    run: &run,
+};
+
+/// A run that nothing happened to.
+pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
+    Report {
+        scenario,
+        seed,
+        digest: mix(seed, 1),
+        outcome: mix(seed, 2),
+        events: 10 + seed % 5,
+        operations: 4,
+        completed: 3,
+        injected: vec![("short-write", seed % 3), ("reset", 1)],
+        checked: vec![("no-lost-edge", 10)],
+        options: format!("hosts=2 seed={seed}"),
+        failure: None,
+        script: None,
+        trace: Vec::new(),
+        stale: Vec::new(),
+    }
+}
+
+/// The seed from which on failures are: 1000 an invariant, 1001 liveness, 1002 a panic, 1003 a
+/// run that differs when it is recorded, 1004 one whose recording does not replay; 2000 and above
+/// all fail.
+fn fails(seed: u64) -> Option<(&'static str, FailureClass)> {
+    match seed {
+        1000 | 1004 | 2000.. => Some(("no-lost-edge", FailureClass::Invariant)),
+        1001 => Some(("everything-ends", FailureClass::Liveness)),
+        _ => None,
+    }
+}
+
+fn run(scenario: &str, source: Source, watch: &Watch) -> Report {
+    let scenario = SIMULATOR.find(scenario).expect("a known scenario");
+    let (seed, script) = match source {
+        Source::Seed(seed) => (seed, None),
+        Source::Script(script) => (script.seed.expect("recorded from a seed"), Some(script)),
+    };
+    assert!(seed != 1002, "the fake\n  panics");
+    let mut report = report(scenario, seed);
+    if seed == 1003 && watch.record || seed == 1004 && script.is_some() {
+        report.digest += 1;
+    }
+    if let Some((law, class)) = fails(seed) {
+        let last_events = (0..60).map(|step| format!("{step} us  an event")).collect();
+        let detail = "connection 3 is readable\nand nothing is owed".to_owned();
+        report.failure = Some(Failure { law, detail, step: 1_234, class, last_events });
+    }
+    if watch.trace != Trace::Off {
+        let digest = report.digest;
+        report.trace = vec!["1 us  begins".to_owned(), format!("2 us  digest {digest:#x}")];
+    }
+    if let Some(script) = script {
+        // What it does not know is not met.
+        let unknown = script.decisions.iter().filter(|decision| decision.kind != "short");
+        report.stale = unknown.map(Decision::to_string).collect();
+    }
+    if watch.record {
+        let decision = Decision::new("c1/in", Position::Offset(4), "short", Value::Number(2));
+        report.script = Some(Script {
+            scenario: scenario.to_owned(),
+            seed: Some(seed),
+            decisions: vec![decision],
+            ..Script::default()
+        });
+    }
+    report
+}

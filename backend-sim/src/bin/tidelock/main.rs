@@ -1,0 +1,67 @@
+//! The command: campaigns over the simulated network, and replays of what they found.
+
+mod arguments;
+mod clock;
+mod collector;
+mod console;
+mod exit;
+#[cfg(test)]
+mod fake;
+mod interrupt;
+mod json;
+mod log;
+mod options;
+mod progress;
+mod ranges;
+mod regress;
+mod replay;
+mod run;
+mod scenarios;
+#[cfg(test)]
+mod tests;
+mod values;
+mod workers;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use tidelock_sim::campaign::{Simulator, keep_panics_quiet};
+
+use crate::arguments::Parsed;
+use crate::console::Console;
+use crate::exit::{Exit, Problem};
+use crate::interrupt::Interrupted;
+use crate::options::Command;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let program = arguments.first().map_or("tidelock".into(), |word| word.to_string_lossy());
+    let program = console::shell_word(&program);
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut console = Console { program, out: &mut out, err: &mut err, is_out_taken: false };
+    let simulator = Simulator { scenarios: &[], run: &|name, _, _| panic!("no scenario {name}") };
+    keep_panics_quiet();
+    let exit = execute(arguments, &simulator, interrupt::listen, &mut console);
+    ExitCode::from(exit.code())
+}
+
+/// Does what the command line says; its first word is the program.
+fn execute(
+    arguments: Vec<OsString>,
+    simulator: &Simulator<'_>,
+    listen: impl FnOnce() -> Result<Interrupted, Problem>,
+    console: &mut Console<'_>,
+) -> Exit {
+    let result = match arguments::parse(arguments) {
+        Parsed::Text(text) => console.print(text.trim_end().lines()).map(|()| Exit::Pass),
+        Parsed::Usage(line) => Err(Problem::Usage(line)),
+        Parsed::Options(options) => log::start(options.log).and_then(|()| match options.command {
+            Command::Run(options) => run::execute(&options, simulator, &listen()?, console),
+            Command::Replay(options) => replay::execute(&options, simulator, console),
+            Command::Scenarios => scenarios::execute(simulator, console),
+            Command::Regress(options) => regress::execute(&options, simulator, console),
+        }),
+    };
+    result.unwrap_or_else(|problem| problem.tell(console))
+}

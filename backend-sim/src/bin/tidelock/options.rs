@@ -1,0 +1,143 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidelock_sim::campaign::Share;
+use tidelock_sim::run::Trace;
+
+use crate::log::Level;
+use crate::values::{Artefact, Seeds, WallTime, parse_share};
+
+/// Seeded campaigns over a simulated network, and replays of what they found.
+///
+/// Without a subcommand it runs: `tidelock` alone is a campaign of ten seconds over all scenarios.
+#[derive(Debug, Parser)]
+#[command(name = "tidelock", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Log to stderr, at most at this level; without it, as RUST_LOG says.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<Level>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass, 1 a law was violated, 2 something never happened, 3 two runs of one source \
+differ, 4 a regression is stale, 64 wrong input, 75 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a campaign (also without naming it).
+    Run(RunOptions),
+    /// Run once more what a seed or a .tide file says.
+    Replay(ReplayOptions),
+    /// List the scenarios.
+    Scenarios,
+    /// Replay every .tide file of a folder; each must hold all laws and still mean something.
+    Regress(RegressOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The scenarios; without any, all of them. Seed N runs the (N modulo their number)-th.
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+
+    /// Run these seeds, B excluded; `A..` goes on until the time is over.
+    #[arg(long, value_name = "A..B")]
+    pub(crate) seeds: Option<Seeds>,
+
+    /// Stop after this time, as 500ms, 10s, 5m [default: 10s if the seeds have no end].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<WallTime>,
+
+    /// Threads [default: as many as there are cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Make this share of the runs again, and from their recordings, and compare.
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_share)]
+    pub(crate) twice: Share,
+
+    /// Stop at the first failure.
+    #[arg(long, conflicts_with = "max_failures")]
+    pub(crate) stop_on_first: bool,
+
+    /// Stop after this many failures.
+    #[arg(
+        long, value_name = "N", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) max_failures: u64,
+
+    /// Where recordings of failures go.
+    #[arg(long, value_name = "DIR", default_value = "target/tidelock")]
+    pub(crate) out: PathBuf,
+
+    /// Write JSON lines: failures, roll-ups and the campaign's end; `-` is stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Write a JSON line for each run, too.
+    #[arg(long, requires = "json")]
+    pub(crate) json_runs: bool,
+
+    /// Print nothing but failures.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    /// Check every law in full at every step.
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    /// seed:N, decimal or 0x, or a .tide file.
+    pub(crate) artefact: Artefact,
+
+    /// The scenario that goes with a seed.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
+
+    /// How much of the run is told.
+    #[arg(long, value_name = "HOW", default_value = "off")]
+    pub(crate) trace: TraceOption,
+
+    /// Write the run's recording.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Check every law in full at every step.
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegressOptions {
+    /// The folder.
+    #[arg(value_name = "DIR", default_value = "tests/regressions")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TraceOption {
+    /// Only the last events of a failure.
+    Off,
+    /// A line for each event, command and message.
+    Line,
+    /// The same with calls, their answers and decisions.
+    Full,
+}
+
+impl From<TraceOption> for Trace {
+    fn from(option: TraceOption) -> Trace {
+        match option {
+            TraceOption::Off => Trace::Off,
+            TraceOption::Line => Trace::Line,
+            TraceOption::Full => Trace::Full,
+        }
+    }
+}

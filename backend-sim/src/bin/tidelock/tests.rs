@@ -1,0 +1,410 @@
+//! The command against a simulator that fails on purpose.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value, json};
+use tidelock_sim::script::Script;
+
+use crate::console::Console;
+use crate::fake::SIMULATOR;
+
+struct Ran {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+fn tidelock(arguments: &[&str]) -> Ran {
+    tidelock_interrupted(arguments, false)
+}
+
+fn tidelock_interrupted(arguments: &[&str], is_interrupted: bool) -> Ran {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let program = "tidelock".to_owned();
+    let mut console = Console { program, out: &mut out, err: &mut err, is_out_taken: false };
+    let words = ["tidelock"].iter().chain(arguments).map(|word| word.into()).collect();
+    let listen = || Ok(Arc::new(AtomicBool::new(is_interrupted)));
+    let exit = crate::execute(words, &SIMULATOR, listen, &mut console);
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Ran { code: exit.code(), out: text(out), err: text(err) }
+}
+
+/// A folder of its own for a test, gone at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let unique = format!("tidelock-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(unique);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// The names of the files in it, sorted.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Best effort: the folder of a failed test may be looked at.
+        if !std::thread::panicking() {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["kind"] == kind).collect()
+}
+
+#[test]
+fn a_campaign_without_a_failure_passes_and_says_what_it_did() {
+    let ran = tidelock(&["--seeds", "0..100", "--jobs", "2", "--twice", "100%"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines[0], "tidelock: 2 scenarios, seeds 0..100, 2 jobs");
+    assert!(lines.contains(&"scenario      runs  events  completed  failures"), "{}", ran.out);
+    assert!(lines.contains(&"echo            50     600     75.0 %         0"), "{}", ran.out);
+    assert!(lines.contains(&"slow-readers    50     600     75.0 %         0"), "{}", ran.out);
+    assert!(lines.contains(&"all            100   1,200     75.0 %         0"), "{}", ran.out);
+    assert!(lines.contains(&"short-write        99    no-lost-edge    1,000"), "{}", ran.out);
+    assert!(lines.contains(&"repeated  100 runs"), "{}", ran.out);
+    assert_eq!(lines.last(), Some(&"PASS  no law was violated"));
+}
+
+#[test]
+fn a_failure_is_recorded_and_told_with_the_command_that_replays_it() {
+    let folder = Folder::new("failure");
+    let ran = tidelock(&["run", "--seeds", "990..1001", "--out", &folder.path("")]);
+    assert_eq!(ran.code, 1);
+    let path = folder.path("echo-1000.tide");
+    let script: Script = fs::read_to_string(&path).unwrap().parse().unwrap();
+    assert_eq!((script.scenario.as_str(), script.seed), ("echo", Some(1000)));
+    assert_eq!(script.decisions.len(), 1);
+    assert_eq!(script.signature.as_deref(), Some("no-lost-edge"));
+    assert_eq!(script.comments, ["no-lost-edge: connection 3 is readable · and nothing is owed"]);
+
+    let from = ran.out.find("FAILED").unwrap();
+    let block: Vec<&str> = ran.out[from..].lines().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(block.len(), 40, "as much as fits: {block:#?}");
+    assert_eq!(block[0], "FAILED  echo, seed 1000: no-lost-edge");
+    assert_eq!(block[1], "  violated  connection 3 is readable · and nothing is owed");
+    assert!(block.contains(&"    59 us  an event"), "the last one is shown");
+    let replay = format!("  replay    tidelock replay {path} --trace line");
+    assert_eq!(block[39], replay);
+    assert!(ran.out.ends_with("FAILED  no-lost-edge 1\n"));
+
+    let again: Vec<&str> = replay.split_whitespace().skip(2).collect();
+    let again = tidelock(&again);
+    assert_eq!(again.code, 1);
+    assert!(again.out.contains("1 us  begins\n"), "the trace is told");
+    assert!(again.out.contains("FAILED  echo, seed 1000: no-lost-edge"), "{}", again.out);
+}
+
+#[test]
+fn the_exit_code_tells_the_class() {
+    let folder = Folder::new("class");
+    let run = |seeds: &str, twice: &str| {
+        let out = folder.path("");
+        tidelock(&["run", "--seeds", seeds, "--twice", twice, "--out", &out, "--quiet"])
+    };
+    let cases = [
+        ("1000..1001", "0%", 1, "no-lost-edge"),
+        ("1001..1002", "0%", 2, "everything-ends"),
+        ("1002..1003", "0%", 1, "no-panic"),
+        ("1003..1004", "100%", 3, "same-run"),
+        // The lowest code wins.
+        ("1001..1004", "100%", 1, "everything-ends 1, no-panic 1, same-run 1"),
+    ];
+    for (seeds, twice, code, laws) in cases {
+        let ran = run(seeds, twice);
+        assert_eq!(ran.code, code, "{seeds}: {}", ran.out);
+        let last = ran.out.lines().last().unwrap();
+        assert!(last.starts_with("FAILED  ") && last.contains(laws), "{seeds}: {last}");
+    }
+    let unseen = run("1003..1004", "0%");
+    assert_eq!((unseen.code, unseen.out.as_str()), (0, ""), "nobody looked twice");
+}
+
+#[test]
+fn a_panic_is_told_in_one_line() {
+    let folder = Folder::new("panic");
+    let ran = tidelock(&["run", "--seeds", "1002..1003", "--out", &folder.path("")]);
+    assert!(ran.out.contains("  violated  the fake · panics"), "{}", ran.out);
+    let replay = "tidelock replay seed:1002 --scenario echo --trace line";
+    assert!(ran.out.contains(replay), "{}", ran.out);
+    assert!(folder.names().is_empty(), "there is nothing to record");
+}
+
+#[test]
+fn where_two_runs_part_is_shown() {
+    let folder = Folder::new("part");
+    let words = ["run", "slow-readers", "--seeds", "1003..1004", "--twice", "100%"];
+    let ran = tidelock(&[&words[..], &["--out", &folder.path("")]].concat());
+    assert_eq!(ran.code, 3);
+    assert!(ran.out.contains("run a second time, recorded, the digest is 0x"), "{}", ran.out);
+}
+
+#[test]
+fn a_recording_that_does_not_replay_is_a_failure_of_its_own() {
+    let folder = Folder::new("unfaithful");
+    let ran = tidelock(&["run", "--seeds", "1004..1005", "--out", &folder.path("")]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("FAILED  echo, seed 1004: same-run"), "{}", ran.out);
+    assert!(ran.out.contains("their traces part at line 2"), "{}", ran.out);
+    assert!(ran.out.contains("tidelock replay seed:1004 --scenario echo"), "{}", ran.out);
+    assert_eq!(folder.names(), ["echo-1004.tide"], "it was written all the same");
+}
+
+/// A campaign of its own folder: how it ended, and its JSON.
+fn campaign(folder: &Folder, arguments: &[&str], is_interrupted: bool) -> (Ran, String) {
+    // Not among the recordings.
+    let json = format!("{}.jsonl", folder.path("").trim_end_matches('/'));
+    let fixed = ["run", "--json", &json, "--out", &folder.path("")];
+    let ran = tidelock_interrupted(&[&fixed[..], arguments].concat(), is_interrupted);
+    let text = fs::read_to_string(&json).unwrap();
+    fs::remove_file(&json).unwrap();
+    (ran, text)
+}
+
+#[test]
+fn enough_failures_end_a_campaign_at_the_same_seed_whatever_the_jobs() {
+    let folder = Folder::new("enough");
+    let run = |jobs: &str, limit: &[&str]| {
+        let fixed = ["--seeds", "1998..4000", "--json-runs", "--jobs", jobs];
+        campaign(&folder, &[&fixed[..], limit].concat(), false)
+    };
+    let (ran, three) = run("1", &["--max-failures", "3"]);
+    assert!(ran.out.ends_with("\nFAILED  no-lost-edge 3\n"), "{}", ran.out);
+    let lines = json_lines(&three);
+    let seeds: Vec<_> = of_kind(&lines, "run").iter().map(|line| line["seed"].as_u64()).collect();
+    assert_eq!(seeds, [1998, 1999, 2000, 2001, 2002].map(Some));
+    assert_eq!(of_kind(&lines, "failure").len(), 3);
+    assert_eq!(folder.names().len(), 3, "{:?}", folder.names());
+    assert_eq!(run("5", &["--max-failures", "3"]).1, three);
+    assert_eq!(folder.names().len(), 3, "runs made in vain are not recorded");
+    let first = json_lines(&run("2", &["--stop-on-first"]).1);
+    assert_eq!(of_kind(&first, "failure").len(), 1);
+}
+
+#[test]
+fn json_is_sorted_and_the_same_for_any_number_of_jobs() {
+    let folder = Folder::new("json");
+    let run = |seeds: &str, jobs: &str| {
+        let words = ["--seeds", seeds, "--jobs", jobs, "--json-runs", "--twice", "10%"];
+        campaign(&folder, &words, false).1
+    };
+    let [one, three] = ["1", "3"].map(|jobs| run("1500..1999", jobs));
+    assert_eq!(one, three);
+    let lines = json_lines(&one);
+    let runs = of_kind(&lines, "run");
+    assert!(runs.iter().map(|run| run["seed"].as_u64().unwrap()).eq(1500..1999));
+    let mut names: Vec<_> = runs[0].as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["digest", "events", "kind", "outcome", "scenario", "seed"]);
+    assert_eq!(
+        (&runs[0]["scenario"], &runs[1]["scenario"]),
+        (&json!("echo"), &json!("slow-readers"))
+    );
+
+    let hex = |value: &Value| {
+        u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    };
+    let sum = runs.iter().fold(0, |sum: u64, run| sum.wrapping_add(hex(&run["digest"])));
+    let campaign = lines.last().unwrap();
+    assert_eq!((&campaign["kind"], &campaign["interrupted"]), (&json!("campaign"), &json!(false)));
+    assert_eq!((&campaign["runs"], hex(&campaign["digest"])), (&json!(499), sum));
+    assert_eq!(campaign["seeds"], json!([[1500, 1999]]));
+    assert_eq!(campaign["injected"]["reset"], 499);
+
+    // Shards add up to the whole.
+    let shard = |seeds| hex(&json_lines(&run(seeds, "2")).last().unwrap()["digest"]);
+    assert_eq!(shard("1500..1601").wrapping_add(shard("1601..1999")), sum);
+}
+
+#[test]
+fn roll_ups_begin_at_a_multiple_of_a_thousand() {
+    let folder = Folder::new("roll-ups");
+    let ranges = |seeds: &str| {
+        let words = ["--seeds", seeds, "--max-failures", "10000"];
+        let lines = json_lines(&campaign(&folder, &words, false).1);
+        let rollups = of_kind(&lines, "rollup");
+        let failures: u64 = rollups.iter().map(|line| line["failures"].as_u64().unwrap()).sum();
+        assert_eq!(lines.last().unwrap()["failures"], failures, "the sums agree");
+        rollups.iter().map(|line| line["seeds"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ranges("1990..2021"), [json!([[1990, 2000]]), json!([[2000, 2021]])]);
+    assert_eq!(ranges("0..1000"), [json!([[0, 1000]])]);
+    assert_eq!(ranges("5..6"), [json!([[5, 6]])]);
+}
+
+#[test]
+fn an_interrupted_campaign_says_so_and_keeps_its_failures() {
+    let folder = Folder::new("interrupted");
+    let words = ["--seeds", "2000..9000", "--jobs", "1"];
+    let (ran, json) = campaign(&folder, &words, true);
+    assert_eq!(ran.code, 75);
+    let last = json_lines(&json).pop().unwrap();
+    assert_eq!((&last["interrupted"], &last["seeds"]), (&json!(true), &json!([[2000, 2001]])));
+    assert_eq!(folder.names(), ["echo-2000.tide"]);
+    assert!(ran.out.ends_with("\nINTERRUPTED  until then: no-lost-edge 1\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_hides_no_failure() {
+    let folder = Folder::new("unwritable");
+    let file = folder.path("file");
+    fs::write(&file, "").unwrap();
+    let ran = tidelock(&["run", "--seeds", "1000..1001", "--out", &file]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("  recorded  nothing: "), "{}", ran.out);
+    assert!(ran.out.contains("replay seed:1000 --scenario echo"), "{}", ran.out);
+}
+
+#[test]
+fn wrong_input_is_one_line_that_says_what_is_allowed() {
+    let folder = Folder::new("wrong");
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path(name), text).unwrap();
+        folder.path(name)
+    };
+    let torn = file("torn.tide", "tide 1\nscenario echo\nat c1 cut\n");
+    let other = file("other.tide", "tide 1\nscenario ecko\n");
+    let echo = file("echo.tide", "tide 1\nscenario echo\nseed 5\n");
+    let missing = folder.path("missing.tide");
+    let in_missing = folder.path("missing/out.jsonl");
+    let cases: &[(&[&str], &str)] = &[
+        (&["run", "--seeds", "5..3"], "'5..3' for '--seeds <A..B>': the range is empty; allowed"),
+        (&["run", "--seeds", "x"], "'x' for '--seeds <A..B>': allowed: A..B with A below B"),
+        (&["--time", "10"], "'10' for '--time <TIME>': allowed: whole ms, s, m or h"),
+        (&["--twice", "2"], "'2' for '--twice <SHARE>': allowed: 0% to 100%"),
+        (&["--jobs", "0"], "0 is not in 1..=1024"),
+        (&["--max-failures", "0"], "0 is not in 1.."),
+        (&["--max-failures", "1", "--stop-on-first"], "cannot be used with"),
+        (&["--json-runs"], "--json <FILE>"),
+        (&["--json", &in_missing], "allowed: a file that can be written, or -"),
+        (&["--sedes", "1..2"], "unexpected argument '--sedes' found"),
+        (&["--log", "loud"], "[possible values: off, error, warn, info, debug, trace]"),
+        (&["ecko"], "no scenario 'ecko'; allowed: echo, slow-readers"),
+        (&["run", "echo", "echo"], "scenario 'echo' is named twice; allowed: each once"),
+        (&["replay"], "<ARTEFACT>"),
+        (&["replay", "12049"], "allowed: seed:N, as seed:12049 or seed:0x2f11, or a file"),
+        (&["replay", "seed:0x"], "expected a number as 12049 or 0x2f11, below 2^64"),
+        (&["replay", "seed:5"], "seed:5 needs --scenario; allowed: echo, slow-readers"),
+        (&["replay", "seed:5", "--scenario", "x"], "no scenario 'x'; allowed: echo"),
+        (&["replay", "seed:5", "--trace", "x"], "[possible values: off, line, full]"),
+        (&["replay", &missing], "allowed: a .tide file that can be read"),
+        (&["replay", &torn], "line 3: expected a key that ends in @OFFSET, @eof or #OCCURRENCE"),
+        (&["replay", &other], "no scenario 'ecko'; allowed: echo, slow-readers"),
+        (&["replay", &echo, "--scenario", "slow-readers"], "is a recording of echo; allowed"),
+        (&["regress", &missing], "allowed: a folder with .tide files"),
+        (&["regress", &folder.path("")], "torn.tide, line 3"),
+        (&["scenarios", "echo"], "unexpected argument 'echo' found"),
+    ];
+    // The first file by name would hide the torn one.
+    fs::remove_file(&other).unwrap();
+    for (arguments, expected) in cases {
+        if arguments.contains(&other.as_str()) {
+            file("other.tide", "tide 1\nscenario ecko\n");
+        }
+        let ran = tidelock(arguments);
+        if arguments.contains(&other.as_str()) {
+            fs::remove_file(&other).unwrap();
+        }
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{arguments:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.starts_with("tidelock: "), "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_error() {
+    for word in ["--help", "-h", "--version", "-V"] {
+        let ran = tidelock(&[word]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{word}");
+        assert!(!ran.out.is_empty(), "{word}");
+    }
+    assert!(tidelock(&["run", "--help"]).out.contains("--seeds <A..B>"));
+}
+
+#[test]
+fn scenarios_are_listed_in_columns() {
+    let ran = tidelock(&["scenarios"]);
+    let expected = "echo          bytes come back\nslow-readers  nobody is in a hurry\n";
+    assert_eq!((ran.code, ran.out.as_str()), (0, expected));
+}
+
+#[test]
+fn a_passing_seed_can_be_recorded_and_replayed() {
+    let folder = Folder::new("record");
+    let path = folder.path("five.tide");
+    let seed = tidelock(&["replay", "seed:0x5", "--scenario", "echo", "--record", &path]);
+    let file = tidelock(&["replay", &path]);
+    assert_eq!((seed.code, file.code), (0, 0));
+    let digest =
+        |ran: &Ran| ran.out.lines().find(|line| line.starts_with("  digest")).map(str::to_owned);
+    assert!(digest(&seed).is_some());
+    assert_eq!(digest(&seed), digest(&file));
+}
+
+fn regress(folder: &Path, files: &[(&str, &str)]) -> Ran {
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let ran = tidelock(&["regress", folder.to_str().unwrap()]);
+    files.iter().for_each(|(name, _)| fs::remove_file(folder.join(name)).unwrap());
+    ran
+}
+
+#[test]
+fn regressions_pass_fail_or_are_stale() {
+    let folder = Folder::new("regress");
+    let good = ("good.tide", "tide 1\nscenario echo\nseed 5\nat c1/in@4 short 2\n");
+    let stale = ("stale.tide", "tide 1\nscenario echo\nseed 5\nat c9/in@4 gone 2\n");
+    let bad = ("bad.tide", "tide 1\nscenario slow-readers\nseed 1000\n");
+    let readme = ("README.md", "not a recording");
+
+    let ran = regress(&folder.0, &[good, readme]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(
+        ran.out.starts_with("pass  good.tide  echo  10 events\nPASS  1 file in "),
+        "{}",
+        ran.out
+    );
+    let ran = regress(&folder.0, &[good, stale]);
+    assert_eq!(ran.code, 4, "{}", ran.out);
+    assert!(ran.out.contains("\n  c9/in@4 gone 2\n"), "{}", ran.out);
+    let ran = regress(&folder.0, &[good, stale, bad]);
+    assert_eq!(ran.code, 1, "a violated law is graver: {}", ran.out);
+    assert!(ran.out.contains("FAILED  slow-readers, seed 1000: no-lost-edge"), "{}", ran.out);
+    assert!(ran.out.contains("FAILED  2 of 3 files in "), "{}", ran.out);
+}
+
+#[test]
+fn replay_warns_of_what_it_did_not_meet() {
+    let folder = Folder::new("warn");
+    let path = folder.path("old.tide");
+    fs::write(&path, "tide 1\nscenario echo\nseed 5\nat c9/in@4 gone 2\nsignature x\n").unwrap();
+    let ran = tidelock(&["replay", &path]);
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.err, "tidelock: warning: not met in this run: c9/in@4 gone 2\n");
+    assert!(ran.out.contains("what was recorded did not happen again: x"), "{}", ran.out);
+}

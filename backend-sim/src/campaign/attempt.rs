@@ -1,0 +1,185 @@
+//! One run of a campaign: made, repeated if it is its turn, recorded if it failed.
+
+use super::panics::catch;
+use super::{Campaign, Simulator};
+use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
+use crate::script::Script;
+
+/// What came of one seed.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// What the first run reported; its failure is also one that only a repetition showed.
+    pub report: Report,
+    /// Whether the run was made again and compared.
+    pub repeated: bool,
+}
+
+/// What a failure is kept as.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Replays the failure.
+    pub script: Script,
+    /// What the recorded run and the first one differ in, if they do.
+    pub difference: Option<Failure>,
+}
+
+impl Campaign<'_> {
+    /// Makes the run of this seed. A run whose turn it is is made twice more, once recorded and
+    /// once from that recording: a difference is a failure. A panic is a failure, too.
+    pub fn attempt(&self, seed: u64) -> Attempt {
+        let scenario = self.scenario(seed);
+        let mut report = self.simulator.guarded(scenario, Source::Seed(seed), &self.watch());
+        let repeated = report.failure.is_none() && self.is_repeated(seed);
+        if repeated {
+            report.failure = self.repeat(&report);
+        }
+        Attempt { report, repeated }
+    }
+
+    /// Runs the seed of a failure again under recording. `None` if the run gives no recording: a
+    /// panic outside of what the world catches.
+    pub fn record(&self, failed: &Report) -> Option<Recording> {
+        let failure = failed.failure.as_ref().expect("only a failure is recorded");
+        let source = Source::Seed(failed.seed);
+        let (again, difference) =
+            self.again(failed, [&source, &source], true, "a second time, recorded");
+        let mut script = again.script?;
+        script.comments.push(one_line(&format!("{}: {}", failure.law, failure.detail)));
+        script.signature.get_or_insert_with(|| failure.law.to_owned());
+        // Of a run that is known to differ, that is the failure itself.
+        let is_known = failure.class == FailureClass::Nondeterminism;
+        Some(Recording { script, difference: difference.filter(|_| !is_known) })
+    }
+
+    /// Runs a recording of a seed: in what it differs from the run that it was made of, if it does.
+    pub fn replay_recording(&self, first: &Report, script: &Script) -> Option<Failure> {
+        let seed = Source::Seed(first.seed);
+        let source = Source::Script(Box::new(script.clone()));
+        self.again(first, [&seed, &source], false, "from its recording").1
+    }
+
+    /// Runs a script again: in what it differs from its first run, if it does.
+    pub fn repeat_script(&self, first: &Report, script: &Script) -> Option<Failure> {
+        let source = Source::Script(Box::new(script.clone()));
+        self.again(first, [&source, &source], false, "a second time").1
+    }
+
+    /// The same seed again, recorded, and then from the recording.
+    fn repeat(&self, first: &Report) -> Option<Failure> {
+        let source = Source::Seed(first.seed);
+        let (again, difference) =
+            self.again(first, [&source, &source], true, "a second time, recorded");
+        if difference.is_some() {
+            return difference;
+        }
+        let script = again.script.expect("a run that was asked for a recording gives one");
+        self.replay_recording(first, &script)
+    }
+
+    /// Runs the second source, and compares with the report that the first one gave.
+    fn again(
+        &self,
+        first: &Report,
+        sources: [&Source; 2],
+        record: bool,
+        how: &str,
+    ) -> (Report, Option<Failure>) {
+        let watch = Watch { record, ..self.watch() };
+        let second = self.simulator.guarded(first.scenario, sources[1].clone(), &watch);
+        let failure = difference(first, &second).map(|what| {
+            let (place, last_events) = self.first_divergence(first.scenario, sources);
+            Failure {
+                law: "same-run",
+                detail: format!("run {how}, {what}; {place}"),
+                step: 0,
+                class: FailureClass::Nondeterminism,
+                last_events,
+            }
+        });
+        (second, failure)
+    }
+
+    /// Where the traces of two sources part: in words, and the lines before.
+    fn first_divergence(
+        &self,
+        scenario: &'static str,
+        sources: [&Source; 2],
+    ) -> (String, Vec<String>) {
+        const BEFORE: usize = 12;
+        let watch = Watch { trace: Trace::Full, ..self.watch() };
+        let [left, right] =
+            sources.map(|source| self.simulator.guarded(scenario, source.clone(), &watch).trace);
+        let common = left.iter().zip(&right).take_while(|(a, b)| a == b).count();
+        if common == left.len() && common == right.len() {
+            return ("the traces of two more runs are the same".to_owned(), Vec::new());
+        }
+        let mut lines = left[common.saturating_sub(BEFORE)..common].to_vec();
+        let end = || "the end".to_owned();
+        lines.push(format!("first:  {}", left.get(common).cloned().unwrap_or_else(end)));
+        lines.push(format!("second: {}", right.get(common).cloned().unwrap_or_else(end)));
+        (format!("their traces part at line {}", common + 1), lines)
+    }
+}
+
+impl Simulator<'_> {
+    /// A run whose panic is a failure of its report.
+    pub fn guarded(&self, scenario: &'static str, source: Source, watch: &Watch) -> Report {
+        let seed = match &source {
+            Source::Seed(seed) => *seed,
+            Source::Script(script) => script.seed.unwrap_or(0),
+        };
+        let run = catch(|| (self.run)(scenario, source, watch));
+        run.unwrap_or_else(|text| panicked(scenario, seed, text))
+    }
+}
+
+/// The report of a run that gave none.
+fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
+    Report {
+        scenario,
+        seed,
+        digest: 0,
+        outcome: 0,
+        events: 0,
+        operations: 0,
+        completed: 0,
+        injected: Vec::new(),
+        checked: Vec::new(),
+        options: String::new(),
+        failure: Some(Failure {
+            law: "no-panic",
+            detail: text,
+            step: 0,
+            class: FailureClass::Invariant,
+            last_events: Vec::new(),
+        }),
+        script: None,
+        trace: Vec::new(),
+        stale: Vec::new(),
+    }
+}
+
+/// What two reports of one run disagree about.
+fn difference(first: &Report, second: &Report) -> Option<String> {
+    let hashes = [
+        ("digest", first.digest, second.digest),
+        ("outcome", first.outcome, second.outcome),
+        ("events", first.events, second.events),
+    ];
+    for (name, left, right) in hashes {
+        if left != right {
+            return Some(format!("the {name} is {right:#x} instead of {left:#x}"));
+        }
+    }
+    let law = |report: &Report| match &report.failure {
+        Some(failure) => format!("{failure}"),
+        None => "no failure".to_owned(),
+    };
+    let (left, right) = (law(first), law(second));
+    (left != right).then(|| format!("it ends with `{right}` instead of `{left}`"))
+}
+
+/// A text as one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" · ")
+}

@@ -1,0 +1,135 @@
+//! What runs add up to.
+
+use super::Attempt;
+use crate::run::Report;
+
+/// Sums over runs. Addition commutes, so that shards and workers agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Runs.
+    pub runs: u64,
+    /// Runs that were made again and compared.
+    pub repeated: u64,
+    /// Steps of the worlds.
+    pub events: u64,
+    /// Operations of the scenarios.
+    pub operations: u64,
+    /// How many of them completed.
+    pub completed: u64,
+    /// Runs that violated a law.
+    pub failures: u64,
+    /// The runs' digests, added modulo 2^64.
+    pub digest: u64,
+    /// How often each kind of fault was injected.
+    pub injected: Counts,
+    /// How often each law was checked.
+    pub checked: Counts,
+}
+
+impl Tally {
+    /// Counts one more run.
+    pub fn add(&mut self, attempt: &Attempt) {
+        let report: &Report = &attempt.report;
+        self.runs += 1;
+        self.repeated += u64::from(attempt.repeated);
+        self.events += report.events;
+        self.operations += report.operations;
+        self.completed += report.completed;
+        self.failures += u64::from(report.failure.is_some());
+        self.digest = self.digest.wrapping_add(report.digest);
+        self.injected.add(&report.injected);
+        self.checked.add(&report.checked);
+    }
+
+    /// Counts all that another counted.
+    pub fn merge(&mut self, other: &Tally) {
+        self.runs += other.runs;
+        self.repeated += other.repeated;
+        self.events += other.events;
+        self.operations += other.operations;
+        self.completed += other.completed;
+        self.failures += other.failures;
+        self.digest = self.digest.wrapping_add(other.digest);
+        self.injected.add(&other.injected.0);
+        self.checked.add(&other.checked.0);
+    }
+}
+
+/// Sums by name, in the order in which the names first came.
+#[derive(Clone, Debug, Default)]
+pub struct Counts(Vec<(&'static str, u64)>);
+
+impl Counts {
+    /// The sums, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().copied()
+    }
+
+    /// Adds each count to the sum of its name.
+    pub fn add(&mut self, counts: &[(&'static str, u64)]) {
+        for (index, &(name, count)) in counts.iter().enumerate() {
+            // Runs of one build list the same names, mostly at the same places.
+            let here = self.0.get(index).is_some_and(|(known, _)| *known == name);
+            let found = match here {
+                true => Some(index),
+                false => self.0.iter().position(|(known, _)| *known == name),
+            };
+            match found {
+                Some(index) => self.0[index].1 += count,
+                None => self.0.push((name, count)),
+            }
+        }
+    }
+}
+
+impl PartialEq for Counts {
+    /// The same sums, whatever the order of the names.
+    fn eq(&self, other: &Counts) -> bool {
+        let sorted = |counts: &Counts| {
+            let mut sums: Vec<_> = counts.iter().collect();
+            sums.sort_unstable();
+            sums
+        };
+        sorted(self) == sorted(other)
+    }
+}
+
+impl Eq for Counts {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_by_name_wherever_it_stands() {
+        let mut counts = Counts::default();
+        counts.add(&[("cut", 1), ("reset", 2)]);
+        counts.add(&[("reset", 30), ("loss", 5), ("cut", 10)]);
+        let sums: Vec<_> = counts.iter().collect();
+        assert_eq!(sums, [("cut", 11), ("reset", 32), ("loss", 5)]);
+        let mut other = Counts::default();
+        other.add(&[("loss", 5), ("cut", 11), ("reset", 32)]);
+        assert_eq!(counts, other);
+        other.add(&[("cut", 1)]);
+        assert_ne!(counts, other);
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_order() {
+        let tally = |digest, failures, injected: &[(&'static str, u64)]| {
+            let mut tally = Tally { runs: 1, events: 7, failures, digest, ..Tally::default() };
+            tally.injected.add(injected);
+            tally
+        };
+        let parts =
+            [tally(u64::MAX, 1, &[("cut", 1)]), tally(3, 0, &[("reset", 2)]), tally(9, 0, &[])];
+        let sum = |order: [usize; 3]| {
+            let mut sum = Tally::default();
+            order.into_iter().for_each(|index| sum.merge(&parts[index]));
+            sum
+        };
+        assert_eq!(sum([0, 1, 2]), sum([2, 1, 0]));
+        let all = sum([0, 1, 2]);
+        assert_eq!((all.runs, all.events, all.failures, all.digest), (3, 21, 1, 11));
+    }
+}

@@ -1,0 +1,160 @@
+//! Numbers, failures and runs in words.
+
+use crate::campaign::one_line;
+use crate::run::{Failure, FailureClass, Report};
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number in three digits or a little more, with its unit: `987`, `12.3 k`, `4.56 M`.
+pub fn scaled(number: u64) -> String {
+    let units = [("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)];
+    let Some((unit, size)) = units.into_iter().find(|(_, size)| number >= 10 * size) else {
+        return grouped(number);
+    };
+    let tenths = u128::from(number) * 10 / u128::from(size);
+    if tenths >= 1_000 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+/// A share of a whole with one digit after the point; `–` of nothing. Never rounded up to a
+/// whole.
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    let permille = u128::from(part) * 1_000 / u128::from(whole);
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
+/// How many in one second, of so many in a time.
+pub fn per_second(count: u64, elapsed_millis: u64) -> u64 {
+    let rate = u128::from(count) * 1_000 / u128::from(elapsed_millis.max(1));
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// A time with one digit after the point.
+pub fn seconds(elapsed_millis: u64) -> String {
+    format!("{}.{} s", elapsed_millis / 1_000, elapsed_millis % 1_000 / 100)
+}
+
+/// A violated law: what, where, the last events, and how to see it again. At most 40 lines.
+///
+/// `kept` stands at the end, name and text: where the recording lies, the command that replays.
+pub fn failure_text(report: &Report, failure: &Failure, kept: &[(&str, String)]) -> Vec<String> {
+    const LINES_MAX: usize = 40;
+    let mut lines =
+        vec![format!("FAILED  {}, seed {}: {}", report.scenario, report.seed, failure.law)];
+    let mut entry = |name: &str, text: &str| {
+        if !text.is_empty() {
+            lines.push(format!("  {name:<9} {}", shortened(text)));
+        }
+    };
+    entry("violated", &one_line(&failure.detail));
+    entry("class", class_text(failure.class));
+    if failure.step > 0 {
+        entry("step", &grouped(failure.step));
+    }
+    entry("options", &one_line(&report.options));
+    let room = LINES_MAX - lines.len() - kept.len() - 1;
+    let shown = failure.last_events.len().min(room);
+    if shown > 0 {
+        lines.push(format!("  the last {shown} events, the violation at the end"));
+        let last = &failure.last_events[failure.last_events.len() - shown..];
+        lines.extend(last.iter().map(|event| format!("    {}", shortened(&one_line(event)))));
+    }
+    // A path or a command is never cut: it is there to be copied.
+    lines.extend(kept.iter().map(|(name, text)| format!("  {name:<9} {text}")));
+    debug_assert!(lines.len() <= LINES_MAX, "{} lines", lines.len());
+    lines
+}
+
+/// A run without its failure: what it was, and its hashes.
+pub fn run_text(report: &Report) -> Vec<String> {
+    let operations = format!(
+        "{} of {} operations completed",
+        grouped(report.completed),
+        grouped(report.operations)
+    );
+    let counts = |counts: &[(&str, u64)]| {
+        let some = counts.iter().filter(|(_, count)| *count > 0);
+        let text: Vec<_> =
+            some.map(|(name, count)| format!("{name} {}", grouped(*count))).collect();
+        if text.is_empty() { "none".to_owned() } else { text.join(", ") }
+    };
+    let entries = [
+        ("options", one_line(&report.options)),
+        ("digest", format!("{:#018x}", report.digest)),
+        ("outcome", format!("{:#018x}", report.outcome)),
+        ("events", format!("{}, {operations}", grouped(report.events))),
+        ("faults", counts(&report.injected)),
+        ("laws", counts(&report.checked)),
+    ];
+    let mut lines = vec![format!("{}, seed {}", report.scenario, report.seed)];
+    for (name, text) in entries {
+        lines.push(format!("  {name:<9} {text}").trim_end().to_owned());
+    }
+    lines
+}
+
+fn class_text(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Invariant => "invariant: something happened that must not",
+        FailureClass::Liveness => "liveness: something did not happen that must",
+        FailureClass::Nondeterminism => "non-determinism: two runs of one source differ",
+    }
+}
+
+/// As much as a terminal's few lines can bear.
+fn shortened(text: &str) -> String {
+    const SHOWN_MAX: usize = 400;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_reading() {
+        let numbers = [0, 7, 999, 1_000, 1_234_567];
+        assert_eq!(numbers.map(grouped), ["0", "7", "999", "1,000", "1,234,567"]);
+        let numbers = [999, 9_999, 10_000, 12_345, 123_456, 99_999_999, u64::MAX];
+        let scaled = numbers.map(scaled);
+        assert_eq!(
+            scaled,
+            ["999", "9,999", "10.0 k", "12.3 k", "123 k", "99.9 M", "18446744073 G"]
+        );
+    }
+
+    #[test]
+    fn shares_are_never_rounded_up_to_a_whole() {
+        assert_eq!(percent(9_999, 10_000), "99.9 %");
+        assert_eq!(percent(10, 10), "100.0 %");
+        assert_eq!(percent(u64::MAX, u64::MAX), "100.0 %");
+        assert_eq!(percent(0, 0), "–");
+    }
+
+    #[test]
+    fn rates_and_times() {
+        assert_eq!(per_second(10, 4_000), 2);
+        assert_eq!(per_second(10, 0), 10_000, "as if it were one millisecond");
+        assert_eq!([0, 99, 100, 10_050].map(seconds), ["0.0 s", "0.0 s", "0.1 s", "10.0 s"]);
+    }
+}
