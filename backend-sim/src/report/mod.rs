@@ -8,4 +8,6 @@ mod text;
 
 pub use summary::Summary;
 pub use table::{Align, Table};
-pub use text::{failure_text, grouped, per_second, percent, run_text, scaled, seconds};
+pub use text::{
+    FAILURE_LINES_MAX, failure_text, grouped, per_second, percent, run_text, scaled, seconds,
+};

@@ -16,17 +16,19 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A number in three digits or a little more, with its unit: `987`, `12.3 k`, `4.56 M`.
+/// A number in three digits, with its unit: `9,876`, `98.7 k`, `1.23 M`.
 pub fn scaled(number: u64) -> String {
+    const GROUPED_MAX: u64 = 10_000;
     let units = [("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)];
-    let Some((unit, size)) = units.into_iter().find(|(_, size)| number >= 10 * size) else {
+    let unit = units.into_iter().find(|(_, size)| number >= *size);
+    let Some((unit, size)) = unit.filter(|_| number >= GROUPED_MAX) else {
         return grouped(number);
     };
-    let tenths = u128::from(number) * 10 / u128::from(size);
-    if tenths >= 1_000 {
-        format!("{} {unit}", tenths / 10)
-    } else {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    let (whole, rest) = (number / size, number % size);
+    match whole {
+        0..10 => format!("{whole}.{:02} {unit}", rest * 100 / size),
+        10..100 => format!("{whole}.{} {unit}", rest * 10 / size),
+        _ => format!("{} {unit}", grouped(whole)),
     }
 }
 
@@ -46,16 +48,25 @@ pub fn per_second(count: u64, elapsed_millis: u64) -> u64 {
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-/// A time with one digit after the point.
+/// A time: in seconds with one digit after the point, or in milliseconds below one second.
 pub fn seconds(elapsed_millis: u64) -> String {
+    if elapsed_millis < 1_000 {
+        return format!("{elapsed_millis} ms");
+    }
     format!("{}.{} s", elapsed_millis / 1_000, elapsed_millis % 1_000 / 100)
 }
 
-/// A violated law: what, where, the last events, and how to see it again. At most 40 lines.
+/// A violated law: what, where, the last events, and how to see it again. At most `lines_max`
+/// lines; the events are what makes room.
 ///
 /// `kept` stands at the end, name and text: where the recording lies, the command that replays.
-pub fn failure_text(report: &Report, failure: &Failure, kept: &[(&str, String)]) -> Vec<String> {
-    const LINES_MAX: usize = 40;
+pub fn failure_text(
+    report: &Report,
+    failure: &Failure,
+    kept: &[(&str, String)],
+    lines_max: usize,
+) -> Vec<String> {
+    assert!(lines_max >= FAILURE_LINES_MIN + kept.len(), "there is room for the violation");
     let mut lines =
         vec![format!("FAILED  {}, seed {}: {}", report.scenario, report.seed, failure.law)];
     let mut entry = |name: &str, text: &str| {
@@ -69,7 +80,7 @@ pub fn failure_text(report: &Report, failure: &Failure, kept: &[(&str, String)])
         entry("step", &grouped(failure.step));
     }
     entry("options", &one_line(&report.options));
-    let room = LINES_MAX - lines.len() - kept.len() - 1;
+    let room = lines_max - lines.len() - kept.len() - 1;
     let shown = failure.last_events.len().min(room);
     if shown > 0 {
         lines.push(format!("  the last {shown} events, the violation at the end"));
@@ -78,9 +89,14 @@ pub fn failure_text(report: &Report, failure: &Failure, kept: &[(&str, String)])
     }
     // A path or a command is never cut: it is there to be copied.
     lines.extend(kept.iter().map(|(name, text)| format!("  {name:<9} {text}")));
-    debug_assert!(lines.len() <= LINES_MAX, "{} lines", lines.len());
+    assert!(lines.len() <= lines_max, "{} lines", lines.len());
     lines
 }
+
+/// As many lines as a failure may take: a screen.
+pub const FAILURE_LINES_MAX: usize = 40;
+/// What a failure takes without its events, and without what is kept.
+const FAILURE_LINES_MIN: usize = 6;
 
 /// A run without its failure: what it was, and its hashes.
 pub fn run_text(report: &Report) -> Vec<String> {
@@ -135,11 +151,11 @@ mod tests {
     fn numbers_are_for_reading() {
         let numbers = [0, 7, 999, 1_000, 1_234_567];
         assert_eq!(numbers.map(grouped), ["0", "7", "999", "1,000", "1,234,567"]);
-        let numbers = [999, 9_999, 10_000, 12_345, 123_456, 99_999_999, u64::MAX];
+        let numbers = [999, 9_999, 10_000, 12_345, 123_456, 6_019_999, u64::MAX];
         let scaled = numbers.map(scaled);
         assert_eq!(
             scaled,
-            ["999", "9,999", "10.0 k", "12.3 k", "123 k", "99.9 M", "18446744073 G"]
+            ["999", "9,999", "10.0 k", "12.3 k", "123 k", "6.01 M", "18,446,744,073 G"]
         );
     }
 
@@ -155,6 +171,6 @@ mod tests {
     fn rates_and_times() {
         assert_eq!(per_second(10, 4_000), 2);
         assert_eq!(per_second(10, 0), 10_000, "as if it were one millisecond");
-        assert_eq!([0, 99, 100, 10_050].map(seconds), ["0.0 s", "0.0 s", "0.1 s", "10.0 s"]);
+        assert_eq!([0, 999, 1_000, 10_050].map(seconds), ["0 ms", "999 ms", "1.0 s", "10.0 s"]);
     }
 }

@@ -57,9 +57,17 @@ fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let complaint = text.lines().take_while(|line| !line.starts_with("Usage:"));
     let complaint = complaint.take_while(|line| !line.starts_with("For more information"));
-    let words: Vec<&str> =
-        complaint.flat_map(|line| line.split_whitespace()).skip_while(|w| *w == "error:").collect();
-    let mut line = words.join(" ");
+    let parts = complaint.map(str::trim).filter(|part| !part.is_empty());
+    let mut line = String::new();
+    for part in parts {
+        let separator = match part {
+            _ if line.is_empty() => "",
+            tip if tip.starts_with("tip:") => "; ",
+            _ => " ",
+        };
+        line.push_str(separator);
+        line.push_str(part.trim_start_matches("error: "));
+    }
     // Where clap does not say what is allowed, the help does.
     if !line.contains("allowed") && !line.contains("values") && !line.contains(" is not in ") {
         line.push_str("; allowed: see `tidelock --help`");

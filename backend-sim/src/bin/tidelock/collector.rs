@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use tidelock_sim::campaign::{Attempt, Recording, Tally};
-use tidelock_sim::report::{Summary, failure_text};
+use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text};
 use tidelock_sim::run::{Failure, FailureClass, Report};
 use tidelock_sim::script::Script;
 
@@ -126,11 +126,12 @@ impl<'a, 'c> Collector<'a, 'c> {
         }
         let is_faithful = is_deterministic && difference.is_none();
         let replay = match &written {
-            Some(Ok(path)) if is_faithful => format!("replay {}", shell_word(path)),
-            _ => format!("replay seed:{} --scenario {}", report.seed, report.scenario),
+            Some(Ok(path)) if is_faithful => format!("replay {} --trace line", shell_word(path)),
+            _ if is_deterministic => {
+                format!("replay seed:{} --scenario {} --trace line", report.seed, report.scenario)
+            }
+            _ => compare_again(report),
         };
-        let paranoid = if self.options.paranoid { " --paranoid" } else { "" };
-        let replay = format!("{} {replay}{paranoid} --trace line", self.console.program);
         let recorded = match &written {
             None => "nothing: the run ended in a panic".to_owned(),
             Some(Ok(path)) => path.clone(),
@@ -139,7 +140,7 @@ impl<'a, 'c> Collector<'a, 'c> {
         let path = written.as_ref().and_then(|written| written.as_deref().ok());
         self.tell(report, failure, &recorded, path, &replay)?;
         match difference {
-            Some(difference) => self.tell(report, &difference, &recorded, path, &replay),
+            Some(it) => self.tell(report, &it, &recorded, path, &compare_again(report)),
             None => Ok(()),
         }
     }
@@ -152,12 +153,17 @@ impl<'a, 'c> Collector<'a, 'c> {
         path: Option<&str>,
         replay: &str,
     ) -> Result<(), Problem> {
-        *self.laws.entry(failure.law).or_default() += 1;
+        let seen = self.laws.entry(failure.law).or_default();
+        *seen += 1;
+        // The first of a law is told in full; twenty screens of the same would hide the others.
+        let lines_max = if *seen == 1 { FAILURE_LINES_MAX } else { AGAIN_LINES_MAX };
         let exit = |class| Exit::Failed(class).code();
         self.gravest = self.gravest.into_iter().chain([failure.class]).min_by_key(|c| exit(*c));
-        self.write_json(&Line::failure(report, failure, path, replay))?;
-        let kept = [("recorded", recorded.to_owned()), ("replay", replay.to_owned())];
-        let lines = failure_text(report, failure, &kept);
+        let paranoid = if self.options.paranoid { " --paranoid" } else { "" };
+        let replay = format!("{} {replay}{paranoid}", self.console.program);
+        self.write_json(&Line::failure(report, failure, path, &replay))?;
+        let kept = [("recorded", recorded.to_owned()), ("replay", replay)];
+        let lines = failure_text(report, failure, &kept, lines_max);
         let console = &mut *self.console;
         self.progress.aside(|| console.print(["".to_owned()].into_iter().chain(lines)))
     }
@@ -223,6 +229,15 @@ impl<'a, 'c> Collector<'a, 'c> {
         }
     }
 }
+
+/// The arguments that make a run, and make it again, and compare.
+fn compare_again(report: &Report) -> String {
+    let Report { scenario, seed, .. } = report;
+    format!("run {scenario} --seeds {seed}..{} --twice 100%", seed + 1)
+}
+
+/// How many lines a failure takes whose law was violated before.
+const AGAIN_LINES_MAX: usize = 14;
 
 /// Writes a recording into the folder, and gives its path.
 fn write_script(folder: &Path, script: &Script) -> io::Result<String> {

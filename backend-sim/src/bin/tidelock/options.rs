@@ -13,7 +13,8 @@ use crate::values::{Artefact, Seeds, WallTime, parse_share};
 ///
 /// Without a subcommand it runs: `tidelock` alone is a campaign of ten seconds over all scenarios.
 #[derive(Debug, Parser)]
-#[command(name = "tidelock", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "tidelock", version, disable_help_subcommand = true)]
+#[command(override_usage = USAGE, after_help = EXIT_CODES)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,9 +24,21 @@ pub(crate) struct Options {
     pub(crate) log: Option<Level>,
 }
 
+const USAGE: &str = "\
+tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
+       tidelock replay seed:N --scenario SCENARIO | FILE.tide [--trace line]
+       tidelock scenarios
+       tidelock regress [DIR]";
+
 const EXIT_CODES: &str = "\
-Exit codes: 0 pass, 1 a law was violated, 2 something never happened, 3 two runs of one source \
-differ, 4 a regression is stale, 64 wrong input, 75 interrupted.";
+Exit codes:
+   0  pass
+   1  something happened that must not
+   2  something did not happen that must
+   3  two runs of one source differ
+   4  a stored regression no longer means anything
+  64  wrong input
+  75  interrupted; what was found is on disk";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

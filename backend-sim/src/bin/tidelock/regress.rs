@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidelock_sim::campaign::{Campaign, Share, Simulator};
-use tidelock_sim::report::{Align, Table, failure_text, grouped};
+use tidelock_sim::report::{Align, FAILURE_LINES_MAX, Table, failure_text, grouped};
 use tidelock_sim::run::{FailureClass, Report, Source, Watch};
 use tidelock_sim::script::Script;
 
@@ -109,7 +109,12 @@ fn told(path: &Path, report: &Report, console: &Console<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(failure) = &report.failure {
         lines.push(String::new());
-        lines.extend(failure_text(report, failure, &[("file", shown), ("replay", replay)]));
+        lines.extend(failure_text(
+            report,
+            failure,
+            &[("file", shown), ("replay", replay)],
+            FAILURE_LINES_MAX,
+        ));
         lines.push(String::new());
     } else if !report.stale.is_empty() {
         lines.push(String::new());

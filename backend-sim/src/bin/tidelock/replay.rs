@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tidelock_sim::campaign::Simulator;
-use tidelock_sim::report::{failure_text, run_text};
+use tidelock_sim::report::{FAILURE_LINES_MAX, failure_text, run_text};
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::script::Script;
 
@@ -52,7 +52,7 @@ pub(crate) fn execute(
         }
         return Ok(Exit::Pass);
     };
-    console.print(failure_text(&report, failure, &[]))?;
+    console.print(failure_text(&report, failure, &[], FAILURE_LINES_MAX))?;
     Ok(Exit::Failed(failure.class))
 }
 

@@ -170,6 +170,8 @@ fn a_recording_that_does_not_replay_is_a_failure_of_its_own() {
     assert!(ran.out.contains("FAILED  echo, seed 1004: same-run"), "{}", ran.out);
     assert!(ran.out.contains("their traces part at line 2"), "{}", ran.out);
     assert!(ran.out.contains("tidelock replay seed:1004 --scenario echo"), "{}", ran.out);
+    let again = "  replay    tidelock run echo --seeds 1004..1005 --twice 100%";
+    assert!(ran.out.contains(again), "a single replay would not show it: {}", ran.out);
     assert_eq!(folder.names(), ["echo-1004.tide"], "it was written all the same");
 }
 

@@ -119,9 +119,9 @@ fn make_units(work: &Work<'_>, shared: &Shared, sender: SyncSender<Unit>) {
                 break;
             }
         }
+        // The collector is gone only when it panicked, and that panic is told already.
         let is_received = sender.send(Unit { seeds, attempts }).is_ok();
-        assert!(is_received, "the collector receives until every sender is gone");
-        if shared.stop.load(Relaxed) {
+        if !is_received || shared.stop.load(Relaxed) {
             return;
         }
     }
