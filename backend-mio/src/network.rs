@@ -241,8 +241,11 @@ impl Network {
     /// their time is over. Waits a moment for workers that have not.
     fn are_services_done(&mut self) -> bool {
         const MOMENT: Duration = Duration::from_millis(5);
+        // The deadline itself makes messages: each socket that it closed owes its owner a `Close`.
+        const LAST_WORDS: Duration = Duration::from_millis(100);
         let now = self.shared.clock.now();
-        let left = self.exit_deadline.unwrap_or(now).saturating_since(now);
+        let left = self.exit_deadline.unwrap_or(now) + LAST_WORDS;
+        let left = left.saturating_since(now);
         if let Services::Pool(pool) = &self.services {
             // Looked at before the inbox: a worker publishes before it is done.
             let is_quiet = pool.wait_until_quiet(left.min(MOMENT));
