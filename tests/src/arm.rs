@@ -1,14 +1,16 @@
 //! What a conformance body needs of the world that it runs in.
 
+mod real;
 mod scripted;
 
-use std::any::Any;
 use std::time::Duration;
 
 use tidelock_core::{Config, Descriptor, Endpoint, ExitReport, Service, ServiceId};
 
+use crate::driver::Ask;
 use crate::scripted::{PeerRead, ScriptedBackend, Style};
 
+pub use real::RealArm;
 pub use scripted::ScriptedArm;
 
 /// Which world a body runs in.
@@ -33,8 +35,8 @@ pub trait Arm {
     /// Starts a service.
     fn spawn(&mut self, service: Box<dyn Service>) -> ServiceId;
 
-    /// Hands a value to a service from outside.
-    fn post(&mut self, to: ServiceId, value: Box<dyn Any + Send>);
+    /// Lets a driver do something.
+    fn post(&mut self, to: ServiceId, ask: Ask);
 
     /// The time since the start.
     fn time(&self) -> Duration;
@@ -105,6 +107,6 @@ pub trait Arm {
 pub fn build(kind: ArmKind, config: Config) -> Box<dyn Arm> {
     match kind {
         ArmKind::Scripted(style) => Box::new(ScriptedArm::new(style, config)),
-        ArmKind::Mio { workers } => unreachable!("{workers} workers: no such arm yet"),
+        ArmKind::Mio { workers } => Box::new(RealArm::new(workers, config)),
     }
 }

@@ -101,7 +101,7 @@ impl World {
             let result = ask(net);
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         });
-        self.arm.post(service, Box::new(run));
+        self.arm.post(service, run);
         let found = self.until(|_| answer.lock().unwrap_or_else(PoisonError::into_inner).take());
         found.unwrap_or_else(|| panic!("{service} never ran it; told: {:#?}", self.log.entries()))
     }
@@ -303,7 +303,7 @@ impl World {
 
     /// Stops the runtime, and checks the order of all messages and that nothing is left behind.
     pub fn finish(mut self) -> ExitReport {
-        self.arm.begin_exit(Duration::from_millis(200));
+        self.arm.begin_exit(Duration::from_millis(100));
         self.wait_exit()
     }
 

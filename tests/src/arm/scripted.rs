@@ -1,6 +1,5 @@
 //! The Mux and the dispatcher over the kernel in memory, in virtual time and on one thread.
 
-use std::any::Any;
 use std::time::Duration;
 
 use tidelock_core::{
@@ -9,6 +8,7 @@ use tidelock_core::{
 };
 
 use super::{Arm, ArmKind};
+use crate::driver::Ask;
 use crate::scripted::{PeerRead, ScriptedBackend, ScriptedDescriptor, Style};
 
 /// The Mux and the dispatcher over the kernel in memory.
@@ -127,8 +127,8 @@ impl Arm for ScriptedArm {
         id
     }
 
-    fn post(&mut self, to: ServiceId, value: Box<dyn Any + Send>) {
-        self.commands.push(Command::Post { to, from: None, value });
+    fn post(&mut self, to: ServiceId, ask: Ask) {
+        self.commands.push(Command::Post { to, from: None, value: Box::new(ask) });
     }
 
     fn time(&self) -> Duration {

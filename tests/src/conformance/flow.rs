@@ -335,7 +335,7 @@ pub fn data_comes_in_bounded_pieces(kind: ArmKind) {
     world.finish();
 }
 
-/// One socket that never stops receiving starves no other.
+/// One socket that never stops receiving starves no other. (scripted)
 pub fn a_flood_on_one_socket_starves_no_other(kind: ArmKind) {
     let mut world = World::new(kind);
     let (flooded, flood) = world.started();

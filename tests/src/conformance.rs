@@ -5,4 +5,5 @@
 
 pub mod closing;
 pub mod flow;
+pub mod list;
 pub mod opening;

@@ -1,0 +1,13 @@
+//! The conformance bodies on real sockets over loopback.
+
+mod inline {
+    tidelock_tests::portable_conformance_tests! {
+        tidelock_tests::arm::ArmKind::Mio { workers: 0 }
+    }
+}
+
+mod workers {
+    tidelock_tests::portable_conformance_tests! {
+        tidelock_tests::arm::ArmKind::Mio { workers: 2 }
+    }
+}
