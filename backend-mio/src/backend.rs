@@ -325,3 +325,296 @@ impl Backend for MioBackend {
         Answer::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::num::NonZeroU32;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    use tidelock_core::{Config, Priority};
+
+    use super::*;
+    use crate::sys::{Events, Poll};
+
+    /// A backend with its poller, and the events that it reported.
+    struct Bench {
+        poll: Poll,
+        backend: MioBackend,
+    }
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    fn id(index: u32, generation: u32) -> SocketId {
+        SocketId::new(index, NonZeroU32::new(generation).unwrap())
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let poll = Poll::new().unwrap();
+            let registry = poll.registry().try_clone().unwrap();
+            let directory = Arc::new(Directory::new(Config::default()).unwrap());
+            Self { backend: MioBackend::new(registry, Weak::new(), directory), poll }
+        }
+
+        fn events(&mut self, timeout: Duration) -> Vec<(SocketId, Readiness)> {
+            let mut events = Events::with_capacity(64);
+            self.poll.poll(&mut events, Some(timeout)).unwrap();
+            let reported = events.iter().filter_map(|event| self.backend.handle_event(event));
+            reported
+                .map(|event| match event {
+                    Event::Ready { id, readiness } => (id, readiness),
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        }
+
+        /// Repeats `call` after events of `of` until it is ready.
+        fn until_ready<T>(
+            &mut self,
+            of: SocketId,
+            mut call: impl FnMut(&mut MioBackend) -> Answer<T>,
+        ) -> T {
+            let start = Instant::now();
+            loop {
+                if let Answer::Ready(result) = call(&mut self.backend) {
+                    return result;
+                }
+                while !self.events(BOUND).iter().any(|(id, _)| *id == of) {
+                    assert!(start.elapsed() < BOUND, "no event for {of}");
+                }
+            }
+        }
+
+        fn connect(&mut self, of: SocketId, to: Endpoint) -> Result<Connected, Fault> {
+            let options = ConnectOptions::default();
+            self.until_ready(of, |backend| backend.connect(of, &to, &options))
+        }
+
+        /// An open stream and its far end.
+        fn stream(&mut self, of: SocketId) -> TcpStream {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let ends = self.connect(of, listener.local_addr().unwrap().into()).unwrap();
+            let (peer, address) = listener.accept().unwrap();
+            assert_eq!(ends.local, address.into());
+            peer
+        }
+
+        fn read(&mut self, of: SocketId) -> Result<Bytes, Fault> {
+            self.until_ready(of, |backend| backend.read(of, 65_536))
+        }
+    }
+
+    fn refused_address() -> Endpoint {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().into()
+    }
+
+    #[test]
+    fn after_a_refused_connect_the_same_id_connects_elsewhere() {
+        let mut bench = Bench::new();
+        let socket = id(3, 1);
+        let fault = bench.connect(socket, refused_address()).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::ConnectionRefused);
+        assert_eq!(bench.backend.open_sockets(), 0, "a failed connect leaves nothing behind");
+        let mut peer = bench.stream(socket);
+        peer.write_all(b"here").unwrap();
+        assert_eq!(bench.read(socket).unwrap(), "here");
+    }
+
+    #[test]
+    fn a_connect_that_was_given_up_makes_place_for_the_next() {
+        let mut bench = Bench::new();
+        let socket = id(3, 1);
+        // A backlog that is full never answers.
+        let full =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        full.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        full.listen(0).unwrap();
+        let to = full.local_addr().unwrap().as_socket().unwrap();
+        let _fills_the_backlog = TcpStream::connect(to).unwrap();
+        let options = ConnectOptions::default();
+        for _ in 0..3 {
+            assert_eq!(bench.backend.connect(socket, &to.into(), &options), Answer::Later);
+            assert_eq!(bench.backend.connect(socket, &to.into(), &options), Answer::Later);
+            assert_eq!(bench.backend.close(socket, CloseHow::Plain), Answer::Ready(()));
+        }
+        bench.stream(socket);
+    }
+
+    #[test]
+    fn after_urgent_data_every_byte_is_read() {
+        let mut bench = Bench::new();
+        let socket = id(0, 1);
+        let mut peer = bench.stream(socket);
+        peer.write_all(&[1; 10]).unwrap();
+        socket2::SockRef::from(&peer).send_out_of_band(&[9]).unwrap();
+        peer.write_all(&[2; 10]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let mut got = Vec::new();
+        while got.len() < 20 {
+            got.extend_from_slice(&bench.read(socket).unwrap());
+        }
+        assert_eq!(got, [[1; 10], [2; 10]].concat());
+    }
+
+    #[test]
+    fn the_end_behind_the_last_data_is_read_without_a_further_event() {
+        let mut bench = Bench::new();
+        let socket = id(0, 1);
+        let mut peer = bench.stream(socket);
+        peer.write_all(&[1; 10]).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let merged = bench.events(BOUND);
+        assert!(merged.iter().any(|(_, readiness)| readiness.peer_closed), "{merged:?}");
+        assert_eq!(bench.backend.read(socket, 65_536), Answer::Ready(Ok(vec![1; 10].into())));
+        assert_eq!(bench.backend.read(socket, 65_536), Answer::Ready(Ok(Bytes::new())));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_drained_stream_is_not_asked_and_tells_of_what_comes_later() {
+        let mut bench = Bench::new();
+        let socket = id(0, 1);
+        let mut peer = bench.stream(socket);
+        for round in 0..3 {
+            peer.write_all(&[round; 10]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!bench.events(BOUND).is_empty());
+            assert_eq!(bench.read(socket).unwrap(), vec![round; 10]);
+            // More is there at once, and is owed an event: the answer needs no call.
+            peer.write_all(&[round; 5]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            assert_eq!(bench.backend.read(socket, 65_536), Answer::Later);
+            assert_eq!(bench.read(socket).unwrap(), vec![round; 5]);
+        }
+    }
+
+    #[test]
+    fn an_event_of_a_socket_that_is_gone_is_not_the_next_ones() {
+        let mut bench = Bench::new();
+        let (old, new) = (id(5, 1), id(5, 2));
+        let mut old_peer = bench.stream(old);
+        old_peer.write_all(b"x").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let mut events = Events::with_capacity(8);
+        bench.poll.poll(&mut events, Some(BOUND)).unwrap();
+        assert!(!events.is_empty());
+        assert_eq!(bench.backend.close(old, CloseHow::Plain), Answer::Ready(()));
+        let _new_peer = bench.stream(new);
+        for event in &events {
+            assert!(bench.backend.handle_event(event).is_none(), "a stale event went through");
+        }
+    }
+
+    #[test]
+    fn a_reset_close_resets_and_a_plain_one_ends() {
+        let mut bench = Bench::new();
+        for (index, how) in [(0, CloseHow::Plain), (1, CloseHow::Reset)] {
+            let mut peer = bench.stream(id(index, 1));
+            assert_eq!(bench.backend.close(id(index, 1), how), Answer::Ready(()));
+            peer.set_read_timeout(Some(BOUND)).unwrap();
+            let end = peer.read(&mut [0; 8]).map_err(|error| error.kind());
+            match how {
+                CloseHow::Plain => assert_eq!(end, Ok(0)),
+                CloseHow::Reset => assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_socket_answers_later_and_goes_on_after_its_event() {
+        let mut bench = Bench::new();
+        let socket = id(0, 1);
+        let mut peer = bench.stream(socket);
+        let mut unsent = Outbox::new();
+        unsent.push(vec![7; 32 << 20].into(), Priority::High);
+        let mut written = 0;
+        while let Answer::Ready(result) = bench.backend.write(socket, &mut unsent, 1 << 20) {
+            written += result.unwrap();
+        }
+        assert_eq!(written + unsent.pending_bytes(), 32 << 20);
+        let reader = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).unwrap();
+            got.len()
+        });
+        while !unsent.is_empty() {
+            let answer =
+                bench.until_ready(socket, |backend| backend.write(socket, &mut unsent, 1 << 20));
+            assert!(answer.unwrap() > 0);
+        }
+        bench.backend.shutdown_write(socket).unwrap();
+        assert_eq!(reader.join().unwrap(), 32 << 20);
+    }
+
+    #[test]
+    fn an_adopted_stream_is_deregistered_although_a_duplicate_lives() {
+        let mut bench = Bench::new();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let duplicate = ours.try_clone().unwrap();
+        assert!(!sys::is_nonblocking(&duplicate).unwrap());
+        let descriptor: Descriptor = Box::new(OwnedFd::from(ours));
+        let ends = bench.backend.adopt(id(0, 1), descriptor).unwrap();
+        assert_eq!(ends.peer, Endpoint::Unnamed);
+        assert!(sys::is_nonblocking(&duplicate).unwrap());
+        theirs.write_all(b"before").unwrap();
+        assert_eq!(bench.read(id(0, 1)).unwrap(), "before");
+        assert_eq!(bench.backend.close(id(0, 1), CloseHow::Plain), Answer::Ready(()));
+        assert!(!sys::is_nonblocking(&duplicate).unwrap(), "the blocking mode is restored");
+        theirs.write_all(b"after").unwrap();
+        let mut events = Events::with_capacity(8);
+        bench.poll.poll(&mut events, Some(Duration::from_millis(50))).unwrap();
+        assert!(events.is_empty(), "events go on with the old token");
+    }
+
+    #[test]
+    fn what_cannot_be_adopted_is_refused_and_left_as_it_was() {
+        let mut bench = Bench::new();
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let datagram = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let cases: [(OwnedFd, FaultKind); 4] = [
+            (file.into(), FaultKind::NotPollable),
+            (null.into(), FaultKind::NotPollable),
+            (listener.into(), FaultKind::InvalidInput),
+            (datagram.into(), FaultKind::InvalidInput),
+        ];
+        for (descriptor, kind) in cases {
+            let duplicate = descriptor.try_clone().unwrap();
+            let fault = bench.backend.adopt(id(0, 1), Box::new(descriptor)).unwrap_err();
+            assert_eq!(fault.kind, kind);
+            assert!(!sys::is_nonblocking(&duplicate).unwrap());
+        }
+        let fault = bench.backend.adopt(id(0, 1), Box::new("no descriptor")).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unsupported);
+        assert_eq!(bench.backend.open_sockets(), 0);
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_long_is_an_error_and_not_a_cut_one() {
+        let mut bench = Bench::new();
+        let socket = id(0, 1);
+        let options = UdpOptions::default().bind(([127, 0, 0, 1], 0));
+        let local = bench.backend.open_datagram(socket, &options).unwrap();
+        let sender = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        for len in [0, 99, 100, 101, 100] {
+            sender.send_to(&vec![5; len], local.socket_addr().unwrap()).unwrap();
+        }
+        for len in [0, 99, 100, 101, 100] {
+            let got = bench.until_ready(socket, |backend| backend.receive_from(socket, 100));
+            match got {
+                Ok((from, bytes)) if len <= 100 => {
+                    assert_eq!(from, sender.local_addr().unwrap().into());
+                    assert_eq!(bytes, vec![5; len]);
+                }
+                Err(fault) if len > 100 => assert_eq!(fault.kind, FaultKind::MessageTooLarge),
+                other => panic!("{len}: {other:?}"),
+            }
+        }
+    }
+}

@@ -238,20 +238,22 @@ impl Network {
     }
 
     /// Every socket is closed: whether services have handled all that is in their mailboxes, or
-    /// their time is over. Waits a moment for workers that have not.
+    /// their time is over. The deadline itself brings them messages, so it leaves them a little
+    /// longer; a service that does not return from a call in that time is not waited for. Waits a
+    /// moment for workers that have not.
     fn are_services_done(&mut self) -> bool {
+        const LAST_WORDS: Duration = Duration::from_millis(250);
         const MOMENT: Duration = Duration::from_millis(5);
-        // The deadline itself makes messages: each socket that it closed owes its owner a `Close`.
-        const LAST_WORDS: Duration = Duration::from_millis(100);
         let now = self.shared.clock.now();
-        let left = self.exit_deadline.unwrap_or(now) + LAST_WORDS;
-        let left = left.saturating_since(now);
+        let deadline = self.exit_deadline.unwrap_or(now) + LAST_WORDS;
+        if deadline <= now {
+            return true;
+        }
         if let Services::Pool(pool) = &self.services {
             // Looked at before the inbox: a worker publishes before it is done.
-            let is_quiet = pool.wait_until_quiet(left.min(MOMENT));
-            return left.is_zero() || (is_quiet && !self.has_work());
+            return pool.wait_until_quiet(MOMENT) && !self.has_work();
         }
-        left.is_zero() || !self.has_work()
+        !self.has_work()
     }
 
     fn finish(mut self) -> ExitReport {

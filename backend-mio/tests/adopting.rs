@@ -1,0 +1,197 @@
+//! Descriptors that somebody else opened.
+
+mod support;
+
+use std::fs::File;
+use std::io::{Read, Write, pipe};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use support::{BOUND, Strings, bounded, runtimes};
+use tidelock_core::{CloseReason, Endpoint, FaultKind, Message, Operation, SocketId};
+use tidelock_mio::NetExt;
+
+fn adopt(strings: &Strings, descriptor: impl Into<OwnedFd>) -> SocketId {
+    let descriptor = descriptor.into();
+    strings.call(move |net| net.adopt(descriptor, false).unwrap())
+}
+
+fn expect_connect(strings: &Strings, id: SocketId) {
+    match strings.next() {
+        Message::Connect { socket, local: Endpoint::Unnamed, peer: Endpoint::Unnamed } => {
+            assert_eq!(socket, id);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_socket_pair_carries_both_ways_and_half_closes() {
+    bounded("adopt socketpair", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.set_read_timeout(Some(BOUND)).unwrap();
+            theirs.write_all(b"in").unwrap();
+            let id = adopt(&strings, ours);
+            expect_connect(&strings, id);
+            match strings.next() {
+                Message::Data { bytes, .. } => assert_eq!(bytes, "in"),
+                other => panic!("{other}"),
+            }
+            strings.call(move |net| {
+                net.send(id, "out").unwrap();
+                net.shutdown(id).unwrap();
+            });
+            let mut got = String::new();
+            theirs.read_to_string(&mut got).unwrap();
+            assert_eq!(got, "out");
+            drop(theirs);
+            assert_eq!(strings.close_of(id), (CloseReason::Shutdown, 0));
+        }
+    });
+}
+
+#[test]
+fn the_reading_end_of_a_pipe_is_read_to_its_end() {
+    bounded("adopt pipe reader", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (reader, mut writer) = pipe().unwrap();
+            let id = adopt(&strings, reader);
+            expect_connect(&strings, id);
+            let sent = support::pattern(200_000, 1);
+            let copy = sent.clone();
+            let writer = std::thread::spawn(move || writer.write_all(&copy).unwrap());
+            let mut got = Vec::new();
+            let reason = strings.until(|message| match message {
+                Message::Data { bytes, .. } => {
+                    got.extend_from_slice(bytes);
+                    None
+                }
+                Message::Close { reason, .. } => Some(*reason),
+                _ => None,
+            });
+            assert!(got == sent, "{} B came", got.len());
+            assert_eq!(reason, CloseReason::Peer, "of {id}");
+            writer.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_writing_end_of_a_pipe_flushes_and_closes() {
+    bounded("adopt pipe writer", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (mut reader, writer) = pipe().unwrap();
+            let id = adopt(&strings, writer);
+            expect_connect(&strings, id);
+            let sent = support::pattern(500_000, 2);
+            let copy = sent.clone();
+            strings.call(move |net| {
+                net.send(id, copy).unwrap();
+                net.shutdown(id).unwrap();
+            });
+            let mut got = Vec::new();
+            reader.read_to_end(&mut got).unwrap();
+            assert!(got == sent, "{} B came", got.len());
+            assert_eq!(strings.close_of(id), (CloseReason::Shutdown, 0));
+        }
+    });
+}
+
+#[test]
+fn a_pipe_whose_reader_is_gone_ends() {
+    bounded("adopt closed pipe", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (reader, writer) = pipe().unwrap();
+            let id = adopt(&strings, writer);
+            expect_connect(&strings, id);
+            strings.silence(Duration::from_millis(50));
+            drop(reader);
+            let (reason, _) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::Peer);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_polled_is_refused() {
+    bounded("adopt file", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let id = adopt(&strings, File::open("/proc/self/exe").unwrap());
+            match strings.next() {
+                Message::Error { fault, operation: Operation::Adopt, fatal: true, .. } => {
+                    assert_eq!(fault.kind, FaultKind::NotPollable);
+                }
+                other => panic!("{other}"),
+            }
+            let (reason, _) = strings.close_of(id);
+            assert!(matches!(reason, CloseReason::ConnectFailed(_)), "{reason}");
+        }
+    });
+}
+
+/// A pseudo terminal: its master and its slave.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    (master, slave)
+}
+
+#[test]
+fn a_terminal_gives_line_after_line_and_its_hang_up_is_the_end() {
+    bounded("adopt terminal", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (master, slave) = terminal();
+            let mut master = File::from(master);
+            // Both lines wait; a read gives one of them, and no further event comes for the other.
+            master.write_all(b"one\ntwo\n").unwrap();
+            let id = adopt(&strings, slave);
+            expect_connect(&strings, id);
+            let mut got = Vec::new();
+            while got.len() < 8 {
+                match strings.next() {
+                    Message::Data { bytes, .. } => got.extend_from_slice(&bytes),
+                    other => panic!("{other}"),
+                }
+            }
+            assert_eq!(got, b"one\ntwo\n");
+            drop(master);
+            let (reason, _) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::Peer);
+        }
+    });
+}
+
+#[test]
+fn a_terminals_master_ends_when_its_last_slave_is_closed() {
+    bounded("adopt terminal master", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (master, slave) = terminal();
+            let id = adopt(&strings, master);
+            expect_connect(&strings, id);
+            let mut slave = File::from(slave);
+            slave.write_all(b"prompt").unwrap();
+            match strings.next() {
+                Message::Data { bytes, .. } => assert_eq!(bytes, "prompt"),
+                other => panic!("{other}"),
+            }
+            // A read of the master answers EIO now.
+            drop(slave);
+            let (reason, _) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::Peer);
+        }
+    });
+}
