@@ -22,6 +22,10 @@ pub(crate) fn run_batch(
         Err(_told_by_the_panic_hook) => {
             tracing::error!(%service, name, "a service panicked; it is released");
             commands.push(Command::Release { service, abrupt: true });
+            // Messages that it did not get to may hold values whose drop panics as well.
+            if panic::catch_unwind(AssertUnwindSafe(|| drop(batch))).is_err() {
+                tracing::error!(%service, name, "a message panicked while it was dropped");
+            }
             None
         }
     }

@@ -49,7 +49,7 @@ pub(crate) enum Services {
 }
 
 const EVENTS_MAX: usize = 1024;
-const TURNS_PER_POLL: usize = 128;
+const TURNS_PER_POLL: usize = 32;
 
 impl Network {
     pub(crate) fn new(

@@ -1,10 +1,11 @@
 //! Nothing is left behind. One test in a process of its own: it counts the process's descriptors
-//! and threads.
+//! and threads, and what its children inherit.
 
 mod support;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::process::Command;
 use std::time::Duration;
 
 use support::{Strings, bounded, client, eventually, listen, runtimes};
@@ -15,7 +16,14 @@ fn entries(directory: &str) -> usize {
     fs::read_dir(directory).unwrap().count()
 }
 
-fn use_everything() {
+/// How many descriptors a child process has, with the one that it lists them with.
+fn inherited_descriptors() -> usize {
+    let listed = Command::new("ls").arg("/proc/self/fd").output().unwrap();
+    assert!(listed.status.success());
+    listed.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
+}
+
+fn use_everything(inherited: usize) {
     for (runtime, ends_with_drop) in runtimes().into_iter().zip([true, false]) {
         let strings = Strings::spawn_reacting(&runtime, |net, message| {
             if let tidelock_core::Message::Data { socket, bytes } = message {
@@ -36,6 +44,7 @@ fn use_everything() {
             let target = Target::host("localhost", at.port());
             net.connect(target, ConnectOptions::default()).unwrap();
         });
+        assert_eq!(inherited_descriptors(), inherited, "a child inherits a descriptor of ours");
         // A handle that outlives the runtime keeps no descriptor of it.
         let handle = runtime.handle().clone();
         if ends_with_drop {
@@ -51,10 +60,11 @@ fn use_everything() {
 #[test]
 fn a_runtime_that_ended_leaves_no_descriptor_and_no_thread() {
     bounded("leaks", || {
-        use_everything();
+        let inherited = inherited_descriptors();
+        use_everything(inherited);
         let descriptors = entries("/proc/self/fd");
         for _ in 0..2 {
-            use_everything();
+            use_everything(inherited);
         }
         assert_eq!(entries("/proc/self/fd"), descriptors);
         // Resolver threads are not joined, and may take a moment.

@@ -289,33 +289,54 @@ fn timers_and_posts_come_when_nothing_else_happens() {
 }
 
 #[test]
-fn a_service_runs_on_one_thread_at_a_time_and_sees_posts_in_order() {
-    bounded("order", || {
-        let runtime = Runtime::builder().workers(4).build().unwrap();
-        struct Counter {
-            next: [u64; 4],
-            inside: Arc<AtomicUsize>,
-            done: mpsc::Sender<()>,
+fn a_service_runs_on_one_thread_at_a_time_and_its_posts_keep_their_order() {
+    const POSTS: u64 = 5_000;
+    const SENDERS: usize = 4;
+
+    /// Checks the order of each sender, and passes a count of its own on.
+    struct Counter {
+        next: [u64; SENDERS],
+        passed_on: u64,
+        inside: Arc<AtomicUsize>,
+        to: ServiceId,
+    }
+    impl Service for Counter {
+        fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+            assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "on two threads");
+            let Message::Posted { from: None, value } = message else { panic!("{message}") };
+            let (sender, number) = *value.downcast::<(usize, u64)>().unwrap();
+            assert_eq!(self.next[sender], number, "sender {sender} out of order");
+            self.next[sender] += 1;
+            net.post(self.to, self.passed_on).unwrap();
+            self.passed_on += 1;
+            self.inside.fetch_sub(1, Ordering::SeqCst);
         }
-        impl Service for Counter {
-            fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
-                assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "on two threads");
-                let Message::Posted { value, .. } = message else { return };
-                let (sender, number) = *value.downcast::<(usize, u64)>().unwrap();
-                assert_eq!(self.next[sender], number, "sender {sender} out of order");
-                self.next[sender] += 1;
-                if self.next == [POSTS; 4] {
-                    self.done.send(()).unwrap();
-                }
-                self.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    struct Last {
+        next: u64,
+        done: mpsc::Sender<()>,
+    }
+    impl Service for Last {
+        fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
+            let Message::Posted { from: Some(_), value } = message else { panic!("{message}") };
+            assert_eq!(*value.downcast::<u64>().unwrap(), self.next, "a service's posts");
+            self.next += 1;
+            if self.next == POSTS * SENDERS as u64 {
+                self.done.send(()).unwrap();
             }
         }
-        const POSTS: u64 = 5_000;
+    }
+
+    bounded("order", || {
+        let config = Config { messages_per_batch: 1, ..Config::default() };
+        let runtime = Runtime::builder().workers(4).config(config).build().unwrap();
         let (done, all_seen) = mpsc::channel();
-        let counter = Counter { next: [0; 4], inside: Arc::default(), done };
+        let to = runtime.handle().spawn(Box::new(Last { next: 0, done })).unwrap();
+        let counter = Counter { next: [0; SENDERS], passed_on: 0, inside: Arc::default(), to };
         let service = runtime.handle().spawn(Box::new(counter)).unwrap();
         thread::scope(|scope| {
-            for sender in 0..4_usize {
+            for sender in 0..SENDERS {
                 let handle = runtime.handle();
                 scope.spawn(move || {
                     for number in 0..POSTS {
