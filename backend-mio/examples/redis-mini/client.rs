@@ -173,7 +173,7 @@ impl Client {
     }
 
     fn pause_if_held(&mut self, net: &mut Net<'_>) {
-        if self.is_held() && !self.is_paused && !self.is_ending {
+        if self.is_held() && !self.is_paused {
             self.is_paused = true;
             // An error says that the socket died meanwhile; its `Close` is on the way.
             let _is_stale = net.pause(self.socket);

@@ -314,6 +314,39 @@ fn a_client_that_does_not_read_is_not_read_and_gets_everything_later() {
 }
 
 #[test]
+fn requests_that_were_read_before_the_pause_are_answered_in_order() {
+    for workers in WORKERS {
+        let server = Server::with(workers, Settings::default(), tight());
+        let mut client = server.client();
+        let value = vec![b'v'; 8 << 10];
+        client.send(&array(&[b"SET", b"k", &value]));
+        client.expect("+OK\r\n");
+        // So many that they are several reads, which wait in the mailbox together.
+        let asked = 6_000;
+        client.send(&b"INCR n\r\nGET k\r\n".repeat(asked));
+        std::thread::sleep(Duration::from_millis(50));
+        let value = String::from_utf8(value).unwrap();
+        for count in 1..=asked {
+            client.expect(&format!(":{count}\r\n$8192\r\n{value}\r\n"));
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_quit_is_not_looked_at() {
+    for workers in WORKERS {
+        let server = Server::start(workers);
+        let mut other = server.client();
+        let mut client = server.client();
+        // More than one read, so that a part of it is in the mailbox when QUIT is met.
+        client.send(&[b"QUIT\r\n", b"INCR n\r\n".repeat(30_000).as_slice()].concat());
+        client.expect("+OK\r\n");
+        client.expect_end();
+        other.ask("EXISTS n", ":0\r\n");
+    }
+}
+
+#[test]
 fn replies_that_wait_arrive_after_the_clients_fin() {
     for workers in WORKERS {
         let server = Server::with(workers, Settings::default(), tight());

@@ -18,7 +18,7 @@ mod resp;
 mod service;
 mod store;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
@@ -60,7 +60,9 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let is_terminal = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal);
+    log.with_writer(io::stderr).init();
     match serve(&arguments) {
         Ok(report) => tell(&report),
         Err(error) => {

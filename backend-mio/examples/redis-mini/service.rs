@@ -125,7 +125,7 @@ impl RedisMini {
                         After::Continue => {}
                         After::Quit => client.is_ending = true,
                         After::ReplyTooLarge => {
-                            tracing::warn!(%socket, "closing: its reply is above the limit");
+                            tracing::debug!(%socket, "closing: its reply is above the limit");
                             client.is_ending = true;
                         }
                     }
@@ -223,9 +223,13 @@ impl Service for RedisMini {
             Message::Listening { local, .. } => self.announce(Ok(local)),
             Message::Close { socket, reason, unsent } => self.handle_close(socket, reason, unsent),
             Message::Error { socket, fault, operation, fatal } => {
-                tracing::warn!(%socket, ?operation, %fault, fatal, "error");
-                if self.listener == Some(socket) && fatal {
+                if self.listener != Some(socket) {
+                    // What clients do is told only to who asks: they must not fill a log.
+                    tracing::debug!(%socket, ?operation, %fault, fatal, "a client's error");
+                } else if fatal {
                     self.announce(Err(format!("cannot listen at {}: {fault}", self.at)));
+                } else {
+                    tracing::warn!(?operation, %fault, "the listener's error");
                 }
             }
             Message::Eof { socket } => {
