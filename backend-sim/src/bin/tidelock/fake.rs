@@ -1,5 +1,7 @@
 //! A simulator that fails on purpose, for the tests of this command.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use tidelock_core::mix;
 use tidelock_sim::campaign::Simulator;
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Trace, Watch};
@@ -32,8 +34,8 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
 }
 
 /// The seed from which on failures are: 1000 an invariant, 1001 liveness, 1002 a panic, 1003 a
-/// run that differs when it is recorded, 1004 one whose recording does not replay; 2000 and above
-/// all fail.
+/// run that differs when it is recorded, 1004 and 1005 one whose recording does not replay, where
+/// 1005 holds all laws, 1006 one whose second run has another outcome; 2000 and above all fail.
 fn fails(seed: u64) -> Option<(&'static str, FailureClass)> {
     match seed {
         1000 | 1004 | 2000.. => Some(("no-lost-edge", FailureClass::Invariant)),
@@ -50,8 +52,12 @@ fn run(scenario: &str, source: Source, watch: &Watch) -> Report {
     };
     assert!(seed != 1002, "the fake\n  panics");
     let mut report = report(scenario, seed);
-    if seed == 1003 && watch.record || seed == 1004 && script.is_some() {
+    if seed == 1003 && watch.record || [1004, 1005].contains(&seed) && script.is_some() {
         report.digest += 1;
+    }
+    if seed == 1006 {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        report.outcome = RUNS.fetch_add(1, Relaxed);
     }
     if let Some((law, class)) = fails(seed) {
         let last_events = (0..60).map(|step| format!("{step} us  an event")).collect();

@@ -21,6 +21,7 @@ pub(crate) enum Level {
 /// Logs at `level`; without one, what `RUST_LOG` asks for; without that, nothing.
 pub(crate) fn start(level: Option<Level>) -> Result<(), Problem> {
     let filter = match level {
+        Some(Level::Off) => return Ok(()),
         Some(level) => {
             let name = level.to_possible_value().expect("no level is hidden");
             EnvFilter::new(name.get_name())

@@ -130,6 +130,8 @@ fn the_exit_code_tells_the_class() {
         ("1001..1002", "0%", 2, "everything-ends"),
         ("1002..1003", "0%", 1, "no-panic"),
         ("1003..1004", "100%", 3, "same-run"),
+        ("1005..1006", "100%", 3, "same-run"),
+        ("1006..1007", "100%", 3, "same-run"),
         // The lowest code wins.
         ("1001..1004", "100%", 1, "everything-ends 1, no-panic 1, same-run 1"),
     ];
@@ -352,6 +354,11 @@ fn scenarios_are_listed_in_columns() {
     let ran = tidelock(&["scenarios"]);
     let expected = "echo          bytes come back\nslow-readers  nobody is in a hurry\n";
     assert_eq!((ran.code, ran.out.as_str()), (0, expected));
+    // Before or after the subcommand, and before the one that is not named.
+    for words in [&["--log", "off", "scenarios"][..], &["scenarios", "--log=off"]] {
+        assert_eq!(tidelock(words).out, expected);
+    }
+    assert_eq!(tidelock(&["--log", "off", "--seeds", "0..1", "--quiet"]).code, 0);
 }
 
 #[test]
@@ -382,6 +389,7 @@ fn regressions_pass_fail_or_are_stale() {
     let good = ("good.tide", "tide 1\nscenario echo\nseed 5\nat c1/in@4 short 2\n");
     let stale = ("stale.tide", "tide 1\nscenario echo\nseed 5\nat c9/in@4 gone 2\n");
     let bad = ("bad.tide", "tide 1\nscenario slow-readers\nseed 1000\n");
+    let fickle = ("fickle.tide", "tide 1\nscenario echo\nseed 1006\n");
     let readme = ("README.md", "not a recording");
 
     let ran = regress(&folder.0, &[good, readme]);
@@ -394,6 +402,8 @@ fn regressions_pass_fail_or_are_stale() {
     let ran = regress(&folder.0, &[good, stale]);
     assert_eq!(ran.code, 4, "{}", ran.out);
     assert!(ran.out.contains("\n  c9/in@4 gone 2\n"), "{}", ran.out);
+    let ran = regress(&folder.0, &[fickle, stale]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
     let ran = regress(&folder.0, &[good, stale, bad]);
     assert_eq!(ran.code, 1, "a violated law is graver: {}", ran.out);
     assert!(ran.out.contains("FAILED  slow-readers, seed 1000: no-lost-edge"), "{}", ran.out);
