@@ -6,4 +6,5 @@
 pub mod closing;
 pub mod flow;
 pub mod list;
+pub mod matrix;
 pub mod opening;

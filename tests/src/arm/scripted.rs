@@ -59,14 +59,16 @@ impl ScriptedArm {
     }
 
     /// One step: a share of the commands, one event, one turn, what that delivers, one batch.
-    /// Answers whether there is more to do without time passing.
+    /// Answers whether it did anything, or there is more to do, without time passing.
     pub fn step(&mut self) -> bool {
         let share = self.commands.len().min(self.directory_config().commands_per_turn as usize);
+        let mut did_something = share > 0;
         for command in self.commands.drain(..share) {
             self.mux.handle_command(command, self.now);
         }
         if let Some(event) = self.backend.next_event() {
             self.mux.handle_event(event, self.now);
+            did_something = true;
         }
         let progress = self.mux.turn(&mut self.backend, self.now);
         self.mux.check_invariants();
@@ -76,13 +78,15 @@ impl ScriptedArm {
         }
         self.check_no_lost_edge(progress);
         if let Some(mut batch) = self.dispatcher.take() {
+            did_something = true;
             let directory = self.mux.directory().clone();
             let mut commands = Vec::new();
             batch.run(&directory, self.now, &mut commands, &mut KeepCommands);
             self.commands.append(&mut commands);
             self.dispatcher.give_back(batch);
         }
-        progress == Progress::More
+        did_something
+            || progress == Progress::More
             || !self.commands.is_empty()
             || self.backend.has_events()
             || !self.dispatcher.is_idle()

@@ -58,6 +58,13 @@ macro_rules! portable_conformance_tests {
                 any_service_may_send_and_close
                 accept_comes_before_anything_about_the_child
                 an_idle_socket_times_out_and_a_busy_one_does_not;
+            matrix:
+                peer_fin_then_any
+                shutdown_then_any
+                finish_then_any
+                close_then_any
+                reset_then_any
+                close_is_last_in_a_sample_of_cells;
             opening:
                 a_connect_is_told_once_and_carries_data_both_ways
                 a_send_before_the_connect_is_done_is_delivered
@@ -96,6 +103,8 @@ macro_rules! scripted_conformance_tests {
             flow:
                 the_first_low_message_is_still_low
                 a_flood_on_one_socket_starves_no_other;
+            matrix:
+                write_error_then_any;
             opening:
                 a_hanging_connect_times_out
                 the_addresses_of_a_name_are_tried_in_turn
@@ -112,8 +121,12 @@ mod tests {
     #[test]
     fn every_body_is_listed_once() {
         let list = include_str!("list.rs");
-        let groups =
-            [include_str!("closing.rs"), include_str!("flow.rs"), include_str!("opening.rs")];
+        let groups = [
+            include_str!("closing.rs"),
+            include_str!("flow.rs"),
+            include_str!("matrix.rs"),
+            include_str!("opening.rs"),
+        ];
         let mut bodies = 0;
         for line in groups.iter().flat_map(|text| text.lines()) {
             let Some(rest) = line.strip_prefix("pub fn ") else { continue };
