@@ -5,6 +5,8 @@
 
 pub mod closing;
 pub mod flow;
+pub mod limits;
 pub mod list;
 pub mod matrix;
 pub mod opening;
+pub mod services;

@@ -58,6 +58,12 @@ macro_rules! portable_conformance_tests {
                 any_service_may_send_and_close
                 accept_comes_before_anything_about_the_child
                 an_idle_socket_times_out_and_a_busy_one_does_not;
+            limits:
+                who_was_refused_is_told_when_there_is_room
+                what_can_never_fit_is_too_large
+                ids_survive_the_wrap_of_the_generation
+                every_sent_object_is_dropped_exactly_once
+                very_many_queued_messages_are_only_many;
             matrix:
                 peer_fin_then_any
                 shutdown_then_any
@@ -88,6 +94,23 @@ macro_rules! portable_conformance_tests {
                 a_full_table_leaves_clients_in_the_backlog
                 an_impossible_name_is_refused_at_the_call
                 a_large_transfer_arrives_whole;
+            services:
+                timers_come_once_and_in_order
+                a_cancelled_timer_never_comes
+                a_timer_on_its_way_can_still_be_cancelled
+                datagrams_keep_their_bounds_and_their_sender
+                a_datagram_socket_sends_to_its_peer_once_it_has_one
+                a_dialled_datagram_socket_has_its_peer_at_once
+                datagram_sends_are_refused_where_they_make_no_sense
+                a_paused_datagram_socket_waits_for_start
+                shutdown_flushes_datagrams
+                posts_keep_their_order
+                a_released_service_leaves_gracefully
+                info_counts_exactly
+                an_exit_delivers_what_is_pending
+                an_exit_counts_what_its_deadline_cuts_off
+                a_service_says_good_bye_at_the_exit
+                options_cost_no_socket;
         }
     };
 }
@@ -103,6 +126,14 @@ macro_rules! scripted_conformance_tests {
             flow:
                 the_first_low_message_is_still_low
                 a_flood_on_one_socket_starves_no_other;
+            limits:
+                warnings_come_at_each_doubling_exactly
+                drained_is_told_below_half_of_the_mark
+                no_warning_comes_after_the_own_end
+                a_full_socket_says_so_at_the_call
+                a_full_total_says_so_at_the_call
+                a_limit_charges_what_a_message_costs
+                the_smallest_buffers_only_slow_down;
             matrix:
                 write_error_then_any;
             opening:
@@ -111,6 +142,9 @@ macro_rules! scripted_conformance_tests {
                 an_unknown_name_says_why
                 out_of_descriptors_accepting_resumes_by_a_timer
                 no_error_of_accept_kills_a_listener;
+            services:
+                a_failing_datagram_stops_no_other
+                a_clogged_datagram_socket_waits_for_its_event;
         }
     };
 }
@@ -124,8 +158,10 @@ mod tests {
         let groups = [
             include_str!("closing.rs"),
             include_str!("flow.rs"),
+            include_str!("limits.rs"),
             include_str!("matrix.rs"),
             include_str!("opening.rs"),
+            include_str!("services.rs"),
         ];
         let mut bodies = 0;
         for line in groups.iter().flat_map(|text| text.lines()) {
