@@ -11,6 +11,7 @@ mod tally;
 
 pub(crate) use attempt::one_line;
 pub use attempt::{Attempt, Recording};
+pub(crate) use panics::catch;
 pub use panics::keep_panics_quiet;
 pub use tally::{Counts, Tally};
 

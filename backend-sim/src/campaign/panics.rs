@@ -23,12 +23,12 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-/// Calls `run`; a panic in it becomes its text.
-pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    IN_A_RUN.set(true);
+/// Calls `run`; a panic in it becomes its text. May be nested.
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    let is_nested = IN_A_RUN.replace(true);
     // Whatever the run has left half-done was its own: a simulated world shares nothing.
     let result = panic::catch_unwind(AssertUnwindSafe(run));
-    IN_A_RUN.set(false);
+    IN_A_RUN.set(is_nested);
     let noted = LAST.take();
     result.map_err(|payload| noted.unwrap_or_else(|| text_of(&*payload).to_owned()))
 }
@@ -50,5 +50,8 @@ mod tests {
         assert!(text(|| panic!("with {}", 7)).starts_with("with 7"));
         assert!(text(|| std::panic::panic_any(7)).starts_with("a value, not a text"));
         assert_eq!(catch(|| 4), Ok(4), "the thread goes on");
+        let inner: fn() = || panic!("inner");
+        let nested = catch(|| (catch(inner).is_err(), IN_A_RUN.get()));
+        assert_eq!(nested, Ok((true, true)), "the outer one goes on");
     }
 }
