@@ -161,12 +161,20 @@ impl Client {
                     self.unsent.push_front(message);
                     self.awaits_ready = true;
                 }
+                Err(SendError::TooLarge(mut message)) => {
+                    // The configuration wants smaller ones than ours.
+                    assert!(message.len() > 1, "no outbox is smaller than a byte");
+                    self.unsent_bytes += message.len();
+                    let rest = message.split_off(message.len() / 2);
+                    self.unsent.push_front(rest);
+                    self.unsent.push_front(message);
+                }
                 Err(SendError::Stale(_) | SendError::Closing(_) | SendError::Stopped(_)) => {
                     // Nobody will read it: the socket's `Close` is on the way.
                     self.unsent.clear();
                     self.unsent_bytes = 0;
                 }
-                Err(other) => panic!("outbox_bytes_max is above a message: {other}"),
+                Err(other) => unreachable!("a stream that was accepted: {other}"),
             }
         }
         self.pause_if_held(net);

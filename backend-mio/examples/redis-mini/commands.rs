@@ -87,7 +87,7 @@ const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write", DENY_OOM];
 const DENY_OOM: &str = "denyoom";
 
-const COMMANDS: [Command; 15] = [
+const COMMANDS: [Command; 16] = [
     Command { name: "get", arity: 2, keys: [1, 1, 1], flags: READ, run: get },
     Command { name: "set", arity: -3, keys: [1, 1, 1], flags: WRITE, run: set },
     Command { name: "ping", arity: -1, keys: [0, 0, 0], flags: &["fast"], run: ping },
@@ -99,6 +99,7 @@ const COMMANDS: [Command; 15] = [
     Command { name: "lrange", arity: 4, keys: [1, 1, 1], flags: &["readonly"], run: lrange },
     Command { name: "del", arity: -2, keys: [1, -1, 1], flags: &["write"], run: del },
     Command { name: "exists", arity: -2, keys: [1, -1, 1], flags: READ, run: exists },
+    Command { name: "dbsize", arity: 1, keys: [0, 0, 0], flags: READ, run: dbsize },
     Command { name: "flushall", arity: -1, keys: [0, 0, 0], flags: &["write"], run: flushall },
     Command { name: "config", arity: -2, keys: [0, 0, 0], flags: &["admin"], run: config },
     Command { name: "command", arity: -1, keys: [0, 0, 0], flags: &["loading"], run: command },
@@ -281,6 +282,11 @@ fn exists(context: &mut Context<'_>, request: &Request) -> Result<After, Failure
     let found = request.arguments(1).filter(|key| context.store.contains(key, context.now));
     let found = found.count();
     context.reply.count(found);
+    Ok(After::Continue)
+}
+
+fn dbsize(context: &mut Context<'_>, _request: &Request) -> Result<After, Failure> {
+    context.reply.count(context.store.len());
     Ok(After::Continue)
 }
 
@@ -645,8 +651,8 @@ mod tests {
     #[test]
     fn command_describes_every_command() {
         let mut bench = Bench::default();
-        assert_eq!(bench.ask("command count"), ":15\r\n");
-        assert!(bench.ask("command").starts_with("*15\r\n*10\r\n$3\r\nget\r\n:2\r\n"));
+        assert_eq!(bench.ask("command count"), ":16\r\n");
+        assert!(bench.ask("command").starts_with("*16\r\n*10\r\n$3\r\nget\r\n:2\r\n"));
         assert_eq!(bench.ask("command info nothing"), "*1\r\n*-1\r\n");
         assert!(bench.ask("command info GET").starts_with("*1\r\n*10\r\n$3\r\nget\r\n"));
         let unknown = "-ERR unknown subcommand 'docs'. Try COMMAND HELP.\r\n";

@@ -148,7 +148,7 @@ fn every_command_is_answered() {
         client.ask("LPUSH l x y", ":2\r\n");
         client.ask("LRANGE l 0 -1", "*2\r\n$1\r\ny\r\n$1\r\nx\r\n");
         client.ask("CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
-        client.ask("COMMAND COUNT", ":15\r\n");
+        client.ask("COMMAND COUNT", ":16\r\n");
         client.send(&array(&[b"SET", b"\r\n\0", b"bytes\r\n"]));
         client.expect("+OK\r\n");
         client.send(&array(&[b"get", b"\r\n\0"]));
@@ -429,10 +429,16 @@ fn a_request_above_the_buffer_limit_ends_without_a_word() {
 fn keys_expire_by_the_clock() {
     let server = Server::start(0);
     let mut client = server.client();
-    client.ask("SET k v PX 40", "+OK\r\n");
+    for (asked, key) in [("EXISTS k", "k"), ("DBSIZE", "nobody-asks-for")] {
+        expires(&mut client, asked, key);
+    }
+}
+
+fn expires(client: &mut Client, asked: &str, key: &str) {
+    client.ask(&format!("SET {key} v PX 40"), "+OK\r\n");
     let begin = Instant::now();
     loop {
-        client.send(b"EXISTS k\r\n");
+        client.send(format!("{asked}\r\n").as_bytes());
         let mut reply = [0; 4];
         client.stream.read_exact(&mut reply).unwrap();
         if &reply == b":0\r\n" {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Both run the same `service.rs`. The commands: PING, ECHO, SET (EX, PX, NX, XX), GET, DEL,
-//! EXISTS, INCR, MSET, MGET, LPUSH, LRANGE, FLUSHALL, CONFIG GET, COMMAND, QUIT. Errors read as
-//! those of Redis 7.0. `RUST_LOG=redis_mini=debug` tells about clients.
+//! EXISTS, DBSIZE, INCR, MSET, MGET, LPUSH, LRANGE, FLUSHALL, CONFIG GET, COMMAND, QUIT. Errors
+//! read as those of Redis 7.0. `RUST_LOG=redis_mini=debug` tells about clients.
 
 mod client;
 mod commands;

@@ -35,8 +35,10 @@ pub(crate) struct RedisMini {
     expiry_timer: Option<TimerId>,
 }
 
-/// How often keys that are due and that nobody asks for give their memory back.
-const EXPIRY_PERIOD: Duration = Duration::from_millis(100);
+/// How often, at most, keys that are due and that nobody asks for give their memory back …
+const EXPIRY_PERIOD_MIN: Duration = Duration::from_millis(100);
+/// … and how often at least, while any key will expire.
+const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(1);
 /// The pause before the next round, if a round did not get through.
 const EXPIRY_HURRY: Duration = Duration::from_millis(1);
 /// Keys that one round removes at most, so that clients do not wait.
@@ -201,8 +203,13 @@ impl RedisMini {
     }
 
     fn arm_expiry(&mut self, net: &mut Net<'_>) {
-        if self.expiry_timer.is_none() && self.store.has_expiries() && !net.is_stopped() {
-            self.expiry_timer = Some(net.set_timer(EXPIRY_PERIOD));
+        if self.expiry_timer.is_none()
+            && let Some(next) = self.store.next_expiry()
+            && !net.is_stopped()
+        {
+            let period = next.saturating_since(net.now());
+            let period = period.clamp(EXPIRY_PERIOD_MIN, EXPIRY_PERIOD_MAX);
+            self.expiry_timer = Some(net.set_timer(period));
         }
     }
 }
@@ -262,7 +269,7 @@ impl Service for RedisMini {
     }
 }
 
-fn tell_off(error: ProtocolError, reply: &mut Reply) {
+pub(crate) fn tell_off(error: ProtocolError, reply: &mut Reply) {
     if error.is_answered() {
         reply.error(&[b"ERR ", error.text().as_slice()].concat());
     }

@@ -55,9 +55,9 @@ impl Store {
         self.entries.len()
     }
 
-    /// Whether a key will expire.
-    pub(crate) fn has_expiries(&self) -> bool {
-        !self.expiries.is_empty()
+    /// When the next key expires, if one will.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|(at, _)| *at)
     }
 
     /// Whether the key is there.
@@ -349,6 +349,6 @@ mod tests {
         store.check_invariants();
         assert_eq!(store.expire(Instant::MAX, usize::MAX), 3);
         assert_eq!(store.used_bytes(), 0);
-        assert!(!store.has_expiries());
+        assert_eq!(store.next_expiry(), None);
     }
 }
