@@ -27,6 +27,7 @@ use std::io;
 use std::process::ExitCode;
 
 use tidelock_sim::campaign::{Simulator, keep_panics_quiet};
+use tidelock_sim::{scenarios as library, simulate};
 
 use crate::arguments::Parsed;
 use crate::console::Console;
@@ -40,7 +41,13 @@ fn main() -> ExitCode {
     let program = console::shell_word(&program);
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let mut console = Console { program, out: &mut out, err: &mut err, is_out_taken: false };
-    let simulator = Simulator { scenarios: &[], run: &|name, _, _| panic!("no scenario {name}") };
+    let known = library::all().iter().map(|scenario| (scenario.name, scenario.about));
+    let known: Vec<_> = known.collect();
+    let run = |name: &str, source, watch: &_| {
+        let scenario = library::find(name).expect("the command asks for known scenarios");
+        simulate::run(scenario, source, watch)
+    };
+    let simulator = Simulator { scenarios: &known, run: &run };
     keep_panics_quiet();
     let exit = execute(arguments, &simulator, interrupt::listen, &mut console);
     ExitCode::from(exit.code())

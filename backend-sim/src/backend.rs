@@ -1,0 +1,487 @@
+//! The simulated kernel as a host's Mux sees it: a thin adapter, with the judge beside it.
+
+use std::collections::BTreeMap;
+
+use tidelock_core::{
+    Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
+    Event, Fault, FaultKind, ListenOptions, Outbox, Readiness as Bits, SocketId, SocketOption,
+    UdpOptions,
+};
+
+use crate::address::{address, endpoint};
+use crate::choices::Choices;
+use crate::kernel::{Address, Completion, Errno, Polled, Readiness};
+use crate::scenario::Side;
+use crate::world::Shared;
+
+/// What a host's backend keeps between calls.
+#[derive(Debug, Default)]
+pub struct Io {
+    /// By index of the id: which descriptor.
+    sockets: Vec<Option<(SocketId, u32)>>,
+    /// What operations call the sockets that they open.
+    pub sides: BTreeMap<SocketId, Side>,
+    /// Sockets that a call, an event or a command touched since the last check.
+    pub touched: Vec<SocketId>,
+    /// Connects that no operation asked for.
+    unnamed: u32,
+}
+
+impl Io {
+    /// The descriptor of an id.
+    pub fn socket(&self, id: SocketId) -> Option<u32> {
+        let (known, socket) = (*self.sockets.get(id.index() as usize)?)?;
+        (known == id).then_some(socket)
+    }
+
+    fn insert(&mut self, id: SocketId, socket: u32) {
+        let index = id.index() as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize(index + 1, None);
+        }
+        self.sockets[index] = Some((id, socket));
+    }
+
+    fn remove(&mut self, id: SocketId) -> u32 {
+        let socket = self.socket(id).expect("a socket that is open is closed");
+        self.sockets[id.index() as usize] = None;
+        socket
+    }
+}
+
+/// One turn's backend.
+pub struct SimBackend<'a, C> {
+    /// Which host.
+    pub host: u16,
+    /// The network, the judge, the hash, the trace.
+    pub shared: &'a mut Shared<C>,
+    /// What the host keeps.
+    pub io: &'a mut Io,
+    /// Completions that come at once where they can.
+    pub is_inline: bool,
+    /// Names that take time.
+    pub resolving: &'a mut Vec<Resolving>,
+}
+
+/// A name that is being resolved.
+#[derive(Debug)]
+pub struct Resolving {
+    /// When the answer is there.
+    pub at_nanos: u64,
+    /// For whom.
+    pub id: SocketId,
+    /// What it is.
+    pub result: Result<Vec<Endpoint>, Fault>,
+}
+
+/// The meaning of an error.
+pub fn fault(errno: Errno) -> Fault {
+    let kind = match errno {
+        Errno::WouldBlock => unreachable!("to wait is no fault"),
+        Errno::ConnectionRefused => FaultKind::ConnectionRefused,
+        Errno::ConnectionReset => FaultKind::ConnectionReset,
+        Errno::ConnectionAborted => FaultKind::ConnectionAborted,
+        Errno::BrokenPipe => FaultKind::BrokenPipe,
+        Errno::TimedOut => FaultKind::TimedOut,
+        Errno::HostUnreachable => FaultKind::HostUnreachable,
+        Errno::NetworkUnreachable => FaultKind::NetworkUnreachable,
+        Errno::AddressInUse => FaultKind::AddressInUse,
+        Errno::AddressNotAvailable => FaultKind::AddressNotAvailable,
+        Errno::TooManyFiles => FaultKind::DescriptorsExhausted,
+        Errno::NoBuffers => FaultKind::OutOfMemory,
+        Errno::MessageTooLarge => FaultKind::MessageTooLarge,
+        Errno::NoDestination => FaultKind::InvalidInput,
+        Errno::Cancelled => FaultKind::Cancelled,
+        Errno::NotConnected => FaultKind::Other,
+    };
+    Fault { kind, os: Some(errno.number()) }
+}
+
+fn answer<T>(result: Result<T, Errno>) -> Answer<Result<T, Fault>> {
+    match result {
+        Err(Errno::WouldBlock) => Answer::Later,
+        result => Answer::Ready(result.map_err(fault)),
+    }
+}
+
+fn connected((local, peer): (Address, Address)) -> Connected {
+    Connected { local: endpoint(local), peer: endpoint(peer) }
+}
+
+/// Which call, for the digest and the trace.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Resolve = 1,
+    Listen,
+    Connect,
+    Accept,
+    Read,
+    Write,
+    Shutdown,
+    TakeError,
+    OpenDatagram,
+    ConnectDatagram,
+    SendTo,
+    Receive,
+    SetOption,
+    Close,
+    Adopt,
+}
+
+impl<C: Choices> SimBackend<'_, C> {
+    fn is_completion(&self) -> bool {
+        self.shared.kernel.readiness(self.host) == Readiness::Completion
+    }
+
+    fn socket(&self, id: SocketId) -> u32 {
+        self.io.socket(id).expect("the Mux calls what is open")
+    }
+
+    fn note(&mut self, call: Call, id: SocketId, answer: u64) {
+        self.io.touched.push(id);
+        self.shared
+            .digest
+            .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
+        self.shared.digest.word(id.to_bits());
+        let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
+        self.shared.tracer.full(now, || match answer {
+            LATER => format!("{host} {call:?} {id}: later"),
+            FAULT.. => format!("{host} {call:?} {id}: error {}", answer - FAULT),
+            count => format!("{host} {call:?} {id}: {count}"),
+        });
+    }
+
+    fn noted<T>(
+        &mut self,
+        call: Call,
+        id: SocketId,
+        result: Result<T, Errno>,
+        count: impl Fn(&T) -> u64,
+    ) -> Answer<Result<T, Fault>> {
+        let word = match &result {
+            Ok(value) => count(value),
+            Err(Errno::WouldBlock) => LATER,
+            Err(errno) => FAULT + errno.number() as u64,
+        };
+        self.note(call, id, word);
+        answer(result)
+    }
+}
+
+/// Answers in the digest that are no counts.
+const LATER: u64 = 0xFFFF_0000;
+const FAULT: u64 = 0xFFFF_0001;
+
+/// Bytes that the digest and the judge see, and then the kernel.
+fn give<C: Choices>(backend: &mut SimBackend<'_, C>, id: SocketId, socket: u32, bytes: Bytes) {
+    backend.shared.digest.bytes(&bytes);
+    backend.shared.oracle.took(backend.host, id, &bytes);
+    backend.shared.kernel.append(socket, bytes);
+}
+
+impl<C: Choices> Backend for SimBackend<'_, C> {
+    fn resolve(
+        &mut self,
+        id: SocketId,
+        host: &str,
+        port: u16,
+    ) -> Answer<Result<Vec<Endpoint>, Fault>> {
+        self.note(Call::Resolve, id, u64::from(port));
+        let (delay, result) = self.shared.kernel.resolve(self.host, host, port);
+        let result = result
+            .map(|addresses| addresses.into_iter().map(endpoint).collect())
+            .map_err(|_no_such_name| Fault::new(FaultKind::NameNotFound));
+        let at_nanos = self.shared.kernel.now + delay;
+        self.resolving.push(Resolving { at_nanos, id, result });
+        Answer::Later
+    }
+
+    fn listen(
+        &mut self,
+        id: SocketId,
+        at: &Endpoint,
+        options: &ListenOptions,
+    ) -> Result<Endpoint, Fault> {
+        let at = address(at, self.host).filter(|at| at.host == self.host);
+        let at = at.ok_or_else(|| fault(Errno::AddressNotAvailable))?;
+        let backlog = options.backlog as usize;
+        let name = self.shared.kernel.host_name(self.host);
+        let naming = || format!("{name}/listen:{}", at.port);
+        let result = self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming);
+        if let Ok((socket, _)) = result {
+            self.io.insert(id, socket);
+        }
+        self.note(Call::Listen, id, u64::from(result.is_ok()));
+        result.map(|(_, local)| endpoint(local)).map_err(fault)
+    }
+
+    fn connect(
+        &mut self,
+        id: SocketId,
+        to: &Endpoint,
+        _options: &ConnectOptions,
+    ) -> Answer<Result<Connected, Fault>> {
+        let host = self.host;
+        let socket = match self.io.socket(id) {
+            Some(socket) => socket,
+            None => {
+                let Some(to) = address(to, host) else {
+                    return Answer::Ready(Err(fault(Errno::NetworkUnreachable)));
+                };
+                let (side, unnamed) = (self.io.sides.get(&id).copied(), self.io.unnamed);
+                self.io.unnamed += u32::from(side.is_none());
+                let own = self.shared.kernel.host_name(host);
+                let name = || match side {
+                    Some(side) => side.to_string(),
+                    None => format!("{own}/connect#{unnamed}"),
+                };
+                match self.shared.kernel.connect(host, id.to_bits(), to, &name) {
+                    Ok(socket) => {
+                        let end = self.shared.kernel.end_of(socket);
+                        self.shared
+                            .oracle
+                            .connection_began(end / 2, side.map(|side| side.label.number));
+                        self.shared.oracle.opened(host, id, end);
+                        self.io.insert(id, socket);
+                        if self.is_completion() {
+                            self.shared.kernel.submit_connect(socket);
+                        }
+                        socket
+                    }
+                    Err(errno) => {
+                        self.note(Call::Connect, id, FAULT + errno.number() as u64);
+                        return Answer::Ready(Err(fault(errno)));
+                    }
+                }
+            }
+        };
+        if self.is_completion() {
+            self.note(Call::Connect, id, LATER);
+            return Answer::Later;
+        }
+        let result = self.shared.kernel.connected(socket);
+        if matches!(result, Err(errno) if errno != Errno::WouldBlock) {
+            // A call that failed to open leaves nothing behind.
+            self.io.remove(id);
+            self.shared.kernel.close(socket, false);
+        }
+        match self.noted(Call::Connect, id, result, |_| 1) {
+            Answer::Ready(result) => Answer::Ready(result.map(connected)),
+            Answer::Later => Answer::Later,
+        }
+    }
+
+    fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
+        let socket = self.socket(listener);
+        if self.is_completion() {
+            self.note(Call::Accept, listener, LATER);
+            self.shared.kernel.submit_accept(socket, id.to_bits());
+            return Answer::Later;
+        }
+        let result = self.shared.kernel.accept(socket, id.to_bits());
+        if let Ok((child, ..)) = result {
+            self.io.insert(id, child);
+            self.shared.oracle.opened(self.host, id, self.shared.kernel.end_of(child));
+        }
+        match self.noted(Call::Accept, listener, result, |_| u64::from(id.index())) {
+            Answer::Ready(result) => {
+                Answer::Ready(result.map(|(_, local, peer)| connected((local, peer))))
+            }
+            Answer::Later => Answer::Later,
+        }
+    }
+
+    fn adopt(&mut self, id: SocketId, _descriptor: Descriptor) -> Result<Connected, Fault> {
+        self.note(Call::Adopt, id, 0);
+        Err(Fault::new(FaultKind::Unsupported))
+    }
+
+    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
+        let socket = self.socket(id);
+        if self.is_completion() && !(self.is_inline && self.shared.kernel.bits(socket).readable) {
+            self.note(Call::Read, id, LATER);
+            self.shared.kernel.submit_read(socket, size_hint);
+            return Answer::Later;
+        }
+        let result = self.shared.kernel.read(socket, size_hint);
+        if let Ok(bytes) = &result {
+            self.shared.oracle.read(self.host, id, bytes);
+        }
+        self.noted(Call::Read, id, result, |bytes| bytes.len() as u64)
+    }
+
+    fn write(
+        &mut self,
+        id: SocketId,
+        unsent: &mut Outbox,
+        size_max: usize,
+    ) -> Answer<Result<usize, Fault>> {
+        let socket = self.socket(id);
+        if self.is_completion() && !(self.is_inline && self.shared.kernel.bits(socket).writable) {
+            unsent.offer(size_max);
+            let shares: Vec<Bytes> = unsent.offered().collect();
+            self.shared.oracle.offered(self.host, id, &shares);
+            for share in &shares {
+                self.shared.digest.bytes(share);
+            }
+            self.note(Call::Write, id, LATER);
+            self.shared.kernel.submit_write(socket, shares);
+            return Answer::Later;
+        }
+        let result = self.shared.kernel.grant(socket, unsent.pending_bytes().min(size_max));
+        if let Ok(granted) = result {
+            let mut left = granted;
+            while left > 0 {
+                let bytes = unsent.take_front(left).expect("as much is unsent as was granted");
+                left -= bytes.len();
+                give(self, id, socket, bytes);
+            }
+            self.shared.kernel.push(socket);
+        }
+        self.noted(Call::Write, id, result, |granted| *granted as u64)
+    }
+
+    fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
+        let socket = self.socket(id);
+        let result = self.shared.kernel.shutdown_write(socket);
+        self.note(Call::Shutdown, id, u64::from(result.is_ok()));
+        result.map_err(fault)
+    }
+
+    fn take_error(&mut self, id: SocketId) -> Result<(), Fault> {
+        let socket = self.socket(id);
+        let error = self.shared.kernel.take_error(socket);
+        self.note(Call::TakeError, id, u64::from(error.is_some()));
+        error.map_or(Ok(()), |errno| Err(fault(errno)))
+    }
+
+    fn open_datagram(&mut self, id: SocketId, options: &UdpOptions) -> Result<Endpoint, Fault> {
+        let port = options.bind.as_ref().and_then(Endpoint::port).unwrap_or(0);
+        let (side, name) =
+            (self.io.sides.get(&id).copied(), self.shared.kernel.host_name(self.host));
+        let naming = || match side {
+            Some(side) => side.to_string(),
+            None => format!("{name}/udp:{port}"),
+        };
+        let result = self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming);
+        self.note(Call::OpenDatagram, id, u64::from(result.is_ok()));
+        let (socket, local) = result.map_err(fault)?;
+        self.io.insert(id, socket);
+        if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host)) {
+            self.shared.kernel.connect_datagram(socket, peer);
+        }
+        Ok(endpoint(local))
+    }
+
+    fn connect_datagram(&mut self, id: SocketId, peer: &Endpoint) -> Result<(), Fault> {
+        let socket = self.socket(id);
+        let peer = address(peer, self.host).ok_or_else(|| fault(Errno::NetworkUnreachable));
+        self.note(Call::ConnectDatagram, id, u64::from(peer.is_ok()));
+        self.shared.kernel.connect_datagram(socket, peer?);
+        Ok(())
+    }
+
+    fn send_to(
+        &mut self,
+        id: SocketId,
+        to: Option<&Endpoint>,
+        payload: &Bytes,
+    ) -> Answer<Result<(), Fault>> {
+        let socket = self.socket(id);
+        let to = match to.map(|to| address(to, self.host)) {
+            Some(None) => return Answer::Ready(Err(fault(Errno::NetworkUnreachable))),
+            Some(to) => to,
+            None => None,
+        };
+        self.shared.digest.bytes(payload);
+        let result = self.shared.kernel.send_to(socket, to, payload.clone());
+        self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
+    }
+
+    fn receive_from(
+        &mut self,
+        id: SocketId,
+        size_max: usize,
+    ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
+        let socket = self.socket(id);
+        if self.is_completion() {
+            self.note(Call::Receive, id, LATER);
+            self.shared.kernel.submit_receive(socket, size_max);
+            return Answer::Later;
+        }
+        let result = self.shared.kernel.receive_from(socket, size_max);
+        match self.noted(Call::Receive, id, result, |(_, payload)| payload.len() as u64) {
+            Answer::Ready(result) => {
+                Answer::Ready(result.map(|(from, payload)| (endpoint(from), payload)))
+            }
+            Answer::Later => Answer::Later,
+        }
+    }
+
+    fn set_option(&mut self, id: SocketId, _option: &SocketOption) -> Result<(), Fault> {
+        // No option changes what the model does.
+        self.note(Call::SetOption, id, 0);
+        Ok(())
+    }
+
+    fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
+        let socket = self.io.remove(id);
+        let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
+        self.note(Call::Close, id, u64::from(is_later));
+        if is_later { Answer::Later } else { Answer::Ready(()) }
+    }
+}
+
+/// What a poll gave, as the Mux takes it.
+pub fn event<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, polled: Polled) -> Event {
+    let oracle = &mut shared.oracle;
+    let name = |token| SocketId::from_bits(token).expect("every token is an id");
+    match polled {
+        Polled::Ready { token, bits } => Event::Ready {
+            id: name(token),
+            readiness: Bits {
+                readable: bits.readable,
+                writable: bits.writable,
+                peer_closed: bits.peer_closed,
+                failed: bits.failed,
+            },
+        },
+        Polled::Completion(completion) => match completion {
+            Completion::Connected { token, result } => {
+                let id = name(token);
+                if result.is_err() && io.socket(id).is_some() {
+                    // A connect that failed leaves nothing behind.
+                    let is_later = shared.kernel.close(io.remove(id), false);
+                    assert!(!is_later, "nothing else is pending for it");
+                }
+                Event::Connected { id, result: result.map(connected).map_err(fault) }
+            }
+            Completion::Accepted { token, child, result } => {
+                let id = name(child);
+                if let Ok((socket, ..)) = result {
+                    io.insert(id, socket);
+                    oracle.opened(host, id, shared.kernel.end_of(socket));
+                }
+                let result = result.map(|(_, local, peer)| connected((local, peer)));
+                Event::Accepted { listener: name(token), id, result: result.map_err(fault) }
+            }
+            Completion::Received { token, result } => {
+                if let Ok(bytes) = &result {
+                    oracle.read(host, name(token), bytes);
+                }
+                Event::Received { id: name(token), result: result.map_err(fault) }
+            }
+            Completion::ReceivedFrom { token, result } => Event::ReceivedFrom {
+                id: name(token),
+                result: result.map(|(from, payload)| (endpoint(from), payload)).map_err(fault),
+            },
+            Completion::Written { token, result } => {
+                if let Ok(count) = result {
+                    oracle.took_offered(host, name(token), count);
+                }
+                Event::Written { id: name(token), result: result.map_err(fault) }
+            }
+            Completion::Closed { token } => Event::Closed { id: name(token) },
+        },
+    }
+}

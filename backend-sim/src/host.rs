@@ -1,0 +1,400 @@
+//! A host: a Mux, its services, and the loop that drives them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tidelock_core::{
+    Batch, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands, Message, Mux,
+    Progress, Service, ServiceId, SocketId, mix,
+};
+
+use crate::backend::{Io, Resolving, SimBackend, event};
+use crate::choices::Choices;
+use crate::digest::Joined;
+use crate::kernel::Polled;
+use crate::kinds::Kind;
+use crate::noise::Amount;
+use crate::operator::{Note, Notes, Operator};
+use crate::oracle::IdleSocket;
+use crate::scenario::{Operation, Side};
+use crate::schedule::What;
+use crate::swarm::Options;
+use crate::world::Shared;
+
+/// A host of the simulated network.
+pub struct Host {
+    /// Its next step stands in the schedule.
+    pub is_scheduled: bool,
+    number: u16,
+    mux: Mux,
+    directory: Arc<Directory>,
+    dispatcher: Dispatcher,
+    io: Io,
+    resolving: Vec<Resolving>,
+    polled: Vec<Polled>,
+    /// Events that were polled and not handed over yet.
+    fetched: VecDeque<Event>,
+    commands: VecDeque<Command>,
+    operator: ServiceId,
+    notes: Notes,
+    ids: BTreeMap<Side, SocketId>,
+    /// Empty: services run between turns.
+    workers: Vec<Option<Work>>,
+    turns: u64,
+    works: u64,
+    /// The earliest deadline that stands in the schedule.
+    deadline_nanos: u64,
+    is_inline: bool,
+    has_exited: bool,
+    outcome: BTreeMap<SocketId, Outcome>,
+}
+
+/// A batch that a worker has.
+struct Work {
+    batch: Batch,
+    commands: Vec<Command>,
+}
+
+/// What was told about one socket so far, with consecutive data joined.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    told: u64,
+    data: Joined,
+}
+
+/// A turn costs this, and noise adds less than the same.
+const TURN_NANOS: u64 = 300;
+/// What a batch on a worker costs, and noise adds less than ten times the same.
+const WORK_NANOS: u64 = 1_000;
+/// How many idle turns go by until every socket is checked.
+const FULL_CHECK_TURNS: u64 = 64;
+
+impl Host {
+    /// A host with an operator and these services.
+    pub fn new(number: u16, options: &Options, services: Vec<Box<dyn Service>>) -> Self {
+        let mux = Mux::new(options.config()).expect("the options give a valid configuration");
+        let directory = Arc::clone(mux.directory());
+        let random_seed = mix(options.noise, u64::from(number));
+        let notes = Notes::default();
+        let mut commands = VecDeque::new();
+        let mut spawn = |service| {
+            let id = directory.take_service().expect("there is room for the first services");
+            commands.push_back(Command::Spawn { id, service });
+            id
+        };
+        let operator = spawn(Box::new(Operator::new(Arc::clone(&notes))));
+        for service in services {
+            spawn(service);
+        }
+        Self {
+            is_scheduled: false,
+            number,
+            dispatcher: Dispatcher::new(Arc::clone(&directory), random_seed),
+            directory,
+            mux,
+            io: Io::default(),
+            resolving: Vec::new(),
+            polled: Vec::new(),
+            fetched: VecDeque::new(),
+            commands,
+            operator,
+            notes,
+            ids: BTreeMap::new(),
+            workers: (0..options.workers).map(|_| None).collect(),
+            turns: 0,
+            works: 0,
+            deadline_nanos: u64::MAX,
+            is_inline: options.is_inline == 1,
+            has_exited: false,
+            outcome: BTreeMap::new(),
+        }
+    }
+
+    /// Asks the operator.
+    pub fn ask(&mut self, operation: Operation) {
+        let value = Box::new(operation);
+        self.commands.push_back(Command::Post { to: self.operator, from: None, value });
+    }
+
+    /// Asks the host to stop.
+    pub fn exit(&mut self, within: Duration) {
+        self.commands.push_back(Command::Exit { within });
+    }
+
+    /// What the operator did since the last time.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An operation opened a socket.
+    pub fn name(&mut self, side: Side, id: SocketId) {
+        self.ids.insert(side, id);
+        self.io.sides.insert(id, side);
+    }
+
+    /// The socket that an operation opened.
+    pub fn id_of(&self, side: Side) -> Option<SocketId> {
+        self.ids.get(&side).copied()
+    }
+
+    /// Whether a deadline has come; it is then forgotten.
+    pub fn is_due(&mut self, now: u64) -> bool {
+        if self.deadline_nanos <= now {
+            self.deadline_nanos = u64::MAX;
+        }
+        !self.has_exited
+    }
+
+    /// One round of the host's loop. Answers whether there is more to do at once, and what this
+    /// round cost.
+    pub fn step<C: Choices>(&mut self, shared: &mut Shared<C>) -> (bool, u64) {
+        let now = Instant::from_nanos(shared.kernel.now);
+        self.is_scheduled = false;
+        self.fetch(shared);
+        self.hand_over_events(shared, now);
+        self.hand_over_commands(shared, now);
+        let progress = self.turn(shared, now);
+        self.deliver(shared);
+        self.run_services(shared, now);
+        if progress == Progress::Exit {
+            self.has_exited = true;
+        }
+        let is_idle = progress != Progress::More && self.fetched.is_empty();
+        if is_idle {
+            self.check_idle(shared);
+        }
+        let can_run = self.workers.is_empty() || self.workers.iter().any(Option::is_none);
+        let has_more = !is_idle
+            || !self.commands.is_empty()
+            || shared.kernel.has_events(self.number)
+            || (can_run && !self.dispatcher.is_idle());
+        if !has_more {
+            self.arm(shared);
+            return (false, 0);
+        }
+        self.is_scheduled = true;
+        let entity = shared.kernel.host_entity(self.number);
+        let cost = TURN_NANOS
+            + shared.kernel.vary(entity, Amount::Turn, self.turns, TURN_NANOS)
+            + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
+        (true, cost)
+    }
+
+    /// Polls, if nothing that was polled before is left.
+    fn fetch<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        if !self.fetched.is_empty() {
+            return;
+        }
+        shared.kernel.poll(self.number, &mut self.polled);
+        for polled in self.polled.drain(..) {
+            let event = event(&mut self.io, shared, self.number, polled);
+            self.fetched.push_back(event);
+        }
+        let now = shared.kernel.now;
+        while let Some(at) = self.resolving.iter().position(|one| one.at_nanos <= now) {
+            let Resolving { id, result, .. } = self.resolving.remove(at);
+            self.fetched.push_back(Event::Resolved { id, result });
+        }
+    }
+
+    fn hand_over_events<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        let waiting = u32::try_from(self.fetched.len()).unwrap_or(u32::MAX);
+        if waiting == 0 {
+            return;
+        }
+        let entity = shared.kernel.host_entity(self.number);
+        let count = match shared.kernel.draw(Kind::HAND_OVER, entity, waiting) {
+            0 => waiting,
+            part => part,
+        };
+        for event in self.fetched.drain(..count as usize) {
+            let id = event.socket();
+            shared.digest.word(EVENT | u64::from(self.number));
+            shared.digest.word(id.to_bits());
+            let name = shared.kernel.host_name(self.number);
+            shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
+            self.io.touched.push(id);
+            self.mux.handle_event(event, now);
+        }
+    }
+
+    fn hand_over_commands<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        let count = self.commands.len().min(self.directory.config().commands_per_turn as usize);
+        for command in self.commands.drain(..count) {
+            let socket = command.socket();
+            shared.digest.word(COMMAND | u64::from(self.number));
+            shared.digest.word(socket.map_or(0, SocketId::to_bits));
+            let name = shared.kernel.host_name(self.number);
+            shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
+            self.io.touched.extend(socket);
+            shared.oracle.command(self.number, &command);
+            self.mux.handle_command(command, now);
+        }
+    }
+
+    fn turn<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) -> Progress {
+        self.turns += 1;
+        let mut backend = SimBackend {
+            host: self.number,
+            shared,
+            io: &mut self.io,
+            is_inline: self.is_inline,
+            resolving: &mut self.resolving,
+        };
+        let progress = self.mux.turn(&mut backend, now);
+        if shared.is_paranoid {
+            self.mux.check_invariants();
+        }
+        shared.digest.word(TURN | (progress as u64) << 16 | u64::from(self.number));
+        progress
+    }
+
+    /// Moves what the Mux says to the services.
+    fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        while let Some(delivery) = self.mux.poll_delivery() {
+            if let Delivery::Message(service, message) = &delivery {
+                shared.oracle.message(self.number, *service, message);
+                shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
+                shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
+                let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
+                shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
+                self.add_outcome(shared, message);
+            }
+            self.dispatcher.deliver(delivery);
+        }
+    }
+
+    fn add_outcome<C: Choices>(&mut self, shared: &mut Shared<C>, message: &Message) {
+        let Some(id) = message.socket() else { return };
+        let outcome = self.outcome.entry(id).or_default();
+        match message {
+            Message::Data { bytes, .. } => {
+                shared.digest.bytes(bytes);
+                outcome.data.bytes(bytes);
+                return;
+            }
+            Message::Udp { payload, .. } => shared.digest.bytes(payload),
+            Message::Close { unsent, .. } => {
+                outcome.told = mix(outcome.told, *unsent);
+                let last = mix(outcome.told, outcome.data.finish());
+                shared.outcome = shared.outcome.wrapping_add(last);
+                self.outcome.remove(&id);
+                return;
+            }
+            // How much waits, and whether a sender may go on, is a matter of time.
+            Message::Warning { .. } | Message::SendReady { .. } => return,
+            _ => {}
+        }
+        outcome.told = mix(outcome.told, mix(message.kind() as u64, outcome.data.finish()));
+    }
+
+    /// Runs services: here and now, or on workers that publish later.
+    fn run_services<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        let mut commands = Vec::new();
+        if self.workers.is_empty() {
+            // A bounded number, so that the network gets its turn between them.
+            for _ in 0..self.dispatcher.runnable() {
+                let Some(mut batch) = self.dispatcher.take() else { break };
+                batch.run(&self.directory, now, &mut commands, &mut KeepCommands);
+                self.commands.extend(commands.drain(..));
+                self.dispatcher.give_back(batch);
+            }
+            return;
+        }
+        for slot in 0..self.workers.len() {
+            if self.workers[slot].is_some() {
+                continue;
+            }
+            let Some(mut batch) = self.dispatcher.take() else { return };
+            batch.run(&self.directory, now, &mut commands, &mut KeepCommands);
+            let commands = std::mem::take(&mut commands);
+            self.workers[slot] = Some(Work { batch, commands });
+            self.works += 1;
+            let (host, slot) = (self.number, slot as u16);
+            let entity = shared.kernel.host_entity(host);
+            let span = WORK_NANOS
+                + shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS)
+                + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
+            shared.kernel.at(shared.kernel.now + span, What::Worker { host, slot });
+        }
+    }
+
+    /// A worker publishes what its batch asked, and then gives the service back.
+    pub fn work_is_done<C: Choices>(&mut self, slot: u16, shared: &mut Shared<C>) {
+        let work = self.workers[slot as usize].take().expect("a worker that works");
+        shared.digest.word(work.batch.service().to_bits());
+        self.commands.extend(work.commands);
+        self.dispatcher.give_back(work.batch);
+    }
+
+    /// Looks for what is possible, wished, and will never be told.
+    fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        if shared.is_paranoid || self.turns.is_multiple_of(FULL_CHECK_TURNS) {
+            self.io.touched.clear();
+            self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));
+        }
+        let mut touched = std::mem::take(&mut self.io.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for id in &touched {
+            let Some(wish) = self.mux.wish(*id) else { continue };
+            let mut socket = IdleSocket {
+                wishes: [wish.input, wish.output],
+                is_pending: [wish.input_pending, wish.output_pending],
+                ..IdleSocket::default()
+            };
+            if let Some(descriptor) = self.io.socket(*id) {
+                let bits = shared.kernel.bits(descriptor);
+                socket.is_possible = [bits.readable, bits.writable];
+                socket.is_owed = shared.kernel.is_owed(descriptor);
+            } else if self.resolving.iter().any(|one| one.id == *id) {
+                // A name that is being resolved is asked for in its own way.
+                continue;
+            }
+            shared.oracle.idle(self.number, *id, socket);
+        }
+        touched.clear();
+        self.io.touched = touched;
+    }
+
+    /// Sees to it that the host wakes at the Mux's next deadline, or for a name.
+    fn arm<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        if self.has_exited {
+            return;
+        }
+        let timer = self.mux.next_deadline().map(Instant::as_nanos);
+        let name = self.resolving.iter().map(|one| one.at_nanos).min();
+        let Some(at) = timer.into_iter().chain(name).min() else { return };
+        if at < self.deadline_nanos {
+            self.deadline_nanos = at;
+            shared.kernel.at(at, What::Deadline { host: self.number });
+        }
+    }
+
+    /// What is left at the end.
+    ///
+    /// # Errors
+    /// If anything is.
+    pub fn finish(&mut self) -> Result<(), String> {
+        self.mux.check_invariants();
+        let (sockets, timers) = (self.mux.sockets(), self.mux.timers_armed());
+        let (used, charged) = (self.directory.sockets_used(), self.directory.total_charged_bytes());
+        if !self.has_exited {
+            return Err(format!("host {} has not stopped, {sockets} sockets", self.number));
+        }
+        if (sockets, timers, used, charged) != (0, 0, 0, 0) {
+            return Err(format!(
+                "host {} stopped with {sockets} sockets, {used} ids, {timers} timers, {charged} B",
+                self.number
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Tags of the digest.
+const EVENT: u64 = 1 << 56;
+const COMMAND: u64 = 2 << 56;
+const TURN: u64 = 3 << 56;
+const MESSAGE: u64 = 4 << 56;

@@ -1,0 +1,48 @@
+//! What a call to the simulated kernel can fail with, by the names that the real one gives.
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is the system's error of that name")]
+pub enum Errno {
+    /// Not now. Every other one is final for its call.
+    WouldBlock,
+    ConnectionRefused,
+    ConnectionReset,
+    ConnectionAborted,
+    BrokenPipe,
+    TimedOut,
+    HostUnreachable,
+    NetworkUnreachable,
+    AddressInUse,
+    AddressNotAvailable,
+    TooManyFiles,
+    NoBuffers,
+    MessageTooLarge,
+    NotConnected,
+    NoDestination,
+    Cancelled,
+}
+
+impl Errno {
+    /// Linux's number.
+    pub const fn number(self) -> i32 {
+        match self {
+            Errno::WouldBlock => 11,
+            Errno::TooManyFiles => 24,
+            Errno::BrokenPipe => 32,
+            Errno::NoDestination => 89,
+            Errno::MessageTooLarge => 90,
+            Errno::AddressInUse => 98,
+            Errno::AddressNotAvailable => 99,
+            Errno::NetworkUnreachable => 101,
+            Errno::ConnectionAborted => 103,
+            Errno::ConnectionReset => 104,
+            Errno::NoBuffers => 105,
+            Errno::NotConnected => 107,
+            Errno::TimedOut => 110,
+            Errno::ConnectionRefused => 111,
+            Errno::HostUnreachable => 113,
+            Errno::Cancelled => 125,
+        }
+    }
+}

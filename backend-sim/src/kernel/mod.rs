@@ -1,0 +1,375 @@
+//! The simulated kernel: sockets of several hosts, and the links between them.
+//!
+//! A fault is a change of this state, never an overridden result: what a call answers and which
+//! events come is computed from the offsets of each stream. It knows nothing of the core.
+
+mod connection;
+mod datagram;
+mod errno;
+mod flow;
+mod listener;
+mod names;
+mod poll;
+mod stream;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+pub use connection::{End, EndState};
+pub use datagram::Datagram;
+pub use errno::Errno;
+pub use poll::{Bits, Completion, Polled, Readiness};
+pub use stream::Pipe;
+
+use crate::choices::{Choices, Site};
+use crate::kinds::Kind;
+use crate::link::Link;
+use crate::noise::{Amount, Noise};
+use crate::schedule::{Schedule, What};
+
+/// A host and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// The host's number.
+    pub host: u16,
+    /// The port; never 0 once bound.
+    pub port: u16,
+}
+
+/// What the kernel is built with.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes that the system holds for a writer.
+    pub send_buffer_bytes: u64,
+    /// Bytes that the system holds for a reader.
+    pub receive_buffer_bytes: u64,
+    /// Events that one poll gives at most.
+    pub batch_max: usize,
+    /// The longest delay that a decision makes.
+    pub delay_nanos_max: u32,
+}
+
+/// Sockets of several hosts, and the links between them.
+///
+/// Everything has a dense number that is never used again within a world: hosts, sockets, ends,
+/// pipes (the pipe that an end writes has the end's number; the far end's is `end ^ 1`).
+pub struct Kernel<C> {
+    /// Who decides.
+    pub choices: C,
+    /// What is to happen.
+    pub schedule: Schedule,
+    /// The time.
+    pub now: u64,
+    /// Latencies.
+    pub noise: Noise,
+    /// Hosts that were woken since the world last looked.
+    pub woken: Vec<u16>,
+    /// No decision is drawn any more.
+    pub is_quiet: bool,
+    settings: Settings,
+    hosts: Vec<Host>,
+    links: Vec<Link>,
+    sockets: Vec<Socket>,
+    ends: Vec<End>,
+    pipes: Vec<Pipe>,
+    datagrams: Vec<Option<Datagram>>,
+    completions: Vec<Option<(u32, Completion)>>,
+    /// The entity of everything that belongs to no host.
+    entities: u32,
+}
+
+/// What the kernel keeps for one host.
+#[derive(Debug)]
+struct Host {
+    readiness: Readiness,
+    /// For decisions about its polls and turns.
+    entity: u32,
+    name: &'static str,
+    /// Sockets with an event that was not polled yet; each at most once.
+    ready: VecDeque<u32>,
+    completed: VecDeque<(u32, Completion)>,
+    descriptors: u32,
+    descriptors_max: u32,
+    next_port: u16,
+    /// Streams' listeners and datagram sockets by port.
+    listening: BTreeMap<u16, u32>,
+    bound: BTreeMap<u16, u32>,
+    /// Sockets that are open, for spurious events: in order of opening.
+    open: Vec<u32>,
+}
+
+/// A descriptor of one host.
+#[derive(Debug)]
+pub struct Socket {
+    host: u16,
+    /// What its owner calls it.
+    token: u64,
+    entity: u32,
+    is_open: bool,
+    shape: Shape,
+    /// Whether it stands in its host's ready list.
+    is_queued: bool,
+    /// Event bits found but not polled; only under [`Readiness::Weakest`].
+    found: Bits,
+    /// The last call in this direction answered that it would block.
+    waits_in: bool,
+    waits_out: bool,
+    /// A writable edge is scheduled.
+    is_edge_coming: bool,
+    edges: u64,
+    pending: Pending,
+    /// Completions scheduled or queued.
+    completions_out: u32,
+    is_closing: bool,
+}
+
+/// Calls that will be completed; only under [`Readiness::Completion`].
+#[derive(Debug, Default)]
+struct Pending {
+    read: Option<usize>,
+    write: Option<Vec<Bytes>>,
+    accept: Option<u64>,
+    connect: bool,
+    receive: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Shape {
+    Stream { end: u32 },
+    Listener { port: u16, backlog: VecDeque<u32>, backlog_max: usize },
+    Datagram(Box<datagram::Inbox>),
+}
+
+impl<C: Choices> Kernel<C> {
+    /// A kernel without hosts. The first entity is the world, for ties.
+    pub fn new(mut choices: C, noise: Noise, settings: Settings) -> Self {
+        choices.birth(0, &|| "world".to_owned());
+        Self {
+            choices,
+            schedule: Schedule::default(),
+            now: 0,
+            noise,
+            woken: Vec::new(),
+            is_quiet: false,
+            settings,
+            hosts: Vec::new(),
+            links: Vec::new(),
+            sockets: Vec::new(),
+            ends: Vec::new(),
+            pipes: Vec::new(),
+            datagrams: Vec::new(),
+            completions: Vec::new(),
+            entities: 1,
+        }
+    }
+
+    /// Adds a host; numbers count from 0. All hosts are added before links are set.
+    pub fn add_host(&mut self, name: &'static str, readiness: Readiness) -> u16 {
+        let entity = self.next_entity(&|| name.to_owned());
+        self.hosts.push(Host {
+            readiness,
+            entity,
+            name,
+            ready: VecDeque::new(),
+            completed: VecDeque::new(),
+            descriptors: 0,
+            descriptors_max: u32::MAX,
+            next_port: 32_768,
+            listening: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            open: Vec::new(),
+        });
+        let count = self.hosts.len();
+        self.links = vec![Link::new(1, 0, 0); count * count];
+        (count - 1) as u16
+    }
+
+    /// Sets every link between two hosts, in both directions.
+    pub fn set_links(&mut self, link: Link) {
+        self.links.fill(link);
+    }
+
+    /// The link from one host to another.
+    pub fn link_mut(&mut self, from: u16, to: u16) -> &mut Link {
+        &mut self.links[from as usize * self.hosts.len() + to as usize]
+    }
+
+    /// How many descriptors a host may have open.
+    pub fn set_descriptors_max(&mut self, host: u16, max: u32) {
+        self.hosts[host as usize].descriptors_max = max;
+    }
+
+    /// How many descriptors a host has open.
+    pub fn descriptors(&self, host: u16) -> u32 {
+        self.hosts[host as usize].descriptors
+    }
+
+    /// How a host is told.
+    pub fn readiness(&self, host: u16) -> Readiness {
+        self.hosts[host as usize].readiness
+    }
+
+    /// The entity of a host.
+    pub fn host_entity(&self, host: u16) -> u32 {
+        self.hosts[host as usize].entity
+    }
+
+    /// The name of a host.
+    pub fn host_name(&self, host: u16) -> &'static str {
+        self.hosts[host as usize].name
+    }
+
+    /// The entity of a socket: decisions about it and its end are keyed with it.
+    pub fn entity(&self, socket: u32) -> u32 {
+        self.sockets[socket as usize].entity
+    }
+
+    /// From now on no decision is drawn.
+    pub fn quiet(&mut self) {
+        self.is_quiet = true;
+        self.choices.quiet();
+        for host in &mut self.hosts {
+            host.descriptors_max = u32::MAX;
+        }
+    }
+
+    /// Schedules something; ties are drawn.
+    #[inline]
+    pub fn at(&mut self, at_nanos: u64, what: What) {
+        let tie = self.choices.draw(Site { kind: Kind::TIE, entity: 0 }, 4);
+        self.schedule.push(at_nanos.max(self.now), tie, what);
+    }
+
+    /// A decision about `entity`.
+    #[inline]
+    pub fn draw(&mut self, kind: Kind, entity: u32, bound: u32) -> u32 {
+        self.choices.draw(Site { kind, entity }, bound)
+    }
+
+    /// A delay that a decision makes, in nanoseconds.
+    #[inline]
+    pub fn draw_delay(&mut self, kind: Kind, entity: u32) -> u64 {
+        u64::from(self.draw(kind, entity, self.settings.delay_nanos_max))
+    }
+
+    fn next_entity(&mut self, name: &dyn Fn() -> String) -> u32 {
+        let entity = self.entities;
+        self.entities += 1;
+        self.choices.birth(entity, name);
+        entity
+    }
+
+    /// When a packet that leaves one host now reaches another.
+    fn transmit(&mut self, from: u16, to: u16, size_bytes: u64) -> u64 {
+        let number = u32::from(from) << 16 | u32::from(to);
+        let (now, noise) = (self.now, self.noise);
+        self.link_mut(from, to).transmit(number, now, size_bytes, noise)
+    }
+
+    /// Whether what arrives now must wait for the link; then it comes again.
+    fn is_blocked(&mut self, from: u16, to: u16, what: What) -> bool {
+        let now = self.now;
+        match self.link_mut(from, to).blocked_until(now) {
+            Some(until) => {
+                self.at(until, what);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn open(&mut self, host: u16, token: u64, entity: u32, shape: Shape) -> u32 {
+        let number = self.sockets.len() as u32;
+        self.sockets.push(Socket {
+            host,
+            token,
+            entity,
+            is_open: true,
+            shape,
+            is_queued: false,
+            found: Bits::default(),
+            waits_in: false,
+            waits_out: false,
+            is_edge_coming: false,
+            edges: 0,
+            pending: Pending::default(),
+            completions_out: 0,
+            is_closing: false,
+        });
+        let table = &mut self.hosts[host as usize];
+        table.descriptors += 1;
+        table.open.push(number);
+        number
+    }
+
+    fn has_descriptor(&self, host: u16) -> bool {
+        let table = &self.hosts[host as usize];
+        table.descriptors < table.descriptors_max
+    }
+
+    fn next_port(&mut self, host: u16) -> u16 {
+        let table = &mut self.hosts[host as usize];
+        loop {
+            let port = table.next_port;
+            table.next_port = if port == u16::MAX { 32_768 } else { port + 1 };
+            if !table.listening.contains_key(&port) && !table.bound.contains_key(&port) {
+                return port;
+            }
+        }
+    }
+
+    /// Closes a descriptor; with `is_reset` the peer learns that something was lost. Answers
+    /// whether completions are still to come before it is over.
+    pub fn close(&mut self, socket: u32, is_reset: bool) -> bool {
+        let s = &mut self.sockets[socket as usize];
+        assert!(s.is_open, "a descriptor is closed once");
+        s.is_open = false;
+        s.found = Bits::default();
+        let host = s.host as usize;
+        self.hosts[host].descriptors -= 1;
+        self.hosts[host].open.retain(|open| *open != socket);
+        match &mut s.shape {
+            Shape::Stream { end } => {
+                let end = *end;
+                self.close_end(end, is_reset);
+            }
+            Shape::Listener { port, backlog, .. } => {
+                let (port, backlog) = (*port, std::mem::take(backlog));
+                self.hosts[host].listening.remove(&port);
+                for end in backlog {
+                    self.close_end(end, true);
+                }
+            }
+            Shape::Datagram(inbox) => {
+                let port = inbox.port;
+                self.hosts[host].bound.remove(&port);
+            }
+        }
+        self.cancel_pending(socket)
+    }
+
+    /// Does what happens now, if it is the kernel's; answers whether it was.
+    pub fn handle(&mut self, what: What) -> bool {
+        match what {
+            What::Segment { pipe, until } => self.segment_arrives(pipe, until),
+            What::Fin { pipe } => self.fin_arrives(pipe),
+            What::Reset { end } => self.reset_arrives(end),
+            What::Window { pipe } => self.window_arrives(pipe),
+            What::Unclog { pipe } => self.unclog(pipe),
+            What::Edge { socket } => self.edge_comes(socket),
+            What::Syn { end, attempt } => self.syn_arrives(end, attempt),
+            What::SynAnswer { end, is_accepted } => self.syn_answer_arrives(end, is_accepted),
+            What::Datagram { slot } => self.datagram_arrives(slot),
+            What::DatagramError { socket } => self.datagram_error_arrives(socket),
+            What::Completion { slot } => self.completion_comes(slot),
+            _ => return false,
+        }
+        true
+    }
+
+    /// A span that only noise varies.
+    pub(crate) fn vary(&self, entity: u32, amount: Amount, count: u64, bound: u64) -> u64 {
+        self.noise.below(entity, amount, count, bound)
+    }
+}

@@ -1,0 +1,190 @@
+//! The kinds of decisions: what a fault or a choice of order is called, and how it is keyed.
+
+/// A kind of decision, an index into [`KINDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind(pub u8);
+
+/// How many kinds there are.
+pub const KIND_COUNT: usize = KINDS.len();
+
+/// What a kind is.
+#[derive(Clone, Copy, Debug)]
+pub struct KindInfo {
+    /// Which part of an entity decides, as `in` in `c2'/in@10 cut`.
+    pub channel: &'static str,
+    /// What is decided, as `cut`.
+    pub verb: &'static str,
+    /// With which others it is switched on and off.
+    pub family: Family,
+    /// What finds a decision again.
+    pub key: KeyStyle,
+    /// Whether its value is a time in nanoseconds.
+    pub is_time: bool,
+}
+
+/// What finds a decision again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStyle {
+    /// A byte of a stream.
+    Offset,
+    /// The end of a stream.
+    Eof,
+    /// The how-manieth within entity and kind.
+    Occurrence,
+}
+
+/// Kinds that a swarm switches on and off together, with one rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// Streams arrive and are taken in pieces.
+    Cuts,
+    /// What is under way is late.
+    Delays,
+    /// Connections break at any byte.
+    Resets,
+    /// Connections are refused, hang, come late.
+    Connects,
+    /// Accepting fails.
+    Accepts,
+    /// Events are late, merged, spurious, out of order.
+    Events,
+    /// Who runs next, and how long it takes.
+    Scheduling,
+    /// Datagrams are lost, doubled, overtaken, refused.
+    Datagrams,
+    /// Names are resolved late, wrongly, not at all.
+    Names,
+    /// Completions are short or late.
+    Completions,
+    /// Links stop, hosts stop, descriptors run out: drawn for the world as a whole.
+    World,
+}
+
+impl Family {
+    /// All of them, in order.
+    pub const ALL: [Family; 11] = [
+        Family::Cuts,
+        Family::Delays,
+        Family::Resets,
+        Family::Connects,
+        Family::Accepts,
+        Family::Events,
+        Family::Scheduling,
+        Family::Datagrams,
+        Family::Names,
+        Family::Completions,
+        Family::World,
+    ];
+
+    /// Its name in reports and options.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Cuts => "cuts",
+            Family::Delays => "delays",
+            Family::Resets => "resets",
+            Family::Connects => "connects",
+            Family::Accepts => "accepts",
+            Family::Events => "events",
+            Family::Scheduling => "scheduling",
+            Family::Datagrams => "datagrams",
+            Family::Names => "names",
+            Family::Completions => "completions",
+            Family::World => "world",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal: $channel:literal $verb:literal, $family:ident, $key:ident, $is_time:literal;)*) => {
+        impl Kind {
+            $($(#[$doc])* pub const $name: Kind = Kind($number);)*
+        }
+
+        /// What each kind is, by its number.
+        pub const KINDS: [KindInfo; [$($number),*].len()] = [$(KindInfo {
+            channel: $channel,
+            verb: $verb,
+            family: Family::$family,
+            key: KeyStyle::$key,
+            is_time: $is_time,
+        }),*];
+    };
+}
+
+kinds! {
+    /// Delivery stops once at this byte.
+    IN_CUT = 0: "in" "cut", Cuts, Offset, false;
+    /// The segment that begins here is late.
+    IN_DELAY = 1: "in" "delay", Delays, Offset, true;
+    /// The connection breaks when this byte was delivered.
+    IN_RESET = 2: "in" "reset", Resets, Offset, false;
+    /// The system takes no byte beyond this one for a while.
+    OUT_SHORT = 3: "out" "short", Cuts, Offset, false;
+    /// FIN is late.
+    IN_EOF_DELAY = 4: "in" "delay", Delays, Eof, true;
+    /// What a connect meets: 1 refused, 2 nothing, 3 a late answer, 4 no route.
+    CONNECT = 5: "connect" "fail", Connects, Occurrence, false;
+    /// What an accept meets: 1 an aborted connection, 2 no descriptor, 3 no memory.
+    ACCEPT = 6: "accept" "fail", Accepts, Occurrence, false;
+    /// The writable edge is late.
+    EDGE_DELAY = 7: "edge" "delay", Events, Occurrence, true;
+    /// The host polls late.
+    POLL_DELAY = 8: "poll" "delay", Scheduling, Occurrence, true;
+    /// Another event comes first.
+    POLL_ORDER = 9: "poll" "swap", Events, Occurrence, false;
+    /// The batch ends early.
+    POLL_LIMIT = 10: "poll" "limit", Events, Occurrence, false;
+    /// An event comes that nothing caused.
+    SPURIOUS = 11: "poll" "spurious", Events, Occurrence, false;
+    /// Of two things at the same nanosecond, this one is second.
+    TIE = 12: "tie" "yield", Scheduling, Occurrence, false;
+    /// A turn takes long.
+    TURN_DELAY = 13: "turn" "delay", Scheduling, Occurrence, true;
+    /// A worker takes long to publish.
+    WORK_DELAY = 14: "work" "delay", Scheduling, Occurrence, true;
+    /// A datagram is lost.
+    DATAGRAM_LOSS = 15: "datagram" "lose", Datagrams, Occurrence, false;
+    /// A datagram arrives twice.
+    DATAGRAM_TWICE = 16: "datagram" "double", Datagrams, Occurrence, false;
+    /// A datagram is late, so that others overtake it.
+    DATAGRAM_DELAY = 17: "datagram" "delay", Datagrams, Occurrence, true;
+    /// A datagram is refused: 1 no buffers, 2 no route.
+    DATAGRAM_FAIL = 18: "datagram" "fail", Datagrams, Occurrence, false;
+    /// A name is resolved late.
+    RESOLVE_DELAY = 19: "resolve" "delay", Names, Occurrence, true;
+    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first.
+    RESOLVE = 20: "resolve" "fail", Names, Occurrence, false;
+    /// A completed write took less than it was offered.
+    COMPLETION_SHORT = 21: "written" "short", Completions, Occurrence, false;
+    /// A completion is late.
+    COMPLETION_DELAY = 22: "completion" "delay", Completions, Occurrence, true;
+    /// A scripted peer thinks for long.
+    THINK_DELAY = 23: "think" "delay", Scheduling, Occurrence, true;
+    /// A call that would complete later completes at once, or the other way round.
+    COMPLETION_INLINE = 24: "completion" "flip", Completions, Occurrence, false;
+    /// A batch of events is handed over in pieces, with turns between.
+    HAND_OVER = 25: "hand" "split", Events, Occurrence, false;
+}
+
+impl Kind {
+    /// What it is.
+    pub const fn info(self) -> &'static KindInfo {
+        &KINDS[self.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_a_verb_name_one_kind() {
+        for (at, one) in KINDS.iter().enumerate() {
+            for other in &KINDS[at + 1..] {
+                let same = one.channel == other.channel && one.verb == other.verb;
+                assert!(!same || one.key != other.key, "{} {} twice", one.channel, one.verb);
+            }
+        }
+        assert_eq!(Kind::HAND_OVER.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+    }
+}

@@ -1,0 +1,75 @@
+//! The laws, by name.
+
+use crate::run::FailureClass;
+
+/// A law that every run is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// Nothing panics: no assertion of core, kernel or services is broken.
+    NoPanic,
+    /// The messages about one id follow the grammar: one `Close`, and nothing after it.
+    MessageOrder,
+    /// What the system is given are the accepted messages, whole and in an order that is allowed.
+    OutputOrder,
+    /// What a service is told is what was read, all of it before `Eof`.
+    InputOrder,
+    /// What the far end receives are whole messages, each byte at its place.
+    StreamBytes,
+    /// `Close` counts exactly the bytes that were accepted and that the system did not take.
+    UnsentCount,
+    /// When a host is idle and no event is owed to it, nothing that it wishes could be done.
+    NoLostEdge,
+    /// When a host is idle, it wishes nothing that it has not asked for.
+    NoIdleWork,
+    /// At the end no id is open, no descriptor, no timer.
+    NothingLeft,
+    /// When faults stop, everything comes to its end in time.
+    Liveness,
+    /// Without faults every operation completes.
+    CalmSucceeds,
+}
+
+/// How many laws there are.
+pub const LAW_COUNT: usize = 11;
+
+impl Law {
+    /// All of them, in order.
+    pub const ALL: [Law; LAW_COUNT] = [
+        Law::NoPanic,
+        Law::MessageOrder,
+        Law::OutputOrder,
+        Law::InputOrder,
+        Law::StreamBytes,
+        Law::UnsentCount,
+        Law::NoLostEdge,
+        Law::NoIdleWork,
+        Law::NothingLeft,
+        Law::Liveness,
+        Law::CalmSucceeds,
+    ];
+
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Law::NoPanic => "no-panic",
+            Law::MessageOrder => "message-order",
+            Law::OutputOrder => "output-order",
+            Law::InputOrder => "input-order",
+            Law::StreamBytes => "stream-bytes",
+            Law::UnsentCount => "unsent-count",
+            Law::NoLostEdge => "no-lost-edge",
+            Law::NoIdleWork => "no-idle-work",
+            Law::NothingLeft => "nothing-left",
+            Law::Liveness => "liveness",
+            Law::CalmSucceeds => "calm-succeeds",
+        }
+    }
+
+    /// Whether breaking it means that something did not happen.
+    pub const fn class(self) -> FailureClass {
+        match self {
+            Law::Liveness | Law::CalmSucceeds => FailureClass::Liveness,
+            _ => FailureClass::Invariant,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a socket must write next, by the rules of the outbox alone.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// The unsent messages of one socket: what has begun, then high, then low, each in order.
+#[derive(Clone, Debug, Default)]
+pub struct OutboxModel {
+    begun: VecDeque<Bytes>,
+    high: VecDeque<Bytes>,
+    low: VecDeque<Bytes>,
+    accepted_bytes: u64,
+    taken_bytes: u64,
+}
+
+impl OutboxModel {
+    /// A message was accepted.
+    pub fn push(&mut self, message: Bytes, is_low: bool) {
+        self.accepted_bytes += message.len() as u64;
+        if message.is_empty() {
+            return;
+        }
+        if is_low { self.low.push_back(message) } else { self.high.push_back(message) }
+    }
+
+    /// The system took these bytes.
+    ///
+    /// # Errors
+    /// What it should have been given instead.
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        self.taken_bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.begun.is_empty() && !self.begin() {
+                return Err(format!("{} B were written beyond what was accepted", bytes.len()));
+            }
+            let front = self.begun.front_mut().expect("something has begun");
+            let count = front.len().min(bytes.len());
+            if front[..count] != bytes[..count] {
+                let taken = self.taken_bytes - bytes.len() as u64;
+                return Err(format!("{count} B at {taken} are not those of the next message"));
+            }
+            bytes = &bytes[count..];
+            if count == front.len() {
+                self.begun.pop_front();
+            } else {
+                bytes::Buf::advance(front, count);
+            }
+        }
+        Ok(())
+    }
+
+    /// These bytes were offered to a write that is pending: their messages begin.
+    ///
+    /// # Errors
+    /// What should have been offered instead.
+    pub fn offer<'a>(&mut self, shares: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
+        let mut offered = 0;
+        let mut expected = Vec::new();
+        let shares: Vec<&[u8]> = shares.collect();
+        let length: usize = shares.iter().map(|share| share.len()).sum();
+        let mut begun: usize = self.begun.iter().map(Bytes::len).sum();
+        while begun < length {
+            if !self.begin() {
+                return Err(format!("{length} B were offered and {begun} are unsent"));
+            }
+            begun = self.begun.iter().map(Bytes::len).sum();
+        }
+        for message in &self.begun {
+            expected.extend_from_slice(message);
+        }
+        for share in shares {
+            if expected[offered..offered + share.len()] != *share {
+                return Err(format!("{} B offered at {offered} are not the next", share.len()));
+            }
+            offered += share.len();
+        }
+        Ok(())
+    }
+
+    /// The write that was pending took this many of the offered bytes.
+    ///
+    /// # Errors
+    /// If it took more than was offered.
+    pub fn take_offered(&mut self, count: usize) -> Result<(), String> {
+        self.taken_bytes += count as u64;
+        let mut left = count;
+        while left > 0 {
+            let Some(front) = self.begun.front_mut() else {
+                return Err(format!("{count} B were taken, {left} more than were offered"));
+            };
+            let part = left.min(front.len());
+            bytes::Buf::advance(front, part);
+            left -= part;
+            if front.is_empty() {
+                self.begun.pop_front();
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that were accepted and not taken.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.accepted_bytes.saturating_sub(self.taken_bytes)
+    }
+
+    fn begin(&mut self) -> bool {
+        match self.high.pop_front().or_else(|| self.low.pop_front()) {
+            Some(message) => {
+                self.begun.push_back(message);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> OutboxModel {
+        let mut model = OutboxModel::default();
+        model.push("low".into(), true);
+        model.push("high".into(), false);
+        model
+    }
+
+    #[test]
+    fn high_goes_first_and_what_has_begun_is_finished() {
+        let mut model = two();
+        model.take(b"highl").unwrap();
+        model.push("more".into(), false);
+        assert_eq!(model.unsent_bytes(), 6);
+        model.take(b"owmore").unwrap();
+        assert_eq!(model.unsent_bytes(), 0);
+        assert!(model.take(b"x").is_err());
+    }
+
+    #[test]
+    fn a_byte_sent_twice_or_a_torn_message_is_seen() {
+        assert!(two().take(b"hhigh").is_err());
+        assert!(two().take(b"low").is_err());
+        assert!(two().take(b"hilow").is_err());
+    }
+
+    #[test]
+    fn an_offer_fixes_the_order_of_whole_messages() {
+        let mut model = two();
+        model.offer([&b"hig"[..], b"hl"].into_iter()).unwrap();
+        model.push("more".into(), false);
+        model.take_offered(5).unwrap();
+        assert!(model.clone().take(b"more").is_err());
+        model.take(b"owmore").unwrap();
+        assert!(two().offer([&b"low"[..]].into_iter()).is_err());
+    }
+}

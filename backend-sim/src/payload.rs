@@ -1,0 +1,74 @@
+//! Bytes that say where they belong.
+
+use bytes::{Bytes, BytesMut};
+use tidelock_core::mix;
+
+/// Names a message: which connection, from which side, with which priority, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The connection, by its label's number.
+    pub connection: u32,
+    /// Whether the accepted side sent it.
+    pub is_accepted_side: bool,
+    /// Whether it was sent with low priority.
+    pub is_low: bool,
+    /// Which message of its side, from 0.
+    pub message: u32,
+}
+
+impl Mark {
+    /// The byte at `offset` of the message.
+    pub fn byte(self, offset: u32) -> u8 {
+        self.block(offset / 8).to_le_bytes()[(offset % 8) as usize]
+    }
+
+    /// The whole message. Its first byte holds the priority and the number's low seven bits.
+    pub fn payload(self, length: u32) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(length.next_multiple_of(8) as usize);
+        for block in 0..length.div_ceil(8) {
+            bytes.extend_from_slice(&self.block(block).to_le_bytes());
+        }
+        bytes.truncate(length as usize);
+        bytes.freeze()
+    }
+
+    fn block(self, number: u32) -> u64 {
+        let side = u64::from(self.is_accepted_side) << 1 | u64::from(self.is_low);
+        let seed = (u64::from(self.connection) << 34) | (u64::from(self.message) << 2) | side;
+        let block = mix(seed, u64::from(number));
+        if number == 0 {
+            let first = (self.message & 0x7F) << 1 | u32::from(self.is_low);
+            return block & !0xFF | u64::from(first);
+        }
+        block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: Mark = Mark { connection: 3, is_accepted_side: false, is_low: false, message: 5 };
+
+    #[test]
+    fn every_byte_is_what_its_place_says() {
+        let payload = MARK.payload(1001);
+        assert_eq!(payload.len(), 1001);
+        for (offset, byte) in payload.iter().enumerate() {
+            assert_eq!(*byte, MARK.byte(offset as u32), "at {offset}");
+        }
+    }
+
+    #[test]
+    fn other_messages_have_other_bytes() {
+        let payload = MARK.payload(64);
+        for other in [
+            Mark { connection: 4, ..MARK },
+            Mark { is_accepted_side: true, ..MARK },
+            Mark { is_low: true, ..MARK },
+            Mark { message: 6, ..MARK },
+        ] {
+            assert_ne!(payload, other.payload(64), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! A scripted peer: a host without a Mux, that sees what the wire shows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Buf, Bytes};
+
+use crate::choices::Choices;
+use crate::kernel::{Address, Errno, Polled};
+use crate::kinds::Kind;
+use crate::noise::Amount;
+use crate::operator::mark;
+use crate::oracle::Law;
+use crate::scenario::{Action, Behaviour, Operation, SERVER_PORT, Side};
+use crate::swarm::Options;
+use crate::world::Shared;
+
+/// A scripted peer.
+pub struct Peer {
+    /// Its next step stands in the schedule.
+    pub is_scheduled: bool,
+    number: u16,
+    behaviour: Option<Behaviour>,
+    listener: Option<u32>,
+    streams: Vec<Stream>,
+    sides: BTreeMap<Side, usize>,
+    /// Streams that may have something to do; each at most once.
+    active: VecDeque<usize>,
+    polled: Vec<Polled>,
+    read_bytes: usize,
+    think_nanos: u64,
+    steps: u64,
+}
+
+/// One stream of it.
+struct Stream {
+    socket: u32,
+    side: Option<Side>,
+    behaviour: Option<Behaviour>,
+    /// The operation that completes when it is connected.
+    opening: Option<u32>,
+    unsent: VecDeque<Bytes>,
+    is_active: bool,
+    is_connected: bool,
+    is_open: bool,
+    is_paused: bool,
+    wants_fin: bool,
+    has_sent_fin: bool,
+    has_eof: bool,
+}
+
+/// The token of a peer's listener.
+const LISTENER: u64 = u64::MAX;
+
+impl Peer {
+    /// A peer that listens if it has a behaviour for what it accepts.
+    pub fn new<C: Choices>(
+        number: u16,
+        behaviour: Option<Behaviour>,
+        options: &Options,
+        shared: &mut Shared<C>,
+    ) -> Self {
+        let listener = behaviour.map(|_| {
+            let name = shared.kernel.host_name(number);
+            let naming = || format!("{name}/listen");
+            let backlog = 128;
+            let listened = shared.kernel.listen(number, LISTENER, SERVER_PORT, backlog, &naming);
+            listened.expect("the port is free in a new world").0
+        });
+        Self {
+            is_scheduled: false,
+            number,
+            behaviour,
+            listener,
+            streams: Vec::new(),
+            sides: BTreeMap::new(),
+            active: VecDeque::new(),
+            polled: Vec::new(),
+            read_bytes: options.peer_read_bytes as usize,
+            think_nanos: options.peer_think_nanos,
+            steps: 0,
+        }
+    }
+
+    /// Does what is asked from outside.
+    pub fn ask<C: Choices>(&mut self, index: u32, operation: Operation, shared: &mut Shared<C>) {
+        if let Action::Connect { to, port, .. } = operation.action {
+            return self.connect(index, operation, Address { host: to, port }, shared);
+        }
+        let at = operation.action.side().and_then(|side| self.sides.get(&side).copied());
+        let Some(at) = at.filter(|at| self.streams[*at].is_open) else { return };
+        let stream = &mut self.streams[at];
+        match operation.action {
+            Action::Send { on, message, bytes, is_low } => {
+                if stream.wants_fin {
+                    return;
+                }
+                if bytes > 0 {
+                    stream.unsent.push_back(mark(on, message, is_low).payload(bytes));
+                }
+            }
+            Action::Shutdown { .. } | Action::Finish { .. } => stream.wants_fin = true,
+            Action::Close { .. } => {
+                let is_reset = !stream.unsent.is_empty();
+                self.close(at, is_reset, shared);
+            }
+            Action::Pause { .. } => stream.is_paused = true,
+            Action::Start { .. } => stream.is_paused = false,
+            Action::Connect { .. } | Action::Udp { .. } | Action::SendTo { .. } => return,
+        }
+        shared.oracle.asked(index, &operation, None);
+        self.activate(at);
+    }
+
+    fn connect<C: Choices>(
+        &mut self,
+        index: u32,
+        operation: Operation,
+        to: Address,
+        shared: &mut Shared<C>,
+    ) {
+        let side = Side { label: operation.label, is_accepted: false };
+        let token = self.streams.len() as u64;
+        let connected = shared.kernel.connect(self.number, token, to, &|| side.to_string());
+        if let Ok(socket) = connected {
+            let end = shared.kernel.end_of(socket);
+            shared.oracle.connection_began(end / 2, Some(side.label.number));
+            self.sides.insert(side, self.streams.len());
+            self.add(socket, Some(side), None);
+            let stream = self.streams.last_mut().expect("it was just added");
+            stream.opening = Some(index);
+            stream.is_connected = false;
+        }
+    }
+
+    fn add(&mut self, socket: u32, side: Option<Side>, behaviour: Option<Behaviour>) {
+        self.streams.push(Stream {
+            socket,
+            side,
+            behaviour,
+            opening: None,
+            unsent: VecDeque::new(),
+            is_active: false,
+            is_connected: true,
+            is_open: true,
+            is_paused: false,
+            wants_fin: false,
+            has_sent_fin: false,
+            has_eof: false,
+        });
+    }
+
+    fn activate(&mut self, at: usize) {
+        if !std::mem::replace(&mut self.streams[at].is_active, true) {
+            self.active.push_back(at);
+        }
+    }
+
+    /// One round. Answers whether there is more to do, and how long the peer thinks before that.
+    pub fn step<C: Choices>(&mut self, shared: &mut Shared<C>) -> (bool, u64) {
+        self.is_scheduled = false;
+        self.steps += 1;
+        shared.kernel.poll(self.number, &mut self.polled);
+        for polled in std::mem::take(&mut self.polled) {
+            match polled {
+                Polled::Ready { token: LISTENER, .. } => self.accept(shared),
+                Polled::Ready { token, .. } => {
+                    if self.streams[token as usize].is_open {
+                        self.activate(token as usize);
+                    }
+                }
+                Polled::Completion(_) => unreachable!("a peer asks for no completion"),
+            }
+        }
+        for _ in 0..self.active.len() {
+            let at = self.active.pop_front().expect("as many as there were");
+            self.streams[at].is_active = false;
+            if self.streams[at].is_open && self.serve(at, shared) {
+                self.activate(at);
+            }
+        }
+        if self.active.is_empty() && !shared.kernel.has_events(self.number) {
+            return (false, 0);
+        }
+        self.is_scheduled = true;
+        let entity = shared.kernel.host_entity(self.number);
+        let think = 1
+            + shared.kernel.vary(entity, Amount::Think, self.steps, self.think_nanos)
+            + shared.kernel.draw_delay(Kind::THINK_DELAY, entity);
+        (true, think)
+    }
+
+    fn accept<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        let Some(listener) = self.listener else { return };
+        loop {
+            match shared.kernel.accept(listener, self.streams.len() as u64) {
+                Ok((socket, ..)) => {
+                    self.add(socket, None, self.behaviour);
+                    self.activate(self.streams.len() - 1);
+                }
+                // What has gone meanwhile is passed over; without a descriptor it tries again.
+                Err(Errno::ConnectionAborted) => {}
+                Err(Errno::TooManyFiles | Errno::NoBuffers) => {
+                    return shared.kernel.retry_later(listener);
+                }
+                Err(_would_block) => return,
+            }
+        }
+    }
+
+    /// Reads once, writes what it can. Answers whether there is more to do at once.
+    fn serve<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> bool {
+        let stream = &mut self.streams[at];
+        if !stream.is_connected {
+            match shared.kernel.connected(stream.socket) {
+                Ok(_) => {
+                    stream.is_connected = true;
+                    if let Some(operation) = stream.opening.take() {
+                        shared.oracle.complete(operation);
+                    }
+                }
+                Err(Errno::WouldBlock) => return false,
+                Err(_failed) => {
+                    self.close(at, false, shared);
+                    return false;
+                }
+            }
+        }
+        let Some(has_read) = self.read(at, shared) else { return false };
+        if !self.write(at, shared) {
+            return false;
+        }
+        let stream = &mut self.streams[at];
+        if stream.has_eof && stream.unsent.is_empty() {
+            stream.wants_fin = true;
+        }
+        if stream.wants_fin && stream.unsent.is_empty() && !stream.has_sent_fin {
+            if shared.kernel.shutdown_write(stream.socket).is_err() {
+                self.close(at, false, shared);
+                return false;
+            }
+            stream.has_sent_fin = true;
+        }
+        let stream = &self.streams[at];
+        if stream.has_sent_fin && stream.has_eof {
+            self.close(at, false, shared);
+            return false;
+        }
+        has_read
+    }
+
+    /// Reads once; `None` if the stream is gone, else whether anything came.
+    fn read<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> Option<bool> {
+        let stream = &mut self.streams[at];
+        if stream.has_eof || stream.is_paused {
+            return Some(false);
+        }
+        match shared.kernel.read(stream.socket, self.read_bytes) {
+            Ok(bytes) if bytes.is_empty() => {
+                stream.has_eof = true;
+                Some(true)
+            }
+            Ok(bytes) => {
+                let end = shared.kernel.end_of(stream.socket);
+                shared.digest.bytes(&bytes);
+                shared.oracle.received(end, &bytes);
+                if stream.behaviour == Some(Behaviour::Echo) {
+                    stream.unsent.push_back(bytes);
+                }
+                Some(true)
+            }
+            Err(Errno::WouldBlock) => Some(false),
+            Err(_broken) => {
+                self.close(at, false, shared);
+                None
+            }
+        }
+    }
+
+    /// Writes what the system takes; answers whether the stream still is.
+    fn write<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> bool {
+        let stream = &mut self.streams[at];
+        while let Some(front) = stream.unsent.front_mut() {
+            match shared.kernel.grant(stream.socket, front.len()) {
+                Ok(granted) => {
+                    let bytes = front.split_to(granted);
+                    if !front.has_remaining() {
+                        stream.unsent.pop_front();
+                    }
+                    shared.digest.bytes(&bytes);
+                    shared.kernel.append(stream.socket, bytes);
+                    shared.kernel.push(stream.socket);
+                }
+                Err(Errno::WouldBlock) => return true,
+                Err(_broken) => {
+                    self.close(at, false, shared);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn close<C: Choices>(&mut self, at: usize, is_reset: bool, shared: &mut Shared<C>) {
+        let stream = &mut self.streams[at];
+        if !std::mem::replace(&mut stream.is_open, false) {
+            return;
+        }
+        let (side, socket) = (stream.side, stream.socket);
+        let is_later = shared.kernel.close(socket, is_reset);
+        let result = if is_later { Err(format!("{side:?} closes later")) } else { Ok(()) };
+        shared.oracle.check(Law::NothingLeft, result);
+    }
+
+    /// Closes everything.
+    pub fn stop<C: Choices>(&mut self, shared: &mut Shared<C>) {
+        for at in 0..self.streams.len() {
+            self.close(at, false, shared);
+        }
+        if let Some(listener) = self.listener.take() {
+            let is_later = shared.kernel.close(listener, false);
+            assert!(!is_later, "a peer asks for no completion");
+        }
+    }
+}

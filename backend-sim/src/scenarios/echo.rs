@@ -1,0 +1,159 @@
+//! A server that sends back what it receives.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tidelock_core::{Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, SocketId};
+
+use crate::scenario::{
+    Action, Behaviour, CLIENT, Label, Operation, SERVER, SERVER_PORT, Scenario, Side, When,
+};
+use crate::streams::Stream;
+use crate::swarm::Options;
+
+/// Clients send messages and end their connections; whatever arrives is sent back.
+pub(super) const ECHO: Scenario = Scenario {
+    name: "echo",
+    about: "clients send messages of both priorities; the server sends back what it receives",
+    adjust,
+    plan,
+    services: |_options| vec![Box::new(Echo::default())],
+    server: Behaviour::Echo,
+};
+
+/// In a calm world nothing may take so long that a timeout ends it.
+fn adjust(options: &mut Options) {
+    if options.is_calm() {
+        let least = options.message_bytes_max;
+        options.send_buffer_bytes = options.send_buffer_bytes.max(least / 8).max(1);
+        options.receive_buffer_bytes = options.receive_buffer_bytes.max(least / 8).max(1);
+        options.peer_read_bytes = options.peer_read_bytes.max(least / 32);
+        options.latency_nanos = options.latency_nanos.min(1_000_000);
+        options.jitter_nanos = options.jitter_nanos.min(options.latency_nanos);
+        options.peer_think_nanos = options.peer_think_nanos.min(100_000);
+    }
+}
+
+fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
+    let span = options.quiet_at_nanos;
+    let mut plan = Vec::new();
+    let mut sides = Vec::new();
+    for number in 0..options.connections as u32 {
+        let label = Label::connect(number);
+        let at = s.below(span / 4 + 1);
+        let action = Action::Connect { to: SERVER, port: SERVER_PORT, is_paused: false };
+        plan.push(Operation { label, when: When::At { nanos: at }, host: CLIENT, action });
+        sides.push((Side { label, is_accepted: false }, at, [0, 0]));
+    }
+    for number in 0..options.operations as u32 {
+        let (on, from, messages) = &mut sides[s.below(options.connections) as usize];
+        // Later ones of a connection are later in time, so that their numbers are in order.
+        let at = *from + s.below((span - *from) / 4 + 1);
+        *from = at;
+        let is_low = s.one_in(3);
+        let message = messages[usize::from(is_low)];
+        messages[usize::from(is_low)] += 1;
+        let bytes = s.log_uniform(1, options.message_bytes_max) as u32;
+        let action = Action::Send { on: *on, message, bytes, is_low };
+        let label = Label { letter: b's', number };
+        plan.push(Operation { label, when: When::At { nanos: at }, host: CLIENT, action });
+    }
+    for (number, (on, from, _)) in (0..).zip(sides) {
+        let kinds = if options.is_calm() { 3 } else { 4 };
+        let action = match s.below(kinds) {
+            0 => Action::Shutdown { on },
+            1 => Action::Finish { on },
+            2 => continue,
+            _ => Action::Close { on },
+        };
+        let when = When::At { nanos: from + s.below(span - from + 1) };
+        plan.push(Operation { label: Label { letter: b'x', number }, when, host: CLIENT, action });
+    }
+    plan
+}
+
+/// Sends back what it receives; pauses a socket whose outbox is full.
+#[derive(Default)]
+pub(super) struct Echo {
+    /// What is to be sent back and was refused, by socket.
+    waiting: BTreeMap<SocketId, Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    parts: VecDeque<Bytes>,
+    is_paused: bool,
+    has_ended: bool,
+}
+
+impl Echo {
+    /// Sends what waits until it is refused.
+    fn send(&mut self, net: &mut Net<'_>, id: SocketId) {
+        let Some(waiting) = self.waiting.get_mut(&id) else { return };
+        while let Some(part) = waiting.parts.pop_front() {
+            match net.send(id, part) {
+                Ok(_queued) => {}
+                Err(SendError::TooLarge(mut part)) => {
+                    let rest = part.split_off(part.len() / 2);
+                    waiting.parts.push_front(rest);
+                    waiting.parts.push_front(part);
+                }
+                Err(SendError::SocketFull(part) | SendError::TotalFull(part)) => {
+                    waiting.parts.push_front(part);
+                    return;
+                }
+                Err(_closing) => waiting.parts.clear(),
+            }
+        }
+        let Some(Waiting { is_paused, has_ended, .. }) = self.waiting.remove(&id) else { return };
+        if has_ended {
+            // A socket that is gone needs no end.
+            let _gone = net.shutdown(id);
+        } else if is_paused {
+            // Nor does it need to be read.
+            let _gone = net.start(id);
+        }
+    }
+}
+
+impl Service for Echo {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
+        // If it cannot listen, clients are refused, and that is for the clients to see.
+        let _refused = net.listen(at, ListenOptions::default());
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        match message {
+            Message::Accept { accepted, .. } => {
+                // One that is gone is told as closed.
+                let _gone = net.start(accepted);
+            }
+            Message::Data { socket, bytes } => {
+                let is_new = !self.waiting.contains_key(&socket);
+                self.waiting.entry(socket).or_default().parts.push_back(bytes);
+                if is_new {
+                    self.send(net, socket);
+                    if let Some(waiting) = self.waiting.get_mut(&socket) {
+                        // One that is gone is told as closed.
+                        waiting.is_paused = net.pause(socket).is_ok();
+                    }
+                }
+            }
+            Message::SendReady { socket } => self.send(net, socket),
+            Message::Eof { socket } => {
+                if let Some(waiting) = self.waiting.get_mut(&socket) {
+                    waiting.has_ended = true;
+                    let _gone = net.keep_open(socket);
+                }
+            }
+            Message::Close { socket, .. } => {
+                self.waiting.remove(&socket);
+            }
+            _ => {}
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+}

@@ -1,0 +1,207 @@
+//! What happens when: virtual time, and a heap of small events.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// Something that happens at a point of virtual time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A stream's bytes up to `until` arrive.
+    Segment {
+        /// The pipe that carries them.
+        pipe: u32,
+        /// Their end.
+        until: u64,
+    },
+    /// A FIN arrives.
+    Fin {
+        /// The pipe that ends.
+        pipe: u32,
+    },
+    /// A RST arrives at an end.
+    Reset {
+        /// The end.
+        end: u32,
+    },
+    /// A writer learns that the reader has read.
+    Window {
+        /// The writer's pipe.
+        pipe: u32,
+    },
+    /// The system takes bytes again.
+    Unclog {
+        /// The writer's pipe.
+        pipe: u32,
+    },
+    /// The writable edge of a socket comes.
+    Edge {
+        /// The socket.
+        socket: u32,
+    },
+    /// A connect's first packet arrives.
+    Syn {
+        /// The connecting end.
+        end: u32,
+        /// How many were sent before it.
+        attempt: u8,
+    },
+    /// The answer to it arrives.
+    SynAnswer {
+        /// The connecting end.
+        end: u32,
+        /// Whether somebody listens.
+        is_accepted: bool,
+    },
+    /// A datagram arrives.
+    Datagram {
+        /// Where it is kept.
+        slot: u32,
+    },
+    /// The error of an earlier datagram arrives.
+    DatagramError {
+        /// The socket that sent it.
+        socket: u32,
+    },
+    /// A completion reaches the host's queue.
+    Completion {
+        /// Where it is kept.
+        slot: u32,
+    },
+    /// A host goes on.
+    Step {
+        /// The host.
+        host: u16,
+    },
+    /// A host's deadline may have come.
+    Deadline {
+        /// The host.
+        host: u16,
+    },
+    /// A worker has run its batch.
+    Worker {
+        /// The host.
+        host: u16,
+        /// The worker.
+        slot: u16,
+    },
+    /// Something is asked from outside.
+    Operation {
+        /// Its place in the plan.
+        index: u32,
+    },
+    /// Something is done to the world.
+    FaultBegin {
+        /// Its place in the plan.
+        index: u32,
+    },
+    /// It is undone.
+    FaultEnd {
+        /// Its place in the plan.
+        index: u32,
+    },
+    /// Faults stop.
+    Quiet,
+    /// The hosts are asked to stop.
+    Stop,
+}
+
+impl What {
+    /// A word for the digest.
+    pub fn code(self) -> u64 {
+        let code = |tag: u64, value: u32| tag << 56 | u64::from(value);
+        match self {
+            What::Segment { pipe, until } => code(1, pipe) ^ until.rotate_left(32),
+            What::Fin { pipe } => code(2, pipe),
+            What::Reset { end } => code(3, end),
+            What::Window { pipe } => code(4, pipe),
+            What::Unclog { pipe } => code(5, pipe),
+            What::Edge { socket } => code(6, socket),
+            What::Syn { end, attempt } => code(7, end) | u64::from(attempt) << 40,
+            What::SynAnswer { end, is_accepted } => code(8, end) | u64::from(is_accepted) << 40,
+            What::Datagram { slot } => code(9, slot),
+            What::DatagramError { socket } => code(10, socket),
+            What::Completion { slot } => code(11, slot),
+            What::Step { host } => code(12, u32::from(host)),
+            What::Deadline { host } => code(13, u32::from(host)),
+            What::Worker { host, slot } => code(14, u32::from(host)) | u64::from(slot) << 32,
+            What::Operation { index } => code(15, index),
+            What::FaultBegin { index } => code(16, index),
+            What::FaultEnd { index } => code(17, index),
+            What::Quiet => code(18, 0),
+            What::Stop => code(19, 0),
+        }
+    }
+}
+
+/// An entry of the heap, in order of time, then of the draw for ties, then of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    at_nanos: u64,
+    order: u64,
+    what: What,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The heap gives the greatest first.
+        (other.at_nanos, other.order).cmp(&(self.at_nanos, self.order))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// What is to happen.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    heap: BinaryHeap<Entry>,
+    sequence: u32,
+}
+
+impl Schedule {
+    /// Adds something. Of what happens at the same nanosecond, a greater `tie` comes later.
+    #[inline]
+    pub fn push(&mut self, at_nanos: u64, tie: u32, what: What) {
+        let order = (u64::from(tie) << 32) | u64::from(self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.heap.push(Entry { at_nanos, order, what });
+    }
+
+    /// Takes what happens next, and when.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(u64, What)> {
+        self.heap.pop().map(|entry| (entry.at_nanos, entry.what))
+    }
+
+    /// How much is to happen.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether nothing is to happen.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() <= 32, "events are small");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_then_tie_then_order_of_asking() {
+        let mut schedule = Schedule::default();
+        schedule.push(2, 0, What::Quiet);
+        schedule.push(1, 1, What::Step { host: 0 });
+        schedule.push(1, 0, What::Step { host: 1 });
+        schedule.push(1, 0, What::Step { host: 2 });
+        let order: Vec<_> = std::iter::from_fn(|| schedule.pop()).collect();
+        let step = |host| (1, What::Step { host });
+        assert_eq!(order, [step(1), step(2), step(0), (2, What::Quiet)]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Runs a scenario: from a seed, or from a script.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::choices::{Choices, Record, Replay, Seed};
+use crate::kinds::{Family, KINDS};
+use crate::oracle::{Law, Violation};
+use crate::run::{Failure, Report, Source, Trace, Watch};
+use crate::scenario::{Operation, Scenario};
+use crate::script::Script;
+use crate::streams::{Purpose, Stream};
+use crate::swarm::Options;
+use crate::trouble::Trouble;
+use crate::world::World;
+
+/// Runs one world. A pure function of its arguments; a panic inside is a broken law.
+pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
+    match source {
+        Source::Seed(seed) => {
+            let mut options = Options::draw(seed, scenario.name);
+            (scenario.adjust)(&mut options);
+            let setup = Setup::draw(scenario, seed, options);
+            let choices = Seed::new(seed, scenario.name, &setup.options.active());
+            if watch.record {
+                let (mut report, record) = setup.run(scenario, Record::new(choices), watch);
+                report.script = record.map(|record| setup.script(scenario, record.decisions()));
+                report
+            } else {
+                setup.run(scenario, choices, watch).0
+            }
+        }
+        Source::Script(script) => {
+            let setup = Setup::of_script(scenario, &script);
+            let choices = Replay::new(script.decisions.clone());
+            let (mut report, replay) = setup.run(scenario, choices, watch);
+            report.stale = replay
+                .map_or(Vec::new(), |replay| replay.unused().map(ToString::to_string).collect());
+            if watch.record {
+                report.script = Some(*script);
+            }
+            report
+        }
+    }
+}
+
+/// What a world is built from, besides its source of choice.
+struct Setup {
+    seed: u64,
+    options: Options,
+    plan: Vec<Operation>,
+    troubles: Vec<Trouble>,
+}
+
+impl Setup {
+    fn draw(scenario: &Scenario, seed: u64, options: Options) -> Self {
+        let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
+        let plan = (scenario.plan)(&options, &mut stream);
+        let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
+        let troubles = Trouble::draw(&options, &mut stream);
+        Self { seed, options, plan, troubles }
+    }
+
+    /// What a script does not say follows from its seed.
+    fn of_script(scenario: &Scenario, script: &Script) -> Self {
+        let seed = script.seed.unwrap_or(0);
+        let mut options = Options::draw(seed, scenario.name);
+        (scenario.adjust)(&mut options);
+        for (name, value) in &script.config {
+            if let Ok(value) = value.parse() {
+                options.set(name, value);
+            }
+        }
+        if let Some(noise) = script.noise {
+            options.noise = noise;
+        }
+        Self::draw(scenario, seed, options)
+    }
+
+    fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {
+        let pairs = self.options.pairs();
+        Script {
+            scenario: scenario.name.to_owned(),
+            seed: Some(self.seed),
+            config: pairs.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect(),
+            decisions: decisions.to_vec(),
+            ..Script::default()
+        }
+    }
+
+    /// Runs the world; after a failure a second time, to tell what came before it.
+    fn run<C: Choices + Clone>(
+        &self,
+        scenario: &Scenario,
+        choices: C,
+        watch: &Watch,
+    ) -> (Report, Option<C>) {
+        let (mut report, left) = self.run_once(scenario, choices.clone(), watch);
+        if watch.trace == Trace::Off
+            && let Some(failure) = &mut report.failure
+        {
+            let told = Watch { trace: Trace::Full, ..watch.clone() };
+            let (again, _) = self.run_once(scenario, choices, &told);
+            failure.last_events = again.failure.map_or(Vec::new(), |again| again.last_events);
+        }
+        (report, left)
+    }
+
+    fn run_once<C: Choices>(
+        &self,
+        scenario: &Scenario,
+        choices: C,
+        watch: &Watch,
+    ) -> (Report, Option<C>) {
+        let (plan, troubles) = (self.plan.clone(), self.troubles.clone());
+        let (trace, is_paranoid) = (watch.trace, watch.paranoid);
+        let options = &self.options;
+        let mut world = World::new(scenario, options, choices, plan, troubles, trace, is_paranoid);
+        let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
+        if let Err(panic) = ended {
+            let detail = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "a panic without words".to_owned());
+            world.shared.oracle.fail(Law::NoPanic, detail);
+        }
+        world.shared.oracle.checked[Law::NoPanic as usize] += 1;
+        self.report(scenario, world, watch)
+    }
+
+    fn report<C: Choices>(
+        &self,
+        scenario: &Scenario,
+        world: World<C>,
+        watch: &Watch,
+    ) -> (Report, Option<C>) {
+        let (steps, shared) = (world.steps, world.shared);
+        let injected = shared.kernel.choices.injected();
+        let of_family = |family: &Family| {
+            let kinds = KINDS.iter().zip(injected).filter(|(info, _)| info.family == *family);
+            (family.name(), kinds.map(|(_, count)| count).sum())
+        };
+        let checked = Law::ALL.iter().zip(shared.oracle.checked);
+        let last_events = shared.tracer.last();
+        let failure = shared.oracle.violation.clone().map(|Violation { law, detail }| Failure {
+            law: law.name(),
+            detail,
+            step: steps,
+            class: law.class(),
+            last_events,
+        });
+        let report = Report {
+            scenario: scenario.name,
+            seed: self.seed,
+            digest: shared.digest.finish(),
+            outcome: shared.outcome,
+            events: steps,
+            operations: self.plan.len() as u64,
+            completed: shared.oracle.completed(),
+            injected: Family::ALL.iter().map(of_family).collect(),
+            checked: checked.map(|(law, count)| (law.name(), count)).collect(),
+            options: self.options.to_string(),
+            failure,
+            script: None,
+            trace: if watch.trace == Trace::Off { Vec::new() } else { shared.tracer.into_lines() },
+            stale: Vec::new(),
+        };
+        (report, Some(shared.kernel.choices))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenarios;
+
+    fn seed(scenario: &Scenario, seed: u64, record: bool) -> Report {
+        let watch = Watch { record, ..Watch::default() };
+        let report = run(scenario, Source::Seed(seed), &watch);
+        if let Some(failure) = &report.failure {
+            panic!("{}, seed {seed}: {failure}\n{}", scenario.name, failure.last_events.join("\n"));
+        }
+        report
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_digest_twice_recorded_and_replayed() {
+        for scenario in scenarios::all() {
+            for number in 0..40 {
+                let first = seed(scenario, number, false);
+                let recorded = seed(scenario, number, true);
+                assert_eq!(first.digest, recorded.digest, "{}: {number}", scenario.name);
+                let script = recorded.script.expect("it was asked for");
+                let script: Script = script.to_string().parse().expect("what was printed");
+                let script = Box::new(script);
+                let replayed = run(scenario, Source::Script(script), &Watch::default());
+                assert_eq!(first.digest, replayed.digest, "{}: {number}", scenario.name);
+                assert_eq!(first.outcome, replayed.outcome, "{}: {number}", scenario.name);
+                assert_eq!(first.injected, replayed.injected, "{}: {number}", scenario.name);
+                assert!(replayed.stale.is_empty(), "{:?}", replayed.stale);
+            }
+        }
+    }
+
+    #[test]
+    fn different_seeds_are_different_worlds() {
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let digests: std::collections::BTreeSet<u64> =
+            (0..40).map(|number| seed(echo, number, false).digest).collect();
+        assert_eq!(digests.len(), 40);
+    }
+
+    #[test]
+    fn watching_closely_changes_nothing() {
+        let echo = scenarios::find("echo").expect("it is one of them");
+        for number in 0..10 {
+            let watch = Watch { paranoid: true, trace: Trace::Full, ..Watch::default() };
+            let watched = run(echo, Source::Seed(number), &watch);
+            assert_eq!(watched.digest, seed(echo, number, false).digest);
+            assert!(!watched.trace.is_empty());
+        }
+    }
+}

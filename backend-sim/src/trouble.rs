@@ -1,0 +1,101 @@
+//! What is done to a world as a whole: each trouble has an end.
+
+use std::fmt;
+
+use crate::choices::Choices;
+use crate::kernel::Kernel;
+use crate::kinds::Family;
+use crate::scenario::{CLIENT, HOST_NAMES, SERVER};
+use crate::streams::Stream;
+use crate::swarm::Options;
+
+/// Something that is done to the world, and undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When it begins.
+    pub at_nanos: u64,
+    /// When it ends, at the latest when faults stop.
+    pub until_nanos: u64,
+    /// What.
+    pub kind: TroubleKind,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// What is under way from one host to another waits for the end.
+    Partition {
+        /// From this host.
+        from: u16,
+        /// To this one.
+        to: u16,
+    },
+    /// A host gets no descriptor beyond those that it has.
+    Descriptors {
+        /// The host.
+        host: u16,
+    },
+}
+
+impl Trouble {
+    /// Draws the troubles of a world, if that family is on.
+    pub fn draw(options: &Options, s: &mut Stream) -> Vec<Trouble> {
+        let at = Family::ALL.iter().position(|family| *family == Family::World);
+        if options.rates[at.expect("the family is one of them")] == 0 {
+            return Vec::new();
+        }
+        let count = s.log_uniform(1, 8);
+        let draw = |_| {
+            let at_nanos = s.below(options.quiet_at_nanos);
+            let length = s.log_uniform(1_000, options.quiet_at_nanos - at_nanos + 1_000);
+            let kind = match s.below(4) {
+                0 => TroubleKind::Partition { from: CLIENT, to: SERVER },
+                1 => TroubleKind::Partition { from: SERVER, to: CLIENT },
+                _ => TroubleKind::Descriptors { host: s.pick(&[CLIENT, SERVER]) },
+            };
+            Trouble { at_nanos, until_nanos: at_nanos + length, kind }
+        };
+        (0..count).map(draw).collect()
+    }
+
+    /// Begins it; answers whether there is something to undo. After faults stopped it does nothing.
+    pub fn begin<C: Choices>(&self, kernel: &mut Kernel<C>) -> bool {
+        if kernel.is_quiet {
+            return false;
+        }
+        match self.kind {
+            TroubleKind::Partition { from, to } => {
+                kernel.link_mut(from, to).block(self.until_nanos);
+                false
+            }
+            TroubleKind::Descriptors { host } => {
+                let used = kernel.descriptors(host);
+                kernel.set_descriptors_max(host, used);
+                true
+            }
+        }
+    }
+
+    /// Ends it.
+    pub fn end<C: Choices>(&self, kernel: &mut Kernel<C>) {
+        match self.kind {
+            TroubleKind::Partition { .. } => {}
+            TroubleKind::Descriptors { host } => kernel.set_descriptors_max(host, u32::MAX),
+        }
+    }
+}
+
+/// Words as in a script, without the end.
+impl fmt::Display for TroubleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            TroubleKind::Partition { from, to } => {
+                let name = |host: u16| HOST_NAMES[host as usize];
+                write!(f, "partition {}>{}", name(from), name(to))
+            }
+            TroubleKind::Descriptors { host } => {
+                write!(f, "descriptors {}", HOST_NAMES[host as usize])
+            }
+        }
+    }
+}
