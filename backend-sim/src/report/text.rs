@@ -1,5 +1,7 @@
 //! Numbers, failures and runs in words.
 
+use std::iter;
+
 use crate::campaign::one_line;
 use crate::run::{Failure, FailureClass, Report};
 
@@ -69,11 +71,7 @@ pub fn failure_text(
     assert!(lines_max >= FAILURE_LINES_MIN + kept.len(), "there is room for the violation");
     let mut lines =
         vec![format!("FAILED  {}, seed {}: {}", report.scenario, report.seed, failure.law)];
-    let mut entry = |name: &str, text: &str| {
-        if !text.is_empty() {
-            lines.push(format!("  {name:<9} {}", shortened(text)));
-        }
-    };
+    let mut entry = |name: &str, text: &str| lines.extend(entry_lines(name, text, ENTRY_LINES_MAX));
     entry("violated", &one_line(&failure.detail));
     entry("class", class_text(failure.class));
     if failure.step > 0 {
@@ -96,7 +94,9 @@ pub fn failure_text(
 /// As many lines as a failure may take: a screen.
 pub const FAILURE_LINES_MAX: usize = 40;
 /// What a failure takes without its events, and without what is kept.
-const FAILURE_LINES_MIN: usize = 6;
+const FAILURE_LINES_MIN: usize = 4 + 2 * ENTRY_LINES_MAX;
+/// How many lines a detail or the options may take.
+const ENTRY_LINES_MAX: usize = 4;
 
 /// A run without its failure: what it was, and its hashes.
 pub fn run_text(report: &Report) -> Vec<String> {
@@ -120,10 +120,30 @@ pub fn run_text(report: &Report) -> Vec<String> {
         ("laws", counts(&report.checked)),
     ];
     let mut lines = vec![format!("{}, seed {}", report.scenario, report.seed)];
-    for (name, text) in entries {
-        lines.push(format!("  {name:<9} {text}").trim_end().to_owned());
-    }
+    entries.iter().for_each(|(name, text)| lines.extend(entry_lines(name, text, usize::MAX)));
     lines
+}
+
+/// A name and its text, broken between words; none of an empty text.
+fn entry_lines(name: &str, text: &str, lines_max: usize) -> Vec<String> {
+    const COLUMNS_MAX: usize = 88;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let is_full = lines.len() == lines_max;
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS_MAX => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(line) if is_full => {
+                line.push_str(" …");
+                break;
+            }
+            _ => lines.push(shortened(word)),
+        }
+    }
+    let names = [name].into_iter().chain(iter::repeat(""));
+    names.zip(lines).map(|(name, line)| format!("  {name:<9} {line}")).collect()
 }
 
 fn class_text(class: FailureClass) -> &'static str {
@@ -134,9 +154,9 @@ fn class_text(class: FailureClass) -> &'static str {
     }
 }
 
-/// As much as a terminal's few lines can bear.
+/// As much as a line or two of a terminal can bear.
 fn shortened(text: &str) -> String {
-    const SHOWN_MAX: usize = 400;
+    const SHOWN_MAX: usize = 160;
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -165,6 +185,18 @@ mod tests {
         assert_eq!(percent(10, 10), "100.0 %");
         assert_eq!(percent(u64::MAX, u64::MAX), "100.0 %");
         assert_eq!(percent(0, 0), "–");
+    }
+
+    #[test]
+    fn a_long_entry_is_broken_between_words() {
+        let text = vec!["twenty-nine-letters-in-a-word"; 13].join(" ");
+        let lines = entry_lines("options", &text, 4);
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].starts_with("  options   twenty"), "{lines:?}");
+        assert!(lines[1].starts_with("            twenty"), "{lines:?}");
+        assert!(lines[3].ends_with(" …"), "{lines:?}");
+        assert_eq!(entry_lines("options", &text, usize::MAX).len(), 7);
+        assert!(entry_lines("options", "", 4).is_empty());
     }
 
     #[test]

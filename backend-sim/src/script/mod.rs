@@ -28,7 +28,7 @@
 //! script    = "tide 1" newline { [ statement ] [ comment ] newline } ;
 //! statement = "scenario" word                                   (* exactly once *)
 //!           | "seed" number                                     (* at most once *)
-//!           | "config" { name "=" value }
+//!           | "config" { name "=" value }                      (* lines add up *)
 //!           | "noise" number                                    (* at most once *)
 //!           | "op" label when word { word }
 //!           | "fault" label when word { word } [ "until" time ]
@@ -261,7 +261,7 @@ signature lost-edge/accepted/Open/readable
         fn script()(
             scenario in word(),
             seed in any::<Option<u64>>(),
-            config in prop::collection::vec(("[a-z_]{1,6}", "[a-z0-9=#]{0,6}"), 0..4),
+            config in prop::collection::vec(("[a-z_]{1,16}", "[a-z0-9=#]{0,16}"), 0..12),
             noise in any::<Option<u64>>(),
             operations in prop::collection::vec((when(), words(), comment()), 0..4),
             faults in prop::collection::vec(
@@ -310,6 +310,7 @@ signature lost-edge/accepted/Open/readable
             let mut read: Script = by_hand.parse().unwrap();
             prop_assert_eq!(read.comments.len(), comment_count);
             // Rotation splits a list at most once.
+            rotate_back(&mut read.config, &script.config);
             rotate_back(&mut read.comments, &script.comments);
             rotate_back(&mut read.operations, &script.operations);
             rotate_back(&mut read.faults, &script.faults);
@@ -370,6 +371,18 @@ signature lost-edge/accepted/Open/readable
                 "at        server/svc1/connect#0@4096 reset 1",
             ]
         );
+    }
+
+    #[test]
+    fn a_long_config_takes_several_lines() {
+        let pair = |index| (format!("option_number_{index}"), "12345".to_owned());
+        let config: Vec<_> = (0..12).map(pair).collect();
+        let script = Script { scenario: "echo".to_owned(), config, ..Script::default() };
+        let printed = script.to_string();
+        let lines: Vec<_> = printed.lines().filter(|line| line.starts_with("config")).collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines.iter().all(|line| line.len() <= 98), "{lines:?}");
+        assert_eq!(printed.parse(), Ok(script));
     }
 
     /// What is wrong with a text, as a user is told.

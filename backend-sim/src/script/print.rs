@@ -20,8 +20,8 @@ impl fmt::Display for Script {
         if let Some(seed) = self.seed {
             statement(f, "seed", &format!("{seed:#x}"))?;
         }
-        if !self.config.is_empty() {
-            statement(f, "config", &self.config_text())?;
+        for line in self.config_lines() {
+            statement(f, "config", &line)?;
         }
         if let Some(noise) = self.noise {
             statement(f, "noise", &number(noise))?;
@@ -39,13 +39,22 @@ impl fmt::Display for Script {
 }
 
 impl Script {
-    fn config_text(&self) -> String {
-        let pairs = self.config.iter().map(|(name, value)| {
+    /// As many options in a line as a terminal shows.
+    fn config_lines(&self) -> Vec<String> {
+        const COLUMNS_MAX: usize = 88;
+        let mut lines: Vec<String> = Vec::new();
+        for (name, value) in &self.config {
             assert!(!name.contains('='), "an option's name holds no '=': {name:?}");
             let pair = format!("{name}={value}");
-            word(&pair).to_owned()
-        });
-        pairs.collect::<Vec<_>>().join(" ")
+            match lines.last_mut() {
+                Some(line) if width(line) + 1 + width(word(&pair)) <= COLUMNS_MAX => {
+                    line.push(' ');
+                    line.push_str(&pair);
+                }
+                _ => lines.push(word(&pair).to_owned()),
+            }
+        }
+        lines
     }
 
     /// The `op` and `fault` lines, with one width for all labels and one for all times.

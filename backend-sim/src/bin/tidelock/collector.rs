@@ -237,7 +237,7 @@ fn compare_again(report: &Report) -> String {
 }
 
 /// How many lines a failure takes whose law was violated before.
-const AGAIN_LINES_MAX: usize = 14;
+const AGAIN_LINES_MAX: usize = 20;
 
 /// Writes a recording into the folder, and gives its path.
 fn write_script(folder: &Path, script: &Script) -> io::Result<String> {

@@ -52,7 +52,9 @@ pub(crate) fn execute(
         }
         return Ok(Exit::Pass);
     };
-    console.print(failure_text(&report, failure, &[], FAILURE_LINES_MAX))?;
+    // The options stand above.
+    let told = Report { options: String::new(), ..report.clone() };
+    console.print(failure_text(&told, failure, &[], FAILURE_LINES_MAX))?;
     Ok(Exit::Failed(failure.class))
 }
 
