@@ -87,3 +87,45 @@ impl Drop for AbortOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use super::*;
+
+    const ROLE: &str = "TIDELOCK_TEST_CHILD_PANICS";
+
+    /// The test runs itself a second time as the child that is to die.
+    #[test]
+    fn a_panic_of_a_guarded_thread_ends_the_process_loudly() {
+        if std::env::var_os(ROLE).is_some() {
+            let thread = thread::spawn(|| {
+                let _abort = AbortOnPanic("network thread");
+                panic!("a broken assumption");
+            });
+            drop(thread.join());
+            return;
+        }
+        let name = "guarded::tests::a_panic_of_a_guarded_thread_ends_the_process_loudly";
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(ROLE, "1")
+            .output()
+            .unwrap();
+        const SIGABRT: i32 = 6;
+        assert_eq!(child.status.signal(), Some(SIGABRT), "{}", child.status);
+        let told = String::from_utf8_lossy(&child.stderr);
+        assert!(told.contains("a broken assumption"), "{told}");
+        assert!(told.contains("the network thread panicked"), "{told}");
+    }
+
+    #[test]
+    fn a_guarded_thread_that_ends_in_peace_ends_nothing_else() {
+        let thread = thread::spawn(|| {
+            let _abort = AbortOnPanic("network thread");
+        });
+        thread.join().unwrap();
+    }
+}

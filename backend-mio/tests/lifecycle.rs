@@ -78,6 +78,23 @@ fn what_is_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
 }
 
 #[test]
+fn a_service_that_is_a_little_late_at_the_deadline_still_hears_the_end() {
+    bounded("late service", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn_reacting(&runtime, |_net, message| {
+                if matches!(message, Message::Exit) {
+                    thread::sleep(Duration::from_millis(150));
+                }
+            });
+            let (listener, _) = listen(&runtime, strings.service, ListenOptions::default());
+            let report = runtime.shutdown(Duration::from_millis(50));
+            assert_eq!((report.is_complete, report.inside), (true, Vec::new()));
+            assert_eq!(strings.close_of(listener), (CloseReason::Exit, 0));
+        }
+    });
+}
+
+#[test]
 fn services_hear_exit_may_still_send_and_handle_what_is_left() {
     bounded("exit", || {
         for runtime in runtimes() {
