@@ -11,7 +11,6 @@ mod tally;
 
 pub(crate) use attempt::one_line;
 pub use attempt::{Attempt, Recording};
-pub(crate) use panics::catch;
 pub use panics::keep_panics_quiet;
 pub use tally::{Counts, Tally};
 
