@@ -12,6 +12,7 @@ pub mod link;
 pub mod noise;
 pub mod operator;
 pub mod oracle;
+mod panics;
 pub mod payload;
 pub mod peer;
 pub mod report;

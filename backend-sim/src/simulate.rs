@@ -1,10 +1,9 @@
 //! Runs a scenario: from a seed, or from a script.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::choices::{Choices, Record, Replay, Seed};
 use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
+use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
 use crate::scenario::{Operation, Scenario};
 use crate::script::Script;
@@ -115,13 +114,7 @@ impl Setup {
         let (trace, is_paranoid) = (watch.trace, watch.paranoid);
         let options = &self.options;
         let mut world = World::new(scenario, options, choices, plan, troubles, trace, is_paranoid);
-        let ended = catch_unwind(AssertUnwindSafe(|| world.run()));
-        if let Err(panic) = ended {
-            let detail = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "a panic without words".to_owned());
+        if let Err(detail) = catch(|| world.run()) {
             world.shared.oracle.fail(Law::NoPanic, detail);
         }
         world.shared.oracle.checked[Law::NoPanic as usize] += 1;

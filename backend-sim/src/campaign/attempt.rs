@@ -1,7 +1,7 @@
 //! One run of a campaign: made, repeated if it is its turn, recorded if it failed.
 
-use super::panics::catch;
 use super::{Campaign, Simulator};
+use crate::panics::catch;
 use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
 use crate::script::Script;
 

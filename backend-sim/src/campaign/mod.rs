@@ -6,12 +6,11 @@
 //! sums do not depend on the order.
 
 mod attempt;
-mod panics;
 mod tally;
 
+pub use crate::panics::keep_panics_quiet;
 pub(crate) use attempt::one_line;
 pub use attempt::{Attempt, Recording};
-pub use panics::keep_panics_quiet;
 pub use tally::{Counts, Tally};
 
 use tidelock_core::mix;

@@ -24,7 +24,7 @@ pub fn keep_panics_quiet() {
 }
 
 /// Calls `run`; a panic in it becomes its text. May be nested.
-pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     let is_nested = IN_A_RUN.replace(true);
     // Whatever the run has left half-done was its own: a simulated world shares nothing.
     let result = panic::catch_unwind(AssertUnwindSafe(run));
