@@ -5,7 +5,7 @@ use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
-use crate::scenario::{Operation, Scenario};
+use crate::scenario::{Operation, Scenario, When};
 use crate::script::Script;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
@@ -42,6 +42,9 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
     }
 }
 
+/// Before this nothing is asked, so that servers listen when the first client comes.
+const START_NANOS: u64 = 1_000_000;
+
 /// What a world is built from, besides its source of choice.
 struct Setup {
     seed: u64,
@@ -53,7 +56,12 @@ struct Setup {
 impl Setup {
     fn draw(scenario: &Scenario, seed: u64, options: Options) -> Self {
         let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
-        let plan = (scenario.plan)(&options, &mut stream);
+        let mut plan = (scenario.plan)(&options, &mut stream);
+        for operation in &mut plan {
+            if let When::At { nanos } = &mut operation.when {
+                *nanos += START_NANOS;
+            }
+        }
         let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
         let troubles = Trouble::draw(&options, &mut stream);
         Self { seed, options, plan, troubles }

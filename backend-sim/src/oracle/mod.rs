@@ -268,6 +268,10 @@ impl Oracle {
             };
             self.check(Law::MessageOrder, result);
         }
+        if let Message::Refused { .. } = message {
+            // It answers a command, and may come long after `Close`.
+            return;
+        }
         let Some(view) = self.socket(host, id) else {
             return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
         };

@@ -74,10 +74,6 @@ impl SocketView {
 
     /// The grammar of the messages about one id.
     pub(super) fn message(&mut self, message: &Message) -> Result<(), String> {
-        let is_answer = matches!(message, Message::Refused { .. });
-        if is_answer {
-            return Ok(());
-        }
         let next = match (self.phase, message) {
             (Phase::Opening | Phase::Open | Phase::Dying, Message::Close { .. }) => Phase::Closed,
             (Phase::Opening, Message::Connect { .. } | Message::Listening { .. }) => Phase::Open,
