@@ -20,6 +20,9 @@ pub struct Scenario {
     pub plan: fn(&Options, &mut Stream) -> Vec<Operation>,
     /// The services of the server's host, besides its operator.
     pub services: fn(&Options) -> Vec<Box<dyn Service>>,
+    /// The services of the client's host, besides its operator: for a protocol of one's own,
+    /// clients that panic when they are told what they must not be.
+    pub clients: fn(&Options) -> Vec<Box<dyn Service>>,
     /// What a scripted peer does in the server's place.
     pub server: Behaviour,
 }

@@ -111,9 +111,8 @@ impl<C: Choices> World<C> {
                 let behaviour = (number == SERVER).then_some(scenario.server);
                 Machine::Peer(Peer::new(number, behaviour, options, &mut shared))
             } else {
-                let services =
-                    if number == SERVER { (scenario.services)(options) } else { Vec::new() };
-                Machine::Host(Box::new(Host::new(number, options, services)))
+                let services = if number == SERVER { scenario.services } else { scenario.clients };
+                Machine::Host(Box::new(Host::new(number, options, services(options))))
             });
         }
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));

@@ -17,6 +17,7 @@ pub(super) const ECHO: Scenario = Scenario {
     adjust,
     plan,
     services: |_options| vec![Box::new(Echo::default())],
+    clients: |_options| Vec::new(),
     server: Behaviour::Echo,
 };
 
