@@ -45,6 +45,7 @@ pub struct Host {
     works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
+    hand_over_max: u32,
     is_inline: bool,
     has_exited: bool,
     outcome: BTreeMap<SocketId, Outcome>,
@@ -105,6 +106,7 @@ impl Host {
             turns: 0,
             works: 0,
             deadline_nanos: u64::MAX,
+            hand_over_max: options.hand_over_max as u32,
             is_inline: options.is_inline == 1,
             has_exited: false,
             outcome: BTreeMap::new(),
@@ -162,7 +164,10 @@ impl Host {
         }
         let is_idle = progress != Progress::More && self.fetched.is_empty();
         if is_idle {
-            self.check_idle(shared);
+            let has_services_idle = self.commands.is_empty()
+                && self.dispatcher.is_idle()
+                && self.workers.iter().all(Option::is_none);
+            self.check_idle(shared, has_services_idle);
         }
         let can_run = self.workers.is_empty() || self.workers.iter().any(Option::is_none);
         let has_more = !is_idle
@@ -208,6 +213,7 @@ impl Host {
             0 => waiting,
             part => part,
         };
+        let count = count.min(self.hand_over_max);
         for event in self.fetched.drain(..count as usize) {
             let id = event.socket();
             shared.digest.word(EVENT | u64::from(self.number));
@@ -215,7 +221,10 @@ impl Host {
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
             self.io.touched.push(id);
+            let stale_before = self.mux.stats().stale_events;
             self.mux.handle_event(event, now);
+            let was_stale = self.mux.stats().stale_events > stale_before;
+            shared.oracle.event(self.number, id, was_stale);
         }
     }
 
@@ -329,7 +338,7 @@ impl Host {
     }
 
     /// Looks for what is possible, wished, and will never be told.
-    fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>) {
+    fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>, has_services_idle: bool) {
         if shared.is_paranoid || self.turns.is_multiple_of(FULL_CHECK_TURNS) {
             self.io.touched.clear();
             self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));
@@ -348,6 +357,8 @@ impl Host {
                 let bits = shared.kernel.bits(descriptor);
                 socket.is_possible = [bits.readable, bits.writable];
                 socket.is_owed = shared.kernel.is_owed(descriptor);
+                // A socket that the Mux has let go of wishes nothing while its end is told.
+                socket.has_services_idle = has_services_idle;
             } else if self.resolving.iter().any(|one| one.id == *id) {
                 // A name that is being resolved is asked for in its own way.
                 continue;

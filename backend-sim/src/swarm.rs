@@ -74,6 +74,8 @@ options! {
     receive_buffer_bytes,
     /// Events of one poll.
     batch_max,
+    /// Events that a host takes in between two turns.
+    hand_over_max,
     /// Completions come at once where they can.
     is_inline,
     /// The longest delay that a decision makes.
@@ -181,6 +183,7 @@ impl Options {
         self.send_buffer_bytes = s.log_uniform(self.buffer_bytes_min(), 1 << 18);
         self.receive_buffer_bytes = s.log_uniform(self.buffer_bytes_min(), 1 << 18);
         self.batch_max = s.log_uniform(1, 64);
+        self.hand_over_max = if s.one_in(2) { 1 << 20 } else { s.log_uniform(1, 8) };
         self.is_inline = s.below(2);
         self.delay_nanos_max = s.log_uniform(10_000, 2 * SECOND);
         self.peer_read_bytes = s.log_uniform(self.buffer_bytes_min().max(16), 1 << 16);

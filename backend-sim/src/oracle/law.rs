@@ -21,6 +21,8 @@ pub enum Law {
     NoLostEdge,
     /// When a host is idle, it wishes nothing that it has not asked for.
     NoIdleWork,
+    /// An event for an id that is gone touches nothing, and is counted.
+    StaleEvent,
     /// At the end no id is open, no descriptor, no timer.
     NothingLeft,
     /// When faults stop, everything comes to its end in time.
@@ -30,7 +32,7 @@ pub enum Law {
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 11;
+pub const LAW_COUNT: usize = 12;
 
 impl Law {
     /// All of them, in order.
@@ -43,6 +45,7 @@ impl Law {
         Law::UnsentCount,
         Law::NoLostEdge,
         Law::NoIdleWork,
+        Law::StaleEvent,
         Law::NothingLeft,
         Law::Liveness,
         Law::CalmSucceeds,
@@ -59,6 +62,7 @@ impl Law {
             Law::UnsentCount => "unsent-count",
             Law::NoLostEdge => "no-lost-edge",
             Law::NoIdleWork => "no-idle-work",
+            Law::StaleEvent => "stale-event",
             Law::NothingLeft => "nothing-left",
             Law::Liveness => "liveness",
             Law::CalmSucceeds => "calm-succeeds",

@@ -41,6 +41,8 @@ pub struct IdleSocket {
     pub is_possible: [bool; 2],
     /// An event or a completion is on its way.
     pub is_owed: bool,
+    /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
+    pub has_services_idle: bool,
 }
 
 /// Judges one run.
@@ -190,8 +192,16 @@ impl Oracle {
     /// A command goes into a host's Mux.
     pub fn command(&mut self, host: u16, command: &Command) {
         match command {
-            Command::Listen { id, .. } | Command::Udp { id, .. } => self.born(host, *id),
-            Command::Connect { id, .. } | Command::Adopt { id, .. } => self.born(host, *id),
+            Command::Listen { id, .. } | Command::Udp { id, .. } | Command::Adopt { id, .. } => {
+                self.born(host, *id, false);
+            }
+            Command::Connect { id, options, .. } => self.born(host, *id, !options.paused),
+            Command::Start { id, .. } | Command::Pause { id } => {
+                let is_start = matches!(command, Command::Start { .. });
+                if let Some(view) = self.socket(host, *id) {
+                    view.is_reading = is_start;
+                }
+            }
             Command::Send { id, low, bytes } => {
                 if let Some(view) = self.socket(host, *id) {
                     view.outbox.push(bytes.clone(), *low);
@@ -301,8 +311,30 @@ impl Oracle {
         }
     }
 
+    /// An event was handed to a host's Mux, which took it for a stale one, or did not.
+    pub fn event(&mut self, host: u16, id: SocketId, was_stale: bool) {
+        let is_gone = self.socket(host, id).is_none_or(|view| view.is_closed());
+        // One that was accepted and refused was never told, nor is its end.
+        let is_secret = self.socket(host, id).is_some_and(|view| view.phase == Phase::Unborn);
+        let result = match is_gone == was_stale || is_secret {
+            true => Ok(()),
+            false if was_stale => Err(format!("an event for {id}, which lives, went nowhere")),
+            false => Err(format!("an event for {id}, which is gone, was taken in")),
+        };
+        self.check(Law::StaleEvent, result);
+    }
+
     /// A host's turn was idle: what is true of one of its sockets.
-    pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
+    pub fn idle(&mut self, host: u16, id: SocketId, mut socket: IdleSocket) {
+        if socket.has_services_idle
+            && let Some(view) = self.socket(host, id)
+        {
+            // What must be wished follows from what was asked and told, whatever the Mux wishes.
+            let must = view.must_wish();
+            for (wish, must) in socket.wishes.iter_mut().zip(must) {
+                *wish |= must && !socket.is_owed;
+            }
+        }
         for (direction, name) in ["in", "out"].into_iter().enumerate() {
             if !socket.wishes[direction] {
                 continue;
@@ -351,10 +383,11 @@ impl Oracle {
         ending.into_iter().flatten().for_each(|operation| self.complete(operation));
     }
 
-    fn born(&mut self, host: u16, id: SocketId) {
+    fn born(&mut self, host: u16, id: SocketId, is_reading: bool) {
         let named = self.hosts[host as usize].sides.remove(&id);
         let (side, opening) = named.unzip();
-        let view = SocketView { side, opening, ..SocketView::new(id, Phase::Opening) };
+        let new = SocketView::new(id, Phase::Opening);
+        let view = SocketView { side, opening, is_reading, ..new };
         self.insert(host, view);
     }
 

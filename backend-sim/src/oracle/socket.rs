@@ -40,6 +40,8 @@ pub struct SocketView {
     pub input: VecDeque<Bytes>,
     /// Own shutdown, finish or close reached the Mux.
     pub is_output_ended: bool,
+    /// Its owner wants to read; only of streams.
+    pub is_reading: bool,
     /// The operation that completes when it opens.
     pub opening: Option<u32>,
     /// The end of the stream was told.
@@ -57,6 +59,7 @@ impl SocketView {
             outbox: OutboxModel::default(),
             input: VecDeque::new(),
             is_output_ended: false,
+            is_reading: false,
             opening: None,
             has_eof: false,
         }
@@ -70,6 +73,13 @@ impl SocketView {
     /// Whether somebody was told of it, and not of its `Close`.
     pub fn is_told_open(&self) -> bool {
         !matches!(self.phase, Phase::Unborn | Phase::Closed)
+    }
+
+    /// What the Mux must wish of an open stream: to read, to write.
+    pub(super) fn must_wish(&self) -> [bool; 2] {
+        let is_stream = self.phase == Phase::Open && self.end.is_some();
+        let reads = self.is_reading && !self.has_eof && !self.is_output_ended;
+        [is_stream && reads, is_stream && self.outbox.unsent_bytes() > 0]
     }
 
     /// The grammar of the messages about one id.
