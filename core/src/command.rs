@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    ConnectOptions, Endpoint, Instant, ListenOptions, Service, ServiceId, SocketId, SocketOption,
-    Target, TimerId, UdpOptions,
+    ConnectOptions, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service, ServiceId,
+    SocketId, SocketOption, Target, TimerId, UdpOptions,
 };
 
 /// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
@@ -215,6 +215,29 @@ pub enum Command {
 }
 
 impl Command {
+    /// What every command must be, whoever made it. Nothing that a service does can break this:
+    /// ids may be stale, endpoints may be nonsense, and times may lie in the past.
+    pub(crate) fn check(&self) {
+        match self {
+            Command::Connect { id, target, .. } => {
+                assert!(target.is_valid(), "{id}: {target} is refused at the call");
+            }
+            Command::SendVectored { id, parts, .. } => {
+                let is_empty = parts.iter().any(Bytes::is_empty);
+                assert!(!is_empty, "{id}: empty parts are dropped at the call");
+            }
+            Command::AwaitSendReady { id, charge_bytes, .. } => {
+                let is_one = *charge_bytes >= MESSAGE_OVERHEAD_BYTES;
+                assert!(is_one, "{id} awaits {charge_bytes} B, less than one message");
+            }
+            Command::Handled { service, charge_bytes, .. } => {
+                let is_one = *charge_bytes >= MESSAGE_OVERHEAD_BYTES;
+                assert!(is_one, "{service} handled {charge_bytes} B, less than one message");
+            }
+            _ => {}
+        }
+    }
+
     /// The socket that it is about, if it is about one.
     pub fn socket(&self) -> Option<SocketId> {
         match self {

@@ -28,25 +28,33 @@ pub(crate) struct Datagrams {
 
 impl Datagrams {
     pub(crate) fn push(&mut self, datagram: Datagram, priority: Priority) {
+        let len_before = self.len();
         self.pending_bytes += datagram.payload.len();
+        assert!(datagram.payload.len() <= self.pending_bytes, "the sum overflowed");
         match priority {
             Priority::High => self.high.push_back(datagram),
             Priority::Low => self.low.push_back(datagram),
         }
+        assert_eq!(self.len(), len_before + 1, "one datagram is one, an empty one too");
     }
 
     /// The next one; it has begun and stays in front until it is popped.
     pub(crate) fn begin(&mut self) -> Option<&Datagram> {
+        let len_before = self.len();
         if self.begun.is_none() {
             self.begun = self.high.pop_front().or_else(|| self.low.pop_front());
         }
+        assert_eq!(self.len(), len_before, "beginning loses no datagram");
+        assert_eq!(self.begun.is_none(), len_before == 0, "one of those that wait has begun");
         self.begun.as_ref()
     }
 
     /// Removes the one that has begun.
     pub(crate) fn pop_begun(&mut self) -> Datagram {
         let datagram = self.begun.take().expect("a datagram was begun");
-        self.pending_bytes -= datagram.payload.len();
+        let len = datagram.payload.len();
+        assert!(len <= self.pending_bytes, "{len} B of {} are done", self.pending_bytes);
+        self.pending_bytes -= len;
         if self.is_empty() {
             assert_eq!(self.pending_bytes, 0, "bytes without datagrams");
             *self = Self::default();
@@ -63,6 +71,7 @@ impl Datagrams {
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
+        debug_assert!(self.pending_bytes == 0 || !self.is_empty(), "bytes without datagrams");
         self.pending_bytes
     }
 
@@ -72,7 +81,9 @@ impl Datagrams {
 
     /// Drops everything and answers how many payload bytes that was.
     pub(crate) fn clear(&mut self) -> usize {
-        std::mem::take(self).pending_bytes
+        let dropped = std::mem::take(self).pending_bytes;
+        assert!(self.is_empty() && self.pending_bytes == 0, "a datagram outlived its socket");
+        dropped
     }
 
     /// # Panics
@@ -81,6 +92,10 @@ impl Datagrams {
         let all = self.begun.iter().chain(&self.high).chain(&self.low);
         let bytes: usize = all.map(|datagram| datagram.payload.len()).sum();
         assert_eq!(bytes, self.pending_bytes, "the count of datagram bytes is off");
+        assert!(!self.is_empty() || bytes == 0, "bytes without datagrams");
+        for queue in [&self.high, &self.low] {
+            assert!(queue.capacity() == 0 || !self.is_empty(), "empty, but allocated");
+        }
     }
 }
 

@@ -30,7 +30,8 @@ impl Directory {
     /// The contradiction, if two limits of the configuration contradict.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
-        let generation = NonZeroU32::new(config.first_generation).unwrap_or(NonZeroU32::MIN);
+        let generation =
+            NonZeroU32::new(config.first_generation).expect("a valid configuration begins at one");
         Ok(Self {
             sockets: Mutex::new(Allocator::new(config.sockets_max, generation)),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
@@ -67,23 +68,29 @@ impl Directory {
 
     /// The charge of all outboxes together, in bytes; never above `total_bytes_max`.
     pub fn total_charged_bytes(&self) -> usize {
-        self.total_charged_bytes.load(Ordering::Acquire) as usize
+        let total = self.total_charged_bytes.load(Ordering::Acquire) as usize;
+        assert!(total <= self.config.total_bytes_max, "the total of {total} B exceeds its limit");
+        total
     }
 
     /// How many socket ids are taken, those offered to `accept` included.
     pub fn sockets_used(&self) -> usize {
-        lock(&self.sockets).taken.len()
+        let used = lock(&self.sockets).taken.len();
+        assert!(used <= self.config.sockets_max as usize, "{used} sockets exceed their limit");
+        used
     }
 
     /// Takes an id for a new service; `None` if `services_max` are alive. Drivers use it to spawn
     /// from outside: `Command::Spawn` must follow.
     pub fn take_service(&self) -> Option<ServiceId> {
         let (index, generation) = lock(&self.services).take()?;
+        assert!(index < self.config.services_max, "service {index} is beyond the limit");
         Some(ServiceId::new(index, generation))
     }
 
     pub(crate) fn free_service(&self, id: ServiceId) {
         lock(&self.services).free(id.index(), id.generation());
+        debug_assert!(!self.is_service_alive(id), "{id} survived its end");
     }
 
     /// Takes an id for a listener that code outside services opens. Drivers use it:
@@ -102,17 +109,22 @@ impl Directory {
     pub(crate) fn take_socket(&self, kind: GateKind) -> Option<SocketId> {
         let id = self.reserve_socket()?;
         self.open_reserved(id, kind);
+        assert!(self.is_alive(id), "{id} was just born");
         Some(id)
     }
 
     /// Takes an id that is not alive yet, to offer it to `accept`; `None` at `sockets_max`.
     pub(crate) fn reserve_socket(&self) -> Option<SocketId> {
         let (index, generation) = lock(&self.sockets).take()?;
-        Some(SocketId::new(index, generation))
+        assert!(index < self.config.sockets_max, "socket {index} is beyond the limit");
+        let id = SocketId::new(index, generation);
+        assert!(!self.is_alive(id), "{id} lives before it is born");
+        Some(id)
     }
 
     /// A reserved id comes to life.
     pub(crate) fn open_reserved(&self, id: SocketId, kind: GateKind) {
+        debug_assert!(self.is_taken(id), "{id} was not reserved");
         self.gates.get_or_make(id.index()).birth(id, kind);
     }
 
@@ -128,6 +140,12 @@ impl Directory {
         assert_eq!(gate.charged_bytes(), 0, "{id} is given back with a charge");
         gate.kill(id);
         lock(&self.sockets).free(id.index(), id.generation());
+        assert!(!self.is_alive(id), "{id} survived its end");
+    }
+
+    /// Whether the id is taken: alive, or offered to `accept`.
+    pub(crate) fn is_taken(&self, id: SocketId) -> bool {
+        lock(&self.sockets).is_current(id.index(), id.generation())
     }
 
     /// The gate at the id's place, if that place was ever used.
@@ -160,6 +178,7 @@ struct Allocator {
 
 impl Allocator {
     fn new(max: u32, first_generation: NonZeroU32) -> Self {
+        assert!(max > 0, "a valid configuration admits at least one");
         Self { taken: Slab::new(), generations: Vec::new(), first_generation, max }
     }
 
@@ -172,6 +191,8 @@ impl Allocator {
             self.generations.push(self.first_generation);
         }
         assert!(index < self.generations.len(), "a slab's indices grow by one");
+        assert!(index < self.max as usize, "a slab reuses its indices");
+        assert!(self.taken.len() <= self.generations.len(), "an index without a generation");
         Some((index as u32, self.generations[index]))
     }
 
@@ -180,6 +201,7 @@ impl Allocator {
         self.taken.remove(index as usize);
         // After the last generation comes the first: zero is no generation.
         self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        assert!(!self.is_current(index, generation), "{index}.{generation} outlives its end");
     }
 
     fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {
@@ -199,17 +221,20 @@ const GATES_PER_CHUNK: usize = 256;
 impl Gates {
     fn new(max: u32) -> Self {
         let chunks = (max as usize).div_ceil(GATES_PER_CHUNK);
+        assert!(chunks * GATES_PER_CHUNK >= max as usize, "every index has a gate");
         Self { chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
     }
 
     fn get(&self, index: u32) -> Option<&Gate> {
         let index = index as usize;
         let chunk = self.chunks.get(index / GATES_PER_CHUNK)?.get()?;
+        debug_assert_eq!(chunk.len(), GATES_PER_CHUNK, "a chunk is made whole");
         Some(&chunk[index % GATES_PER_CHUNK])
     }
 
     fn get_or_make(&self, index: u32) -> &Gate {
         let index = index as usize;
+        assert!(index / GATES_PER_CHUNK < self.chunks.len(), "{index} is beyond the limit");
         let chunk = self.chunks[index / GATES_PER_CHUNK]
             .get_or_init(|| (0..GATES_PER_CHUNK).map(|_| Gate::default()).collect());
         &chunk[index % GATES_PER_CHUNK]

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::directory::Directory;
-use crate::net::{Net, Outlet, ServiceState};
-use crate::{Command, Delivery, Instant, Message, Service, ServiceId};
+use crate::net::{Net, Outlet};
+use crate::service_state::ServiceState;
+use crate::{Command, Delivery, Instant, MESSAGE_OVERHEAD_BYTES, Message, Service, ServiceId};
 
 /// Services, their mailboxes, and whose turn it is.
 ///
@@ -54,6 +55,7 @@ impl Dispatcher {
         match delivery {
             Delivery::Spawn(id, service) => self.spawn(id, service),
             Delivery::Message(id, message) => {
+                message.check();
                 if let Some(place) = self.place_mut(id) {
                     place.mailbox.push_back(message);
                     self.queue(id);
@@ -65,6 +67,7 @@ impl Dispatcher {
                 if self.place_mut(id).is_some() {
                     self.places[index] = None;
                 }
+                assert!(self.place_mut(id).is_none(), "{id} survived its release");
             }
         }
     }
@@ -78,10 +81,16 @@ impl Dispatcher {
                 continue;
             };
             assert!(place.is_queued, "{id} was runnable without being queued");
+            assert_eq!(place.id, id, "another service stands in the place");
             place.is_queued = false;
+            let waiting = place.mailbox.len();
             let resident = place.resident.take().expect("a service that runs is not runnable");
             let rest = place.mailbox.split_off(place.mailbox.len().min(messages_max));
             let messages = std::mem::replace(&mut place.mailbox, rest);
+            assert!(messages.len() <= messages_max, "{id}: a batch is too long");
+            assert_eq!(messages.len() + place.mailbox.len(), waiting, "{id} lost messages");
+            let is_new = !resident.is_started;
+            assert!(is_new || !messages.is_empty(), "{id} has nothing to handle");
             return Some(Batch { id, resident, messages });
         }
     }
@@ -92,6 +101,8 @@ impl Dispatcher {
         let id = batch.id;
         if let Some(place) = self.place_mut(id) {
             assert!(place.resident.is_none(), "{id} was run twice at a time");
+            assert!(!place.is_queued, "{id} was runnable while it ran");
+            assert!(batch.resident.is_started, "{id} comes back before it began");
             place.resident = Some(batch.resident);
             if !place.mailbox.is_empty() {
                 self.queue(id);
@@ -101,6 +112,7 @@ impl Dispatcher {
 
     /// Whether nothing waits to be run. Batches that are out do not count.
     pub fn is_idle(&self) -> bool {
+        debug_assert!(self.runnable.is_empty() || !self.places.is_empty(), "nobody is runnable");
         self.runnable.is_empty()
     }
 
@@ -114,6 +126,29 @@ impl Dispatcher {
         self.places.iter().flatten().count()
     }
 
+    /// Checks every invariant, in time proportional to the services.
+    ///
+    /// # Panics
+    /// If one is broken.
+    pub fn check_invariants(&self) {
+        let mut queued = 0;
+        for (index, place) in self.places.iter().enumerate() {
+            let Some(place) = place else { continue };
+            let id = place.id;
+            assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+            let is_out = place.resident.is_none();
+            assert!(!(is_out && place.is_queued), "{id} runs and is runnable");
+            let waits = !place.mailbox.is_empty();
+            assert!(is_out || place.is_queued || !waits, "{id} has messages and is forgotten");
+            if place.is_queued {
+                queued += 1;
+                assert!(self.runnable.contains(&id), "{id} is queued nowhere");
+            }
+        }
+        // Who was released while it was runnable is passed over when its turn comes.
+        assert!(queued <= self.runnable.len(), "more are queued than are runnable");
+    }
+
     fn spawn(&mut self, id: ServiceId, service: Box<dyn Service>) {
         let index = id.index() as usize;
         if self.places.len() <= index {
@@ -125,11 +160,14 @@ impl Dispatcher {
         let place = Place { id, mailbox: VecDeque::new(), resident, is_queued: false };
         self.places[index] = Some(place);
         self.queue(id);
+        assert!(self.place_mut(id).is_some_and(|place| place.is_queued), "{id} is to begin");
     }
 
     fn queue(&mut self, id: ServiceId) {
         let place = self.place_mut(id).expect("only a living service is queued");
-        if place.resident.is_some() && !place.is_queued {
+        let must_wait = place.resident.is_none();
+        assert!(!(must_wait && place.is_queued), "{id} runs and is runnable");
+        if !must_wait && !place.is_queued {
             place.is_queued = true;
             self.runnable.push_back(id);
         }
@@ -186,11 +224,14 @@ impl Batch {
         }
         let mut charge_bytes = 0;
         let mut exit = false;
+        let messages = self.messages.len();
         while let Some(message) = self.messages.pop_front() {
             charge_bytes += message.charge_bytes();
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
+        assert!(charge_bytes >= messages * MESSAGE_OVERHEAD_BYTES, "a message was free");
+        assert!(net.now == now && net.service == self.id, "a call has one time and one service");
         if charge_bytes > 0 {
             net.commands.push(Command::Handled { service: self.id, charge_bytes, exit });
         }

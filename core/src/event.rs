@@ -79,6 +79,26 @@ pub enum Event {
 }
 
 impl Event {
+    /// What every event must be: the contract of [`Backend`](crate::Backend), as far as an event
+    /// shows it by itself.
+    pub(crate) fn check(&self) {
+        match self {
+            Event::Ready { .. } | Event::Resolved { .. } | Event::Connected { .. } => {}
+            Event::Accepted { listener, id, .. } => {
+                assert_ne!(listener, id, "a listener was offered as its own child");
+                assert_ne!(listener.index(), id.index(), "{id} has the place of its listener");
+            }
+            Event::Received { .. } | Event::SentTo { .. } | Event::Closed { .. } => {}
+            Event::ReceivedFrom { id, result } => {
+                let len = result.as_ref().map_or(0, |(_, payload)| payload.len());
+                assert!(len <= 65_527, "{id}: {len} B in a datagram");
+            }
+            Event::Written { id, result } => {
+                assert_ne!(*result, Ok(0), "{id}: a write completed with nothing");
+            }
+        }
+    }
+
     /// The socket that it is about (the listener, for `Accepted`).
     pub fn socket(&self) -> SocketId {
         match self {

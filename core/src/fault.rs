@@ -16,6 +16,14 @@ impl Fault {
     pub const fn new(kind: FaultKind) -> Self {
         Self { kind, os: None }
     }
+
+    /// What a fault that is told must be.
+    pub(crate) fn check(self) {
+        assert_ne!(self.os, Some(0), "no error of a system has the number zero");
+        assert_ne!(self.kind, FaultKind::Cancelled, "nothing was cancelled: the socket lives");
+        let is_own = self.kind == FaultKind::LimitReached;
+        assert!(!is_own || self.os.is_none(), "the Mux's own limit is no answer of a system");
+    }
 }
 
 impl From<FaultKind> for Fault {
@@ -147,4 +155,38 @@ pub enum Operation {
     SetOption,
     /// Starting to read, moving ownership.
     Start,
+}
+
+impl Operation {
+    /// Whether a socket can die of its failure.
+    pub(crate) fn can_be_fatal(self) -> bool {
+        match self {
+            Operation::Listen
+            | Operation::Resolve
+            | Operation::Connect
+            | Operation::Adopt
+            | Operation::Bind
+            | Operation::Read
+            | Operation::Write
+            | Operation::ShutdownWrite => true,
+            Operation::Accept
+            | Operation::SendTo
+            | Operation::ReceiveFrom
+            | Operation::ConnectDatagram
+            | Operation::SetOption
+            | Operation::Start => false,
+        }
+    }
+
+    /// Whether a socket can live on after its failure.
+    pub(crate) fn can_pass(self) -> bool {
+        matches!(
+            self,
+            Operation::Accept
+                | Operation::SendTo
+                | Operation::ReceiveFrom
+                | Operation::ConnectDatagram
+                | Operation::SetOption
+        )
+    }
 }

@@ -63,9 +63,22 @@ const HAS_PEER: u64 = 16;
 const ONE_ANNOUNCED: u64 = 1 << 8;
 /// All bits of the number of announced sends.
 const ANNOUNCED: u64 = 0x00FF_FFFF << 8;
+/// All flags.
+const FLAGS: u64 = 0xFF;
+const _: () = assert!(FLAGS & ANNOUNCED == 0, "flags and the announced share bits");
+const _: () = assert!(ONE_ANNOUNCED == FLAGS + 1, "a bit belongs to nothing");
+const _: () = assert!((FLAGS | ANNOUNCED) == u32::MAX as u64, "the generation is above them");
 
 fn generation_bits(id: SocketId) -> u64 {
     u64::from(id.generation().get()) << 32
+}
+
+/// What the flags of a word say about each other.
+fn check_word(word: u64) {
+    assert!(word & OPEN == 0 || word & ALIVE != 0, "a dead id admits sends");
+    assert!(word & OPEN == 0 || word & LISTENER == 0, "a listener admits sends");
+    assert_ne!(word & (LISTENER | DATAGRAM), LISTENER | DATAGRAM, "an id of two kinds");
+    assert!(word & ANNOUNCED == 0 || word & ALIVE != 0, "a send is on its way to a dead id");
 }
 
 impl Gate {
@@ -78,12 +91,14 @@ impl Gate {
         };
         let before = self.word.swap(generation_bits(id) | flags, Ordering::AcqRel);
         assert_eq!(before & (ALIVE | ANNOUNCED), 0, "the place of {id} is still in use");
+        assert_ne!(before >> 32, generation_bits(id) >> 32, "{id} is issued twice");
         assert_eq!(self.charged_bytes.load(Ordering::Acquire), 0, "{id} is born with a charge");
     }
 
     /// Whether `id` is the living socket of this place.
     pub(crate) fn is_alive(&self, id: SocketId) -> bool {
         let word = self.word.load(Ordering::Acquire);
+        check_word(word);
         word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0
     }
 
@@ -107,6 +122,7 @@ impl Gate {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             admit(word, id, kind, len, limits)?;
+            check_word(word);
             assert_ne!(word & ANNOUNCED, ANNOUNCED, "16 million sends on {id} are on their way");
             match self.word.compare_exchange_weak(
                 word,
@@ -119,13 +135,16 @@ impl Gate {
             }
         }
         let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
+        assert!(charge <= limits.socket as u64, "{id} admitted a message that never fits");
         let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64) else {
             return Err(Refusal::SocketFull);
         };
         if reserve(total, charge, limits.total as u64).is_none() {
-            self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
+            let before = self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
+            assert!(before >= charge, "{id} lost a charge that it was about to undo");
             return Err(Refusal::TotalFull);
         }
+        assert!(charge <= charged && charged <= limits.socket as u64, "{id} is over its limit");
         Ok(charged as usize)
     }
 
@@ -142,6 +161,7 @@ impl Gate {
             return Some(refusal);
         }
         let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
+        assert!(charge <= limits.socket as u64, "{id} admitted a message that never fits");
         if self.charged_bytes.load(Ordering::Acquire) + charge > limits.socket as u64 {
             return Some(Refusal::SocketFull);
         }
@@ -153,11 +173,14 @@ impl Gate {
         let before = self.word.fetch_sub(ONE_ANNOUNCED, Ordering::AcqRel);
         assert_ne!(before & ANNOUNCED, 0, "{id} received a send that nobody announced");
         assert_eq!(before >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
+        assert_ne!(before & ALIVE, 0, "{id} died under a send");
     }
 
     /// Whether a send is on its way to the Mux.
     pub(crate) fn has_announced(&self) -> bool {
-        self.word.load(Ordering::Acquire) & ANNOUNCED != 0
+        let word = self.word.load(Ordering::Acquire);
+        check_word(word);
+        word & ANNOUNCED != 0
     }
 
     /// No further send is admitted. Answers whether `id` was alive.
@@ -172,9 +195,10 @@ impl Gate {
 
     /// The id dies: every later command is stale.
     pub(crate) fn kill(&self, id: SocketId) {
+        assert!(!self.has_announced(), "{id} dies under an announced send");
         let was_alive = self.clear(id, ALIVE | OPEN | HAS_PEER);
         assert!(was_alive, "{id} died twice");
-        assert!(!self.has_announced(), "{id} died under an announced send");
+        assert!(!self.is_alive(id), "{id} survived its death");
     }
 
     fn clear(&self, id: SocketId, bits: u64) -> bool {
@@ -185,7 +209,12 @@ impl Gate {
         self.word
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 let is_alive = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
-                is_alive.then(|| change(word))
+                is_alive.then(|| {
+                    let changed = change(word);
+                    assert_eq!(changed & !FLAGS, word & !FLAGS, "{id}: more than flags changed");
+                    assert_eq!(changed & LISTENER, word & LISTENER, "{id} changed its kind");
+                    changed
+                })
             })
             .is_ok()
     }
@@ -248,6 +277,7 @@ fn admit(
 
 /// Adds `charge` unless the sum would be above `limit`; answers the sum.
 fn reserve(counter: &AtomicU64, charge: u64, limit: u64) -> Option<u64> {
+    assert!(charge >= MESSAGE_OVERHEAD_BYTES as u64, "a message costs more than its bytes");
     counter
         .fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
             let after = before.checked_add(charge)?;

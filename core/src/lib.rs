@@ -39,6 +39,7 @@ mod options;
 mod outbox;
 mod random;
 mod service;
+mod service_state;
 pub mod states;
 mod time;
 
@@ -56,11 +57,12 @@ pub use message::{
     CloseReason, Message, MessageKind, RefusedReason, SocketInfo, SocketState, Timeout,
 };
 pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
-pub use net::{KeepCommands, Net, Outlet, ServiceState};
+pub use net::{KeepCommands, Net, Outlet};
 pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
 pub use random::mix;
 pub use service::Service;
+pub use service_state::ServiceState;
 pub use time::Instant;
 
 pub use bytes::Bytes;

@@ -6,7 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    Endpoint, Fault, Instant, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId, TimerId,
+    Endpoint, Fault, FaultKind, Instant, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId,
+    TimerId,
 };
 
 /// What a service is told. The first seven kinds come from Skynet's socket layer.
@@ -176,6 +177,48 @@ impl Message {
         }
     }
 
+    /// What every message must be, whoever made it. Nothing that a peer or a service does can
+    /// break this.
+    pub(crate) fn check(&self) {
+        match self {
+            Message::Data { socket, bytes } => {
+                assert!(!bytes.is_empty(), "{socket}: data without a byte");
+            }
+            Message::Connect { .. } | Message::Eof { .. } | Message::Paused { .. } => {}
+            Message::Close { socket, reason, .. } => reason.check(*socket),
+            Message::Accept { socket, accepted, .. } => {
+                assert_ne!(socket, accepted, "a listener accepted itself");
+                assert_ne!(socket.index(), accepted.index(), "{socket}: two sockets in a place");
+            }
+            Message::Error { socket, fault, operation, fatal } => {
+                fault.check();
+                let is_wrong = *fatal && !operation.can_be_fatal();
+                assert!(!is_wrong, "{socket}: nobody dies of {operation:?}");
+                let is_wrong = !*fatal && !operation.can_pass();
+                assert!(!is_wrong, "{socket}: nobody survives {operation:?}");
+            }
+            Message::Udp { socket, payload, .. } => {
+                assert!(payload.len() <= 65_527, "{socket}: {} B in a datagram", payload.len());
+            }
+            Message::Warning { .. } | Message::SendReady { .. } => {}
+            Message::Listening { socket, local } => {
+                assert_ne!(local.port(), Some(0), "{socket} listens at no real port");
+            }
+            Message::Refused { socket, operation, why } => {
+                assert_eq!(*operation, Operation::Start, "{socket}: only `start` is refused");
+                assert_eq!(*why, RefusedReason::Gone, "{socket} is there");
+            }
+            Message::Timer { .. } | Message::Posted { .. } | Message::Exit => {}
+            Message::Info(sockets) => {
+                sockets.iter().for_each(SocketInfo::check);
+                let is_sorted =
+                    sockets.is_sorted_by(|one, next| one.socket.index() < next.socket.index());
+                assert!(is_sorted, "each socket is told of once, in order");
+            }
+        }
+        assert!(self.charge_bytes() >= MESSAGE_OVERHEAD_BYTES, "no message is free");
+    }
+
     /// What the message costs in a mailbox: its payload and 64 bytes.
     pub fn charge_bytes(&self) -> usize {
         MESSAGE_OVERHEAD_BYTES
@@ -296,6 +339,27 @@ pub enum CloseReason {
     Exit,
 }
 
+impl CloseReason {
+    fn check(self, socket: SocketId) {
+        match self {
+            CloseReason::Fault(fault) => {
+                fault.check();
+                assert_ne!(fault.kind, FaultKind::LimitReached, "{socket}: limits break nothing");
+            }
+            CloseReason::ConnectFailed(fault) => {
+                fault.check();
+                assert_ne!(fault.kind, FaultKind::LimitReached, "{socket} never had an id");
+            }
+            CloseReason::Closed
+            | CloseReason::Shutdown
+            | CloseReason::Peer
+            | CloseReason::TimedOut(_)
+            | CloseReason::OwnerGone
+            | CloseReason::Exit => {}
+        }
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -369,6 +433,27 @@ pub struct SocketInfo {
     pub writing: bool,
     /// Connections that a listener accepted.
     pub accepted: u64,
+}
+
+impl SocketInfo {
+    fn check(&self) {
+        let id = self.socket;
+        assert!(self.queued_bytes == 0 || self.writing, "{id} has output and none");
+        let is_listener = matches!(
+            self.state,
+            SocketState::Opening | SocketState::Listening | SocketState::Closing
+        );
+        assert!(self.accepted == 0 || is_listener, "{id} accepted and is no listener");
+        let is_listening = self.state == SocketState::Listening;
+        assert!(!is_listening || self.local.is_some(), "{id} listens nowhere");
+        assert!(!is_listening || self.peer.is_none(), "{id} listens to one peer");
+        let is_silent = self.bytes_in == 0 && self.bytes_out == 0;
+        assert!(!is_listening || is_silent, "{id} listens and carries bytes");
+        let is_new = matches!(self.state, SocketState::Opening | SocketState::Connecting);
+        assert!(!is_new || is_silent, "{id} carried bytes before it was open");
+        assert!(!is_new || !self.reading, "{id} is read before it is open");
+        assert!(self.bytes_out == 0 || self.last_write.is_some(), "{id} wrote at no time");
+    }
 }
 
 /// The states of a socket.

@@ -1,15 +1,13 @@
 //! What a service may do inside a call.
 
 use std::any::Any;
-use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use slab::Slab;
 
 use crate::directory::Directory;
 use crate::gate::{GateKind, Refusal, SendKind};
+use crate::service_state::ServiceState;
 use crate::{
     Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES,
     OpenError, PostError, Queued, SendError, Service, ServiceId, SocketId, SocketOption,
@@ -48,44 +46,6 @@ impl Outlet for KeepCommands {
     fn publish(&mut self, _commands: &mut Vec<Command>) {}
 }
 
-/// What a driver keeps for each service between its calls: its timers and its randomness.
-#[derive(Debug)]
-pub struct ServiceState {
-    timers: Slab<NonZeroU32>,
-    next_timer: NonZeroU32,
-    random_seed: u64,
-    random_drawn: u64,
-    /// Sockets whose send was refused as full, and for which `SendReady` is to come.
-    awaited: BTreeSet<SocketId>,
-}
-
-impl ServiceState {
-    /// A new service's state; `random_seed` decides all that [`Net::random`] answers.
-    pub fn new(random_seed: u64) -> Self {
-        Self {
-            timers: Slab::new(),
-            next_timer: NonZeroU32::MIN,
-            random_seed,
-            random_drawn: 0,
-            awaited: BTreeSet::new(),
-        }
-    }
-
-    /// Whether the timer was neither cancelled nor delivered; it is now delivered.
-    pub(crate) fn take_timer(&mut self, timer: TimerId) -> bool {
-        let is_set = self.timers.get(timer.index() as usize) == Some(&timer.generation());
-        if is_set {
-            self.timers.remove(timer.index() as usize);
-        }
-        is_set
-    }
-
-    /// `SendReady` or `Close` was delivered: the next refusal is announced again.
-    pub(crate) fn no_longer_awaits(&mut self, id: SocketId) {
-        self.awaited.remove(&id);
-    }
-}
-
 /// Sends of one batch leave early at this many commands …
 const GATHERED_COMMANDS_MAX: usize = 64;
 /// … or at this many payload bytes.
@@ -105,8 +65,7 @@ impl Net<'_> {
     /// The next number of the service's own random sequence, a function of the runtime's seed and
     /// of how often it was asked.
     pub fn random(&mut self) -> u64 {
-        self.state.random_drawn += 1;
-        crate::random::mix(self.state.random_seed, self.state.random_drawn)
+        self.state.draw_random()
     }
 
     /// Whether the runtime is shutting down.
@@ -310,6 +269,7 @@ impl Net<'_> {
             Err(refusal) => Err(refused(refusal, parts)),
             Ok(queued) => {
                 parts.retain(|part| !part.is_empty());
+                assert_eq!(parts.is_empty(), len == 0, "only parts without bytes are dropped");
                 let parts = parts.into_boxed_slice();
                 self.ask_send(len, Command::SendVectored { id, low: false, parts });
                 Ok(queued)
@@ -342,8 +302,7 @@ impl Net<'_> {
     /// to compute for long after a send wants it. With services on the network thread nothing can
     /// leave before they return.
     pub fn flush(&mut self, _id: SocketId) {
-        self.gathered_bytes = 0;
-        self.outlet.publish(self.commands);
+        self.publish();
     }
 
     /// Asks about all sockets; answered by `Info`. (`skynet_socket_info`)
@@ -354,11 +313,9 @@ impl Net<'_> {
 
     /// Arms a timer: `Timer` comes once, not before `after` has passed.
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
-        let generation = self.state.next_timer;
-        self.state.next_timer = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let index = self.state.timers.insert(generation);
-        let timer = TimerId::new(index as u32, generation);
+        let timer = self.state.add_timer();
         let (service, deadline) = (self.service, self.now + after);
+        assert!(deadline >= self.now, "{timer} is due in the past");
         self.ask(Command::SetTimer { timer, service, deadline });
         timer
     }
@@ -383,6 +340,7 @@ impl Net<'_> {
             return Err(SpawnError::Stopped);
         }
         let id = self.directory.take_service().ok_or(SpawnError::LimitReached)?;
+        assert_ne!(id, self.service, "the asking service still has its id");
         self.ask(Command::Spawn { id, service });
         Ok(id)
     }
@@ -418,15 +376,24 @@ impl Net<'_> {
         if self.directory.is_stopped() {
             return Err(OpenError::Stopped);
         }
-        self.directory.take_socket(kind).ok_or(OpenError::LimitReached)
+        let id = self.directory.take_socket(kind).ok_or(OpenError::LimitReached)?;
+        let gate = self.directory.gate(id).expect("a taken id has a gate");
+        assert_eq!(gate.is_open(id), kind != GateKind::Listener, "{id} admits what it cannot send");
+        assert_eq!(gate.charged_bytes(), 0, "{id} begins with a charge");
+        Ok(id)
     }
 
     fn end_output(&mut self, id: SocketId) -> Result<(), Stale> {
         let gate = self.directory.gate(id).ok_or(Stale)?;
-        if gate.close_output(id) { Ok(()) } else { Err(Stale) }
+        if !gate.close_output(id) {
+            return Err(Stale);
+        }
+        assert!(!gate.is_open(id), "{id} admits sends after its end");
+        Ok(())
     }
 
     fn ask_living(&mut self, id: SocketId, command: Command) -> Result<(), Stale> {
+        assert_eq!(command.socket(), Some(id), "{command:?} is about another socket");
         if !self.directory.is_alive(id) {
             return Err(Stale);
         }
@@ -448,17 +415,22 @@ impl Net<'_> {
         let gate = self.directory.gate(id).ok_or(Refusal::Stale)?;
         let limits = self.directory.charge_limits();
         let total = self.directory.total();
-        if self.state.awaited.contains(&id)
+        if self.state.is_awaited(id)
             && let Some(refusal) = gate.refuses(id, kind, len, &limits, total)
         {
             // The Mux knows already that this service waits; a loop of refused sends costs nothing.
             return Err(refusal);
         }
         match gate.announce(id, kind, len, &limits, total) {
-            Ok(charged_bytes) => Ok(Queued { charged_bytes }),
+            Ok(charged_bytes) => {
+                assert!(charged_bytes >= len + MESSAGE_OVERHEAD_BYTES, "{id} got {len} B for less");
+                assert!(charged_bytes <= limits.socket, "{id} is over its limit");
+                Ok(Queued { charged_bytes })
+            }
             Err(refusal) => {
                 if matches!(refusal, Refusal::SocketFull | Refusal::TotalFull) {
-                    self.state.awaited.insert(id);
+                    assert!(len <= limits.socket, "a message that never fits is too large");
+                    self.state.await_room(id);
                     let (by, total) = (self.service, refusal == Refusal::TotalFull);
                     let charge_bytes = len + MESSAGE_OVERHEAD_BYTES;
                     self.ask(Command::AwaitSendReady { id, by, charge_bytes, total });
@@ -469,16 +441,24 @@ impl Net<'_> {
     }
 
     fn ask_send(&mut self, len: usize, command: Command) {
+        assert!(self.gathered_bytes < GATHERED_BYTES_MAX, "what was gathered before has left");
         self.gathered_bytes += len;
         self.ask(command);
         if self.commands.len() >= GATHERED_COMMANDS_MAX || self.gathered_bytes >= GATHERED_BYTES_MAX
         {
-            self.gathered_bytes = 0;
-            self.outlet.publish(self.commands);
+            self.publish();
         }
     }
 
+    fn publish(&mut self) {
+        let len_before = self.commands.len();
+        self.gathered_bytes = 0;
+        self.outlet.publish(self.commands);
+        assert!(self.commands.len() <= len_before, "an outlet asks for nothing of its own");
+    }
+
     fn ask(&mut self, command: Command) {
+        command.check();
         self.commands.push(command);
     }
 }

@@ -85,21 +85,26 @@ impl Outbox {
 
     /// What is charged for what is queued: unsent bytes, and 64 for each message.
     pub const fn charge_bytes(&self) -> usize {
+        debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
         self.pending_bytes + self.messages * MESSAGE_OVERHEAD_BYTES
     }
 
     /// Whether nothing is unsent.
     pub const fn is_empty(&self) -> bool {
+        debug_assert!((self.pending_bytes == 0) == (self.messages == 0), "bytes of no message");
         self.pending_bytes == 0
     }
 
     /// Whether a message has begun and is not finished.
     pub fn has_begun(&self) -> bool {
+        debug_assert!(self.begun.is_empty() || self.pending_bytes > 0, "nothing has begun");
+        debug_assert!(self.offered_bytes == 0 || !self.begun.is_empty(), "an offer has begun");
         !self.begun.is_empty()
     }
 
     /// Bytes that a pending write has.
     pub const fn offered_bytes(&self) -> usize {
+        debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
         self.offered_bytes
     }
 
@@ -112,6 +117,7 @@ impl Outbox {
         self.pending_bytes += bytes.len();
         self.messages += 1;
         self.queue(priority).push_back(Part { bytes, is_last: true });
+        self.check_counts();
     }
 
     /// Queues one message that lies in several parts.
@@ -122,6 +128,7 @@ impl Outbox {
         let mut added_bytes = 0;
         let queue = self.queue(priority);
         let parts_before = queue.len();
+        assert!(queue.back().is_none_or(|part| part.is_last), "a message follows a torn one");
         for bytes in parts {
             assert!(!bytes.is_empty(), "an empty part is never queued");
             added_bytes += bytes.len();
@@ -131,8 +138,10 @@ impl Outbox {
         if let Some(last) = queue.back_mut() {
             last.is_last = true;
         }
+        assert!(added_bytes > 0, "parts that are not empty have bytes");
         self.pending_bytes += added_bytes;
         self.messages += 1;
+        self.check_counts();
     }
 
     /// The unsent parts in the order in which they leave, for one vectored write.
@@ -152,6 +161,7 @@ impl Outbox {
             self.offered_bytes
         );
         self.offered_bytes = 0;
+        let pending_before = self.pending_bytes;
         let mut left = count;
         while left > 0 {
             let (queue, part) = self.front_mut().expect("pending bytes are in some part");
@@ -159,6 +169,7 @@ impl Outbox {
             left -= taken;
             self.consume_from(queue, taken);
         }
+        assert_eq!(self.pending_bytes + count, pending_before, "other bytes went as well");
         self.drop_empty_queues();
     }
 
@@ -172,6 +183,7 @@ impl Outbox {
         let (queue, part) = self.front_mut()?;
         let taken = size_max.min(part.bytes.len());
         let bytes = part.bytes.slice(..taken);
+        assert!(bytes.len() <= size_max, "no more is taken than was asked for");
         self.consume_from(queue, taken);
         self.drop_empty_queues();
         assert!(!bytes.is_empty(), "parts are never empty");
@@ -194,6 +206,8 @@ impl Outbox {
                 begun_bytes += bytes;
             }
         }
+        assert!(begun_bytes <= self.pending_bytes, "more has begun than is pending");
+        assert!(begun_bytes >= size_max.min(self.pending_bytes), "less has begun than is offered");
         self.offered_bytes = begun_bytes.min(size_max);
         assert!(self.offered_bytes > 0, "something was offered");
         self.offered_bytes
@@ -202,6 +216,7 @@ impl Outbox {
     /// The offered bytes, to share with the write that is pending.
     pub fn offered(&self) -> impl Iterator<Item = Bytes> {
         let mut left = self.offered_bytes;
+        assert!(left == 0 || !self.begun.is_empty(), "what is offered has begun");
         self.begun.iter().map_while(move |part| {
             let taken = left.min(part.bytes.len());
             left -= taken;
@@ -211,12 +226,22 @@ impl Outbox {
 
     /// The pending write took nothing and is over; what was offered stays begun.
     pub fn withdraw_offer(&mut self) {
+        assert!(self.offered_bytes <= self.pending_bytes, "an offer outlived its bytes");
         self.offered_bytes = 0;
     }
 
     /// Drops everything and answers how many payload bytes that was.
     pub fn clear(&mut self) -> usize {
-        std::mem::take(self).pending_bytes
+        let dropped = std::mem::take(self).pending_bytes;
+        assert!(self.is_empty() && self.offered_bytes == 0, "something outlived its outbox");
+        dropped
+    }
+
+    /// Relations of the counts; cheap enough for every change.
+    fn check_counts(&self) {
+        assert!(self.messages > 0, "what was just queued is there");
+        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+        assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
     }
 
     /// Checks every invariant, in time proportional to what is queued.
@@ -236,6 +261,9 @@ impl Outbox {
         }
         let begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
         assert!(self.offered_bytes <= begun_bytes, "offered more than has begun");
+        let begun = self.begun.iter().filter(|part| part.is_last).count();
+        assert!(begun <= self.messages, "more messages have begun than there are");
+        assert!(self.messages <= self.pending_bytes, "each message has a byte");
     }
 
     fn queue(&mut self, priority: Priority) -> &mut VecDeque<Part> {
@@ -246,6 +274,8 @@ impl Outbox {
     }
 
     fn front_mut(&mut self) -> Option<(Queue, &mut Part)> {
+        let is_somewhere = !self.begun.is_empty() || !self.high.is_empty() || !self.low.is_empty();
+        assert_eq!(is_somewhere, self.pending_bytes > 0, "pending bytes are in some part");
         if let Some(part) = self.begun.front_mut() {
             Some((Queue::Begun, part))
         } else if let Some(part) = self.high.front_mut() {
@@ -257,6 +287,9 @@ impl Outbox {
 
     /// Consumes `count` bytes of the first part of `from`; what is left of its message has begun.
     fn consume_from(&mut self, from: Queue, count: usize) {
+        assert!(from == Queue::Begun || self.begun.is_empty(), "a message that began is passed");
+        assert!(from != Queue::Low || self.high.is_empty(), "a low message passes a high one");
+        assert!(count <= self.pending_bytes && self.messages > 0, "parts are counted");
         let queue = match from {
             Queue::Begun => &mut self.begun,
             Queue::High => &mut self.high,
@@ -283,12 +316,14 @@ impl Outbox {
                     move_message(&mut self.low, &mut self.begun);
                 }
             }
+            assert!(!self.begun.is_empty(), "the rest of a message has begun");
         }
     }
 
     fn drop_empty_queues(&mut self) {
         if self.pending_bytes == 0 {
             assert_eq!(self.messages, 0, "a message without bytes is queued");
+            assert!(self.front_mut().is_none(), "a part is left and was not counted");
             *self = Self::new();
         }
     }
@@ -304,8 +339,13 @@ enum Queue {
 /// Moves the parts up to the end of a message; answers their bytes, or `None` if there are none.
 fn move_message(from: &mut VecDeque<Part>, to: &mut VecDeque<Part>) -> Option<usize> {
     let mut bytes = 0;
+    if from.is_empty() {
+        return None;
+    }
+    assert!(to.back().is_none_or(|part: &Part| part.is_last), "a message begins within another");
     loop {
-        let part = from.pop_front()?;
+        let part = from.pop_front().expect("a message has an end");
+        assert!(!part.bytes.is_empty(), "an empty part is queued");
         bytes += part.bytes.len();
         let is_last = part.is_last;
         to.push_back(part);

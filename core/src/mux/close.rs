@@ -17,7 +17,8 @@ impl Mux {
     /// been named.
     pub(super) fn begin_close(&mut self, id: SocketId) {
         let now = self.now;
-        self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        assert!(gate.close_output(id), "{id} is in the table and not alive");
         let slot = self.table.slot_mut(id);
         assert!(slot.cause.is_some(), "{id} ends without a cause");
         if slot.state == SocketState::Closing {
@@ -35,6 +36,7 @@ impl Mux {
             (true, false) => Closing::Asked(how),
             (false, false) => Closing::Done,
         };
+        assert_eq!(slot.closing == Closing::Done, !slot.is_open, "{id}: what holds the backend?");
         slot.enter(SocketState::Closing, now);
         slot.rare.opening = None;
         slot.rare.dial = None;
@@ -42,6 +44,7 @@ impl Mux {
         slot.is_failure_noticed = false;
         self.unlink_input(id);
         self.drop_held_input(id);
+        assert!(!self.table.slot(id).has_held_input(), "{id} ends and keeps input");
         self.settle(id);
     }
 
@@ -54,6 +57,11 @@ impl Mux {
         }
         let is_draining = slot.state == SocketState::Draining && !slot.is_finishing;
         let is_opening = matches!(slot.state, SocketState::Opening | SocketState::Connecting);
+        assert!(operation.can_be_fatal(), "{id} dies of {operation:?}");
+        let is_use =
+            matches!(operation, Operation::Read | Operation::Write | Operation::ShutdownWrite);
+        assert_eq!(is_opening, !is_use, "{id} is {:?} and fails to {operation:?}", slot.state);
+        assert!(slot.rare.fatal.is_none(), "{id} fails twice");
         // A read that completes late is the owner's only if the owner was still reading.
         slot.is_reading &= !slot.discards_input();
         slot.fail_cause(if is_opening {
@@ -65,6 +73,7 @@ impl Mux {
             slot.rare.fatal = Some((fault, operation));
         }
         self.begin_close(id);
+        assert_eq!(self.table.slot(id).state, SocketState::Closing, "{id} outlives its failure");
     }
 
     /// Throws away what came in and was not wanted yet.
@@ -84,7 +93,9 @@ impl Mux {
     /// Asks the backend to let go, and tells `Close` when everything has.
     pub(super) fn serve_closing<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         let slot = self.table.slot_mut(id);
+        assert_ne!(slot.closing, Closing::No, "{id} is closed and does not end");
         if let Closing::Asked(how) = slot.closing {
+            assert!(slot.is_open, "{id}: the backend holds nothing");
             slot.closing = match backend.close(id, how) {
                 Answer::Ready(()) => Closing::Done,
                 Answer::Later => Closing::Waiting,
@@ -97,11 +108,15 @@ impl Mux {
 
     fn finish_close(&mut self, id: SocketId) {
         self.unlink_all(id);
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        assert!(!gate.is_open(id), "{id} admits sends to the end");
         let slot = self.table.slot_mut(id);
+        assert_eq!(slot.closing, Closing::Done, "{id} is closed while the backend holds it");
         let charge = slot.charge_bytes();
         let left = (slot.outbox.clear() + slot.rare.datagrams.clear()) as u64;
         let unsent = slot.rare.unsent_bytes + left;
         let reason = slot.cause.expect("a closing socket has a cause");
+        assert!(slot.is_told || unsent == 0, "{id} lost bytes that nobody sent");
         let (is_told, fatal) = (slot.is_told, slot.rare.fatal.take());
         let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());
         self.release_charge(id, charge);
@@ -118,6 +133,7 @@ impl Mux {
         self.table.remove(id);
         self.directory.free_socket(id);
         self.stats.closed += 1;
+        assert!(self.stats.closed <= self.stats.opened, "{id} closed before it was opened");
         if let Some(reserved) = reserved {
             self.directory.free_reserved(reserved);
         }
@@ -133,6 +149,8 @@ impl Mux {
             let was_armed = self.timers.remove(&(armed_at, TimerKey::Socket(id)));
             assert!(was_armed, "the timer of {id} was lost");
         }
+        let is_linked = self.table.is_linked(Chain::Input, id);
+        assert!(!is_linked, "{id} ends and waits to be read");
     }
 
     fn report_close(&mut self, id: SocketId, unsent: u64) {
@@ -145,5 +163,8 @@ impl Mux {
         if unsent > 0 && self.exit_report.unsent.len() < REPORTED_SOCKETS_MAX {
             self.exit_report.unsent.push((id, unsent));
         }
+        let report = &self.exit_report;
+        assert!(report.closed_at_deadline <= report.closed, "more were forced than closed");
+        assert!(report.unsent.len() as u64 <= report.closed, "more lost bytes than closed");
     }
 }

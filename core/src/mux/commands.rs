@@ -6,8 +6,8 @@ use super::slot::{Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
-    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
-    SocketId, SocketState,
+    CloseReason, Command, FaultKind, Instant, Message, Operation, Priority, RefusedReason,
+    ServiceId, SocketId, SocketState,
 };
 
 impl Mux {
@@ -18,15 +18,12 @@ impl Mux {
     /// If `now` lies before the time of an earlier call.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         self.advance_clock(now);
+        command.check();
         match command {
             Command::Listen { id, owner, at, options } => {
-                let listener = Listener { auto_start: options.auto_start, ..Listener::default() };
                 let is_reading = !options.paused;
                 let opening = Opening::Listen { at, options };
                 self.open(id, Kind::Listener, owner, is_reading, opening);
-                if let Some(slot) = self.table.get_mut(id) {
-                    slot.rare.listener = Some(listener);
-                }
             }
             Command::Adopt { id, owner, descriptor, paused } => {
                 self.open(id, Kind::Stream, owner, !paused, Opening::Adopt { descriptor });
@@ -51,6 +48,7 @@ impl Mux {
                 self.await_send_ready(id, by, charge_bytes, total);
             }
             Command::Spawn { id, service } => {
+                assert!(self.directory.is_service_alive(id), "{id} was not taken");
                 self.services.insert(id);
                 self.deliveries.push_back(Delivery::Spawn(id, service));
                 if self.exit.is_some() {
@@ -95,7 +93,15 @@ impl Mux {
             Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
             Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
             Command::SetOption { option, .. } => self.defer(id, Deferred::Option(option)),
-            Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
+            Command::UdpConnect { peer, .. } => {
+                let slot = self.table.slot(id);
+                if slot.kind == Kind::Datagram {
+                    self.defer(id, Deferred::Peer(peer));
+                } else if slot.state != SocketState::Closing {
+                    let fault = FaultKind::InvalidInput.into();
+                    self.tell_passing_error(id, fault, Operation::ConnectDatagram);
+                }
+            }
             Command::FinishAfterEof { owner, .. } => {
                 let slot = self.table.slot(id);
                 let is_due = slot.state == SocketState::EofSeen
@@ -118,10 +124,16 @@ impl Mux {
         is_reading: bool,
         opening: Opening,
     ) {
-        self.add_slot(id, kind, SocketState::Opening, owner);
-        let slot = self.table.slot_mut(id);
+        let mut slot = self.new_slot(id, kind, SocketState::Opening);
+        if let Opening::Listen { options, .. } = &opening {
+            assert_eq!(kind, Kind::Listener, "{id} listens");
+            let auto_start = options.auto_start;
+            slot.rare.listener = Some(Listener { auto_start, ..Listener::default() });
+        }
         slot.rare.opening = Some(opening);
         slot.is_reading = is_reading;
+        self.add_slot(slot);
+        self.change_owner(id, owner);
         self.refuse_after_exit(id);
         self.settle(id);
     }
@@ -129,6 +141,7 @@ impl Mux {
     /// What was asked before the exit was known, and arrives after: closed at once.
     pub(super) fn refuse_after_exit(&mut self, id: SocketId) {
         if self.exit.is_some() {
+            assert!(self.directory.is_stopped(), "an exit stops the directory first");
             self.table.slot_mut(id).add_cause(CloseReason::Exit);
             self.begin_close(id);
         }
@@ -154,7 +167,11 @@ impl Mux {
             // An empty stream message is nothing; only its charge goes back.
             self.release_charge(id, crate::MESSAGE_OVERHEAD_BYTES);
         } else {
+            assert_eq!(slot.kind, Kind::Stream, "{id}: only streams have an outbox");
+            let pending_before = slot.outbox.pending_bytes();
             slot.outbox.push_parts(parts, priority);
+            let added = slot.outbox.pending_bytes() - pending_before;
+            assert_eq!(added, len, "{id}: the parts' lengths were counted before");
             self.warn_if_due(id);
         }
         self.settle(id);
@@ -162,6 +179,7 @@ impl Mux {
 
     fn send_datagram(&mut self, id: SocketId, datagram: Datagram, priority: Priority) {
         if self.receive_announced(id, datagram.payload.len()) {
+            assert_eq!(self.table.slot(id).kind, Kind::Datagram, "{id}: the gate knows the kind");
             self.table.slot_mut(id).rare.datagrams.push(datagram, priority);
             self.warn_if_due(id);
             self.settle(id);
@@ -172,14 +190,17 @@ impl Mux {
     fn receive_announced(&mut self, id: SocketId, len: usize) -> bool {
         let is_alive = self.directory.is_alive(id);
         assert!(is_alive, "{id} was given back under an announced send");
-        self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        gate.receive_announced(id);
+        let charge = len + crate::MESSAGE_OVERHEAD_BYTES;
+        assert!(charge <= gate.charged_bytes(), "{id}: {len} B came and were not charged");
         let accepts = self.table.get(id).is_some_and(|slot| {
             let is_broken = slot.rare.write_fault.is_some();
             !is_broken && !matches!(slot.state, SocketState::Draining | SocketState::Closing)
         });
         if !accepts {
             self.stats.stale_commands += 1;
-            self.release_charge(id, len + crate::MESSAGE_OVERHEAD_BYTES);
+            self.release_charge(id, charge);
             if let Some(slot) = self.table.get_mut(id) {
                 slot.rare.unsent_bytes += len as u64;
                 self.settle(id);
@@ -205,6 +226,7 @@ impl Mux {
         }
         slot.is_reading = true;
         slot.is_pause_owed = false;
+        assert!(slot.cause.is_none() || slot.state != SocketState::Open, "{id} is over");
         let is_new_owner = slot.owner != Some(by);
         if slot.state == SocketState::Accepted {
             slot.enter(SocketState::Open, self.now);
@@ -240,6 +262,8 @@ impl Mux {
 
     fn defer(&mut self, id: SocketId, deferred: Deferred) {
         let slot = self.table.slot_mut(id);
+        let is_datagram = slot.kind == Kind::Datagram;
+        assert!(is_datagram || !matches!(deferred, Deferred::Peer(_)), "{id} has a peer for good");
         if slot.state != SocketState::Closing {
             slot.rare.deferred.push_back(deferred);
         }

@@ -1,7 +1,7 @@
 //! Datagram sockets.
 
 use super::Mux;
-use super::slot::Latch;
+use super::slot::{Kind, Latch};
 use crate::{
     Answer, Backend, Bytes, Endpoint, Fault, FaultKind, Message, Operation, SocketId, SocketState,
 };
@@ -16,6 +16,8 @@ impl Mux {
             if !slot.writes() || slot.output == Latch::Pending {
                 break;
             }
+            assert_eq!(slot.kind, Kind::Datagram, "{id} sends datagrams");
+            assert!(slot.outbox.is_empty(), "{id}: a datagram socket has no stream");
             let Some(datagram) = slot.rare.datagrams.begin() else { break };
             match backend.send_to(id, datagram.to.as_ref(), &datagram.payload) {
                 Answer::Ready(result) => self.datagram_went(id, result),
@@ -35,6 +37,8 @@ impl Mux {
         let charge_before = slot.charge_bytes();
         let datagram = slot.rare.datagrams.pop_begun();
         let len = datagram.payload.len();
+        let cost = len + crate::MESSAGE_OVERHEAD_BYTES;
+        assert_eq!(slot.charge_bytes() + cost, charge_before, "{id}: one datagram was one");
         match result {
             Ok(()) => self.output_went(id, len, 1, charge_before),
             Err(fault) => {
@@ -66,12 +70,18 @@ impl Mux {
                     }
                 },
             };
+            if let Ok((_, payload)) = &result {
+                assert!(payload.len() <= size_max, "{id}: {} B of {size_max}", payload.len());
+            }
             self.datagram_came(id, result);
         }
     }
 
     fn datagram_came(&mut self, id: SocketId, result: Result<(Endpoint, Bytes), Fault>) {
         let now = self.now;
+        let slot = self.table.slot(id);
+        assert_eq!(slot.state, SocketState::Datagram, "{id} received a datagram");
+        assert!(slot.is_reading, "{id} was paused, and was asked");
         match result {
             Ok((from, payload)) => {
                 let counters = &mut self.table.slot_mut(id).rare.counters;

@@ -18,26 +18,25 @@ impl Mux {
         target: Target,
         options: Box<ConnectOptions>,
     ) {
-        self.add_slot(id, Kind::Stream, SocketState::Connecting, owner);
         let deadline = self.now + options.timeout.unwrap_or(self.config().connect_timeout);
         let (target, addresses) = match target {
             Target::Endpoint(endpoint) => (None, VecDeque::from([endpoint])),
             host @ Target::Host { .. } => (Some(host), VecDeque::new()),
         };
-        let slot = self.table.slot_mut(id);
+        let mut slot = self.new_slot(id, Kind::Stream, SocketState::Connecting);
         slot.is_reading = !options.paused;
         slot.is_kept_open = options.half_open;
-        if slot.state == SocketState::Connecting {
-            slot.rare.dial = Some(Dial {
-                target,
-                addresses,
-                options,
-                deadline,
-                attempt_deadline: deadline,
-                attempt: Attempt::None,
-                last_fault: None,
-            });
-        }
+        slot.rare.dial = Some(Dial {
+            target,
+            addresses,
+            options,
+            deadline,
+            attempt_deadline: deadline,
+            attempt: Attempt::None,
+            last_fault: None,
+        });
+        self.add_slot(slot);
+        self.change_owner(id, owner);
         self.refuse_after_exit(id);
         self.settle(id);
     }
@@ -49,6 +48,8 @@ impl Mux {
             let Target::Host { host, port } = target else {
                 unreachable!("only names are resolved")
             };
+            assert!(dial.addresses.is_empty(), "{id} is resolved and has an address");
+            assert_eq!(dial.attempt, Attempt::None, "{id} connects before it is resolved");
             if let Answer::Ready(result) = backend.resolve(id, &host, port) {
                 self.resolved(id, result);
             }
@@ -61,6 +62,7 @@ impl Mux {
             },
             Attempt::None | Attempt::UnderWay => {
                 let Some(address) = dial.addresses.front() else { return };
+                assert_eq!(slot.output, Latch::Ready, "{id} connects while it waits");
                 match backend.connect(id, address, &dial.options) {
                     Answer::Ready(Ok(connected)) => self.connected(id, connected),
                     Answer::Ready(Err(fault)) => self.attempt_ended(id, fault),
@@ -88,6 +90,8 @@ impl Mux {
             Err(fault) => return self.fail(id, fault, Operation::Resolve),
         };
         assert!(dial.addresses.is_empty(), "{id} is resolved once");
+        assert_eq!(dial.attempt, Attempt::None, "{id} connected before it was resolved");
+        assert!(dial.target.is_none(), "{id} was resolved and nobody asked");
         dial.addresses = addresses.into();
         dial.allot_time(now);
         self.settle(id);
@@ -99,7 +103,9 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         slot.is_open = false;
         slot.output = Latch::Ready;
+        assert_eq!(slot.state, SocketState::Connecting, "{id} tries addresses");
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
+        assert!(!dial.addresses.is_empty(), "{id} tried no address");
         dial.attempt = Attempt::None;
         dial.last_fault = Some(fault);
         dial.addresses.pop_front();
@@ -115,6 +121,7 @@ impl Mux {
         let now = self.now;
         let slot = self.table.slot_mut(id);
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
+        assert!(dial.attempt_deadline.min(dial.deadline) <= now, "{id} has time left");
         if dial.deadline <= now || dial.addresses.len() <= 1 {
             return self.fail(id, FaultKind::TimedOut.into(), Operation::Connect);
         }
@@ -136,6 +143,8 @@ impl Dial {
         let left = self.deadline.saturating_since(now);
         let addresses = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1);
         let share = (left / addresses).max(Duration::from_secs(1).min(left));
+        assert!(share <= left, "an address gets more time than there is");
         self.attempt_deadline = now + share;
+        assert!(self.attempt_deadline >= now, "an address is given up before it is tried");
     }
 }

@@ -1,7 +1,7 @@
 //! What the backend reports.
 
 use super::Mux;
-use super::slot::{Attempt, Closing, Latch, Slot};
+use super::slot::{Attempt, Closing, Kind, Latch, Slot};
 use crate::{
     Accepted, Bytes, Connected, Event, Fault, Instant, Message, Readiness, SocketId, SocketState,
 };
@@ -14,6 +14,7 @@ impl Mux {
     /// pending for.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         self.advance_clock(now);
+        event.check();
         let id = event.socket();
         if self.table.get(id).is_none() {
             self.stats.stale_events += 1;
@@ -32,6 +33,8 @@ impl Mux {
             Event::ReceivedFrom { result, .. } => {
                 let slot = self.table.slot_mut(id);
                 complete_input(slot);
+                assert_eq!(slot.kind, Kind::Datagram, "{id} received a datagram");
+                assert!(slot.rare.held_datagram.is_none(), "{id} completed two receives");
                 if slot.state != SocketState::Closing {
                     slot.rare.held_datagram = Some(result);
                 }
@@ -40,6 +43,7 @@ impl Mux {
             Event::SentTo { result, .. } => {
                 let slot = self.table.slot_mut(id);
                 complete_output(slot);
+                assert_eq!(slot.kind, Kind::Datagram, "{id} sent a datagram");
                 self.datagram_went(id, result);
             }
             Event::Closed { .. } => self.close_completed(id),
@@ -67,7 +71,7 @@ impl Mux {
                 | SocketState::EofSeen
                 | SocketState::Flushing
                 | SocketState::Draining
-        ) && slot.kind == super::Kind::Stream;
+        ) && slot.kind == Kind::Stream;
         if readiness.peer_closed && is_established && !slot.is_fin_noticed {
             slot.is_fin_noticed = true;
             if !is_read && slot.state == SocketState::Open {
@@ -82,7 +86,9 @@ impl Mux {
     fn connect_completed(&mut self, id: SocketId, result: Result<Connected, Fault>) {
         let slot = self.table.slot_mut(id);
         complete_output(slot);
+        assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
         if slot.state != SocketState::Connecting {
+            assert_eq!(slot.state, SocketState::Closing, "{id} is connected twice");
             return;
         }
         let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
@@ -101,6 +107,7 @@ impl Mux {
         complete_input(slot);
         let is_closing = slot.state == SocketState::Closing;
         let listener = slot.rare.listener.as_mut().expect("a listener's part");
+        assert!(listener.held.is_none(), "{id} completed two accepts");
         assert_eq!(listener.reserved, Some(child), "{id} accepted under an id it was not offered");
         match result {
             Ok(accepted) if is_closing => self.refuse_accepted(id, accepted),
@@ -113,6 +120,7 @@ impl Mux {
         let now = self.now;
         let slot = self.table.slot_mut(id);
         complete_input(slot);
+        assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
         if slot.state == SocketState::Closing {
             // The last bytes before a failed write's end are still the owner's.
             let is_wanted = slot.is_reading && slot.rare.fatal.is_some() && !slot.is_eof;
@@ -145,9 +153,13 @@ impl Mux {
         complete_output(slot);
         let charge_before = slot.charge_bytes();
         let messages_before = slot.outbox.messages();
+        assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
+        assert!(
+            slot.outbox.offered_bytes() > 0,
+            "{id}: a write completed that was offered nothing"
+        );
         match result {
             Ok(count) => {
-                assert!(count > 0, "{id}: a write completed with nothing");
                 slot.outbox.advance(count);
                 let messages = messages_before - slot.outbox.messages();
                 self.output_went(id, count, messages, charge_before);
@@ -165,6 +177,7 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         if slot.state == SocketState::Closing {
             assert_eq!(slot.closing, Closing::Waiting, "{id} closed without being asked");
+            assert!(slot.is_open, "{id}: the backend held nothing");
             slot.outbox.withdraw_offer();
             slot.closing = Closing::Done;
             return;
@@ -176,11 +189,13 @@ impl Mux {
 }
 
 fn complete_input(slot: &mut Slot) {
+    assert!(slot.is_open, "{}: a call completed before it was open", slot.id);
     assert_eq!(slot.input, Latch::Pending, "{}: no input call is pending", slot.id);
     slot.input = Latch::Ready;
 }
 
 fn complete_output(slot: &mut Slot) {
+    assert!(slot.is_open, "{}: a call completed before it was open", slot.id);
     assert_eq!(slot.output, Latch::Pending, "{}: no output call is pending", slot.id);
     slot.output = Latch::Ready;
 }

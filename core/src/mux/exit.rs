@@ -24,6 +24,8 @@ const PLACES_PER_TURN: u32 = 256;
 
 impl Exit {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
+        assert!(self.half_at <= self.deadline, "half of the time is longer than all of it");
+        assert!(self.is_half_over || !self.is_forcing, "the whole is over before the half");
         match (self.is_half_over, self.is_forcing) {
             (false, _) => Some(self.half_at),
             (true, false) => Some(self.deadline),
@@ -36,11 +38,14 @@ impl Mux {
     /// Begins to stop: nothing new is opened, listeners close, every service is told.
     pub(super) fn begin_exit(&mut self, within: Duration) {
         self.directory.stop();
+        assert!(self.directory.is_stopped(), "nothing is opened from now on");
         let deadline = self.now + within;
+        assert!(deadline >= self.now, "an exit ends before it begins");
         if let Some(exit) = &mut self.exit {
             // Asked again: an earlier deadline counts, a later one does not.
             exit.deadline = exit.deadline.min(deadline);
             exit.half_at = exit.half_at.min(exit.deadline);
+            assert!(exit.deadline <= deadline, "an exit does not take longer when asked again");
             return;
         }
         let half_at = self.now + within / 2;
@@ -76,6 +81,8 @@ impl Mux {
         }
         let is_forcing = exit.is_forcing;
         let from = exit.swept;
+        assert!(from <= places, "a table does not shrink");
+        assert!(!is_forcing || exit.is_half_over, "the whole is over before the half");
         exit.swept = places.min(from.saturating_add(PLACES_PER_TURN));
         for index in from..exit.swept {
             let Some(id) = self.table.at(index).map(|slot| slot.id) else { continue };
@@ -94,5 +101,7 @@ impl Mux {
             slot.add_cause(CloseReason::Exit);
         }
         self.begin_close(id);
+        let is_closing = self.table.get(id).is_some_and(|slot| slot.state == SocketState::Closing);
+        assert!(is_closing, "{id} survived the exit's sweep");
     }
 }

@@ -23,10 +23,12 @@ impl Mux {
     pub(super) fn gather_info(&mut self) {
         let Some(mut job) = self.info_jobs.pop_front() else { return };
         let places = self.table.places();
+        assert!(job.next_place <= places, "a table does not shrink");
         let until = places.min(job.next_place.saturating_add(PLACES_PER_TURN));
         let slots = (job.next_place..until).filter_map(|index| self.table.at(index));
         job.sockets.extend(slots.filter(|slot| slot.is_told).map(|slot| self.info_of(slot)));
         job.next_place = until;
+        assert!(job.sockets.len() <= until as usize, "a place was told of twice");
         if until == places {
             self.tell(Some(job.by), Message::Info(job.sockets));
         } else {
@@ -36,6 +38,8 @@ impl Mux {
 
     fn info_of(&self, slot: &Slot) -> SocketInfo {
         let counters = &slot.rare.counters;
+        assert!(slot.is_told, "{} is nobody's", slot.id);
+        assert!(counters.last_read.max(counters.last_write) <= Some(self.now), "it is later");
         SocketInfo {
             socket: slot.id,
             state: slot.state,

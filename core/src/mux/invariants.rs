@@ -1,7 +1,8 @@
 //! Every law that the Mux can see.
 
 use super::Mux;
-use super::slot::{Closing, Kind, Latch, Slot};
+use super::services::Ending;
+use super::slot::Slot;
 use super::table::Chain;
 use super::timers::TimerKey;
 use crate::SocketState;
@@ -29,7 +30,9 @@ impl Mux {
         let opened = self.stats.opened - self.stats.closed;
         assert_eq!(opened, self.table.used() as u64, "opened and closed do not add up");
         assert!(told <= opened, "more was told than is alive");
+        assert_eq!(self.exit.is_some(), self.directory.is_stopped(), "an exit stops the directory");
         self.check_services();
+        self.check_queues();
         let armed = self.table.iter().filter(|slot| slot.armed_at.is_some()).count();
         let set: usize = self.services.iter().map(|entry| entry.timers.len()).sum();
         assert_eq!(armed + set, self.timers.len(), "timers are armed for nobody");
@@ -39,6 +42,7 @@ impl Mux {
 
     fn check_slot(&self, slot: &Slot) {
         let id = slot.id;
+        slot.check();
         slot.outbox.check_invariants();
         slot.rare.datagrams.check_invariants();
         assert!(self.directory.is_alive(id), "{id} is in the table and not alive");
@@ -49,25 +53,48 @@ impl Mux {
         }
         assert!(gate.charged_bytes() <= self.config().outbox_bytes_max, "{id} is over its limit");
         let is_closing = slot.state == SocketState::Closing;
-        assert_eq!(is_closing, slot.closing != Closing::No, "{id}: closing and state disagree");
-        assert!(!is_closing || slot.cause.is_some(), "{id} closes without a cause");
-        assert!(!is_closing || !gate.is_open(id), "{id} closes and admits sends");
-        let is_listener = slot.rare.listener.is_some();
-        assert_eq!(is_listener, slot.kind == Kind::Listener, "{id}: a part of another kind");
-        assert!(!is_listener || !slot.has_output(), "{id} is a listener with output");
-        if slot.state == SocketState::Connecting {
-            assert!(slot.rare.dial.is_some(), "{id} connects to nothing");
-        }
-        if slot.state == SocketState::EofSeen {
-            assert!(slot.is_eof, "{id} saw no end");
-        }
-        if slot.outbox.offered_bytes() > 0 {
-            assert_eq!(slot.output, Latch::Pending, "{id} offers bytes to no write");
+        let has_ended_output = slot.rare.write_fault.is_some()
+            || matches!(
+                slot.state,
+                SocketState::Flushing | SocketState::Draining | SocketState::Closing
+            );
+        assert!(!has_ended_output || !gate.is_open(id), "{id} ends and admits sends");
+        let is_draining = slot.state == SocketState::Draining;
+        assert!(!is_draining || !gate.has_announced(), "{id}: FIN overtook a send");
+        assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
+        let last = slot.rare.counters.last_read.max(slot.rare.counters.last_write);
+        assert!(last <= Some(self.now), "{id} was read or written ahead of time");
+        self.check_warning(slot);
+        if let Some(listener) = &slot.rare.listener {
+            if let Some(reserved) = listener.reserved {
+                assert!(!self.directory.is_alive(reserved), "{reserved} lives unaccepted");
+                assert!(self.directory.is_taken(reserved), "{reserved} may be another's");
+            }
+            let is_queued = self.stalled_listeners.contains(&id);
+            assert!(!listener.is_stalled || is_queued, "{id} waits for an id in vain");
         }
         if slot.is_told && !is_closing {
             let has_owner = slot.owner.is_some();
             let is_ending = slot.cause.is_some();
             assert!(has_owner || is_ending, "{id} belongs to nobody and goes on");
+        }
+    }
+
+    fn check_warning(&self, slot: &Slot) {
+        let (id, pending) = (slot.id, slot.pending_bytes());
+        let warn_bytes = self.config().warn_bytes;
+        let next = slot.warn_next_bytes;
+        assert_eq!(slot.is_warned, next > warn_bytes, "{id} warns next at {next} B");
+        let is_ending = slot.is_shutdown_wanted
+            || slot.rare.write_fault.is_some()
+            || matches!(
+                slot.state,
+                SocketState::Flushing | SocketState::Draining | SocketState::Closing
+            );
+        if !is_ending {
+            assert!(pending < next, "{id} has {pending} B pending and did not warn");
+            let is_drained = pending < warn_bytes.div_ceil(2);
+            assert!(!is_drained || !slot.is_warned, "{id} did not take its warning back");
         }
     }
 
@@ -83,7 +110,10 @@ impl Mux {
         if slot.waits_for_mailbox {
             let owner = slot.owner.and_then(|owner| self.services.get(owner));
             let owner = owner.expect("somebody's mailbox is full");
-            let goes_on = owner.is_held_back || self.resuming.contains(&owner.id);
+            let goes_on = owner.is_held_back
+                || self.resuming.contains(&owner.id)
+                || self.ending.contains(&owner.id);
+            assert!(self.table.is_linked(Chain::Input, id), "{id} waits in no list");
             assert!(goes_on, "{id} waits for {} in vain", owner.id);
         }
         let is_owned = self.table.is_linked(Chain::Owned, id);
@@ -99,10 +129,50 @@ impl Mux {
         if let Some((deadline, due)) = slot.deadline(self.config()) {
             let armed_at = slot.armed_at.expect("a deadline without a timer");
             assert!(armed_at <= deadline, "{id}: {due:?} would come late");
+            assert!(deadline >= slot.since, "{id}: {due:?} came before its state");
         }
     }
 
+    /// What waits in queues of the Mux is there, and waits for something.
+    fn check_queues(&self) {
+        for id in &self.resuming {
+            // A service that was released meanwhile, or filled up again, is passed over.
+            if let Some(entry) = self.services.get(*id) {
+                assert!(!entry.owned.is_empty() || entry.waiting_input.is_empty(), "{id} resumes");
+            }
+        }
+        for id in &self.ending {
+            let entry = self.services.get(*id).map(|entry| entry.ending);
+            assert_ne!(entry, Some(Ending::No), "{id} is in the list of those that end");
+        }
+        for entry in self.services.iter() {
+            let ends = matches!(entry.ending, Ending::Released { .. });
+            assert!(!ends || self.ending.contains(&entry.id), "{} ends in vain", entry.id);
+            let drains = matches!(entry.ending, Ending::Draining { .. });
+            assert!(!drains || self.exit.is_some(), "{} drains without an exit", entry.id);
+        }
+        for job in &self.info_jobs {
+            assert!(self.services.is_alive(job.by), "{} asked and is gone", job.by);
+        }
+        for id in self.table.members(&self.ready_output, Chain::Output) {
+            assert!(self.table.is_linked(Chain::Output, id), "{id} is in a list by mistake");
+        }
+        for id in self.table.members(&self.ready_input, Chain::Input) {
+            let slot = self.table.slot(id);
+            assert!(!slot.waits_for_mailbox, "{id} is in two lists");
+            assert_ne!(slot.state, SocketState::Closing, "{id} ends and is to be read");
+        }
+        let report = &self.exit_report;
+        assert!(report.closed <= self.stats.closed, "more closed in the exit than ever");
+        assert!(report.closed_at_deadline <= report.closed, "more were forced than closed");
+        let named: u64 = report.unsent.iter().map(|(_, bytes)| bytes).sum();
+        assert!(named <= report.unsent_bytes, "more bytes are named than were lost");
+        assert!(report.closed == 0 || self.exit.is_some(), "an exit is reported that never began");
+    }
+
     fn check_services(&self) {
+        self.services.check(self.config().mailbox_bytes_max);
+        self.waiters.check(self.config().outbox_bytes_max);
         let mut owned = 0;
         for entry in self.services.iter() {
             for id in self.table.members(&entry.owned, Chain::Owned) {

@@ -17,7 +17,10 @@ impl Mux {
             }
             let Some(reserved) = self.reserve_for_accept(id) else { return };
             let slot = self.table.slot_mut(id);
+            assert_eq!(slot.state, SocketState::Listening, "{id} accepts");
+            assert_eq!(slot.input, Latch::Ready, "{id} accepts while an accept is pending");
             let listener = slot.rare.listener.as_mut().expect("a listener's part");
+            assert!(listener.retry_at.is_none(), "{id} accepts before its time");
             let result = match listener.held.take() {
                 Some(held) => held,
                 None => match backend.accept(id, reserved) {
@@ -39,9 +42,12 @@ impl Mux {
     /// table leaves the client in the backlog.
     fn reserve_for_accept(&mut self, id: SocketId) -> Option<SocketId> {
         let listener = self.listener_mut(id);
+        assert!(!listener.is_stalled, "{id} waits for an id and accepts");
         if let Some(reserved) = listener.reserved {
+            assert!(!self.directory.is_alive(reserved), "{reserved} lives before it is accepted");
             return Some(reserved);
         }
+        assert!(listener.held.is_none(), "{id} accepted without an id");
         let reserved = self.directory.reserve_socket();
         if reserved.is_none() {
             let listener = self.listener_mut(id);
@@ -56,6 +62,7 @@ impl Mux {
 
     fn accepted(&mut self, id: SocketId, accepted: Accepted) {
         let child = self.open_accepted(id, accepted.clone());
+        assert_ne!(child, id, "{id} accepted itself");
         let slot = self.table.slot_mut(id);
         let owner = slot.owner;
         let listener = slot.rare.listener.as_mut().expect("a listener's part");
@@ -84,14 +91,11 @@ impl Mux {
     fn open_accepted(&mut self, id: SocketId, accepted: Accepted) -> SocketId {
         let child = self.listener_mut(id).reserved.take().expect("accept was offered an id");
         self.directory.open_reserved(child, GateKind::Stream);
-        let (now, warn_bytes) = (self.now, self.config().warn_bytes);
-        let state = SocketState::Accepted;
-        let mut slot = super::Slot::new(child, Kind::Stream, state, None, now, warn_bytes);
+        let mut slot = self.new_slot(child, Kind::Stream, SocketState::Accepted);
         slot.is_open = true;
         slot.rare.local = Some(accepted.local);
         slot.rare.peer = Some(accepted.peer);
-        self.table.insert(slot);
-        self.stats.opened += 1;
+        self.add_slot(slot);
         child
     }
 
@@ -101,6 +105,7 @@ impl Mux {
         let now = self.now;
         let child = self.open_accepted(id, accepted);
         let slot = self.table.slot_mut(child);
+        assert!(slot.owner.is_none() && !slot.has_output(), "{child}: nobody knows of it");
         slot.is_told = false;
         slot.add_cause(CloseReason::Closed);
         slot.closing = Closing::Asked(CloseHow::Reset);
@@ -112,6 +117,7 @@ impl Mux {
     pub(super) fn drop_held_accept(&mut self, id: SocketId) {
         let Some(listener) = self.table.slot_mut(id).rare.listener.as_mut() else { return };
         if let Some(Ok(accepted)) = listener.held.take() {
+            assert!(listener.reserved.is_some(), "{id} accepted without an id");
             self.refuse_accepted(id, accepted);
         }
     }
@@ -126,15 +132,21 @@ impl Mux {
         let (now, config) = (self.now, self.config());
         let (retry_min, retry_max) = (config.accept_retry_min, config.accept_retry_max);
         let listener = self.listener_mut(id);
+        assert!(listener.retry_at.is_none(), "{id} accepted before its time");
         let factor = 1_u32 << listener.failures.min(16);
         listener.failures += 1;
+        let pause = retry_min.saturating_mul(factor).min(retry_max);
+        assert!(pause >= retry_min && !pause.is_zero(), "{id} would spin");
         // With edge-triggered readiness no second edge comes for the clients that wait already.
-        listener.retry_at = Some(now + retry_min.saturating_mul(factor).min(retry_max));
+        listener.retry_at = Some(now + pause);
         self.report_accept_failure(id, fault);
     }
 
     /// Tells the owner once for each stretch of failures.
     fn report_accept_failure(&mut self, id: SocketId, fault: Fault) {
+        let listener = self.listener_mut(id);
+        let goes_on = listener.retry_at.is_some() || listener.is_stalled;
+        assert!(goes_on, "{id} failed and did not stop accepting");
         if !std::mem::replace(&mut self.listener_mut(id).is_reported, true) {
             self.tell_passing_error(id, fault, Operation::Accept);
         }
@@ -145,6 +157,8 @@ impl Mux {
         while let Some(id) = self.stalled_listeners.pop_front() {
             let Some(slot) = self.table.get_mut(id) else { continue };
             if let Some(listener) = slot.rare.listener.as_mut() {
+                assert!(listener.is_stalled, "{id} waits for no id");
+                assert!(listener.reserved.is_none(), "{id} has an id and waits for one");
                 listener.is_stalled = false;
                 self.settle(id);
             }
@@ -152,6 +166,8 @@ impl Mux {
     }
 
     fn listener_mut(&mut self, id: SocketId) -> &mut Listener {
-        self.table.slot_mut(id).rare.listener.as_mut().expect("a listener's part")
+        let slot = self.table.slot_mut(id);
+        assert_eq!(slot.kind, Kind::Listener, "{id} is no listener");
+        slot.rare.listener.as_mut().expect("a listener's part")
     }
 }

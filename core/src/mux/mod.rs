@@ -10,6 +10,7 @@ mod info;
 mod invariants;
 mod listener;
 mod owner;
+mod relations;
 mod services;
 mod slot;
 mod stream;
@@ -133,7 +134,9 @@ impl Mux {
 
     /// The sockets that are alive, those that are closing included.
     pub fn sockets(&self) -> usize {
-        self.table.used()
+        let used = self.table.used();
+        assert!(used <= self.config().sockets_max as usize, "{used} sockets exceed their limit");
+        used
     }
 
     /// The timers that are armed, of sockets and of services.
@@ -153,6 +156,7 @@ impl Mux {
 
     fn wish_of(&self, slot: &Slot) -> Wish {
         let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
+        assert!(!slot.wants_input() || slot.is_open, "{} is read before it is open", slot.id);
         let output = match slot.state {
             SocketState::Connecting => slot.is_open,
             _ => slot.writes() && slot.has_output(),
@@ -170,13 +174,20 @@ impl Mux {
         self.now = now;
     }
 
-    /// Puts a new socket into the table, for a living service or for none.
-    fn add_slot(&mut self, id: SocketId, kind: Kind, state: SocketState, owner: ServiceId) {
-        let warn_bytes = self.config().warn_bytes;
-        let slot = Slot::new(id, kind, state, None, self.now, warn_bytes);
+    fn new_slot(&self, id: SocketId, kind: Kind, state: SocketState) -> Slot {
+        assert!(self.directory.is_alive(id), "{id} was not taken");
+        assert!(self.table.get(id).is_none(), "{id} is opened twice");
+        Slot::new(id, kind, state, self.now, self.config().warn_bytes)
+    }
+
+    /// Puts a new socket into the table. It is whole by then, so that it can end at once.
+    fn add_slot(&mut self, slot: Slot) {
+        let id = slot.id;
+        assert!(slot.owner.is_none() && slot.armed_at.is_none(), "{id} is in no list yet");
+        slot.check();
         self.table.insert(slot);
         self.stats.opened += 1;
-        self.change_owner(id, owner);
+        assert!(self.stats.opened > self.stats.closed, "{id} closed before it was opened");
     }
 
     /// Puts the socket where its work is done, and arms its timer. Called after every change.
@@ -188,6 +199,9 @@ impl Mux {
         }
         self.settle_input(id);
         self.arm_timer(id);
+        if cfg!(debug_assertions) {
+            self.table.slot(id).check();
+        }
     }
 
     fn settle_input(&mut self, id: SocketId) {
@@ -204,11 +218,13 @@ impl Mux {
         if waits {
             let owner = self.table.slot(id).owner.expect("somebody's mailbox is full");
             let entry = self.services.get_mut(owner).expect("that somebody is there");
+            assert!(entry.is_held_back, "{id} waits for {owner}, who has room");
             self.table.push_back(&mut entry.waiting_input, Chain::Input, id);
         } else {
             self.table.push_back(&mut self.ready_input, Chain::Input, id);
         }
         self.table.slot_mut(id).waits_for_mailbox = waits;
+        assert!(self.table.is_linked(Chain::Input, id), "{id}: input work is forgotten");
     }
 
     /// Takes the socket out of whatever list of input it is in.
@@ -224,6 +240,7 @@ impl Mux {
         } else {
             self.table.unlink(&mut self.ready_input, Chain::Input, id);
         }
+        assert!(!self.table.slot(id).waits_for_mailbox, "{id} waits in no list");
     }
 
     fn has_announced(&self, id: SocketId) -> bool {
@@ -232,13 +249,16 @@ impl Mux {
 
     /// Gives a message to a service, or counts that nobody was there.
     fn tell(&mut self, to: Option<ServiceId>, message: Message) {
+        message.check();
         let mailbox_bytes_max = self.config().mailbox_bytes_max;
         let Some(to) = to.filter(|to| self.services.is_alive(*to)) else {
             self.stats.undelivered += 1;
             return;
         };
         let entry = self.services.get_mut(to).expect("a living service has an entry");
+        let charge_before = entry.charge_bytes;
         entry.charge_bytes += message.charge_bytes();
+        assert!(entry.charge_bytes > charge_before, "{to} was told something for nothing");
         if entry.charge_bytes >= mailbox_bytes_max {
             entry.is_held_back = true;
         }

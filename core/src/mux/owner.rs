@@ -12,9 +12,11 @@ impl Mux {
     /// Makes a service the owner. If it is gone or about to go, the socket shares its fate.
     pub(super) fn change_owner(&mut self, id: SocketId, to: ServiceId) {
         self.disown(id);
+        assert!(self.table.slot(id).owner.is_none(), "{id} would have two owners");
         let Some(entry) = self.services.get_mut(to) else {
             return self.orphan(id, false);
         };
+        assert_eq!(entry.id, to, "another service stands in the place");
         match entry.ending {
             Ending::Released { abrupt } => self.orphan(id, abrupt),
             Ending::No | Ending::Draining { .. } => {
@@ -33,19 +35,23 @@ impl Mux {
         self.unlink_input(id);
         let Some(owner) = self.table.slot_mut(id).owner.take() else { return };
         let entry = self.services.get_mut(owner).expect("an owner is there");
+        assert!(entry.owned.len() >= entry.waiting_input.len(), "{owner} waits for others");
         self.table.unlink(&mut entry.owned, Chain::Owned, id);
+        assert!(!self.table.is_linked(Chain::Owned, id), "{id} is owned by nobody");
         self.remove_if_ended(owner);
     }
 
     /// The owner is gone: the socket ends, gracefully if that was graceful.
     fn orphan(&mut self, id: SocketId, abrupt: bool) {
         assert!(self.table.slot(id).owner.is_none(), "{id} has an owner");
+        assert!(!self.table.is_linked(Chain::Owned, id), "{id} is in an owner's list");
         if abrupt {
             self.table.slot_mut(id).add_cause(CloseReason::OwnerGone);
             self.begin_close(id);
         } else {
             self.shut_down(id, CloseReason::OwnerGone, false);
         }
+        assert!(self.table.slot(id).cause.is_some(), "{id} belongs to nobody and goes on");
         self.settle(id);
     }
 
@@ -58,6 +64,10 @@ impl Mux {
         };
         assert!(charge_bytes <= entry.charge_bytes, "{id} handled more than it was told");
         entry.charge_bytes -= charge_bytes;
+        let can_wait = entry.is_held_back
+            || entry.waiting_input.is_empty()
+            || matches!(entry.ending, Ending::Released { .. });
+        assert!(can_wait || self.resuming.contains(&id), "{id} has room and is forgotten");
         if entry.is_held_back && entry.charge_bytes < mailbox_bytes_max.div_ceil(2) {
             entry.is_held_back = false;
             if !entry.waiting_input.is_empty() {
@@ -72,7 +82,9 @@ impl Mux {
     /// Begins to shut down every socket of a service, because the runtime stops.
     pub(super) fn drain_service(&mut self, id: ServiceId) {
         let Some(entry) = self.services.get_mut(id) else { return };
+        assert!(self.exit.is_some(), "{id} drains and the runtime goes on");
         if entry.ending == Ending::No {
+            debug_assert!(!self.ending.contains(&id), "{id} ends already");
             entry.ending = Ending::Draining { left: entry.owned.len() };
             self.ending.push_back(id);
         }
@@ -85,6 +97,7 @@ impl Mux {
             return;
         }
         let entry = self.services.get_mut(id).expect("a living service has an entry");
+        assert!(!matches!(entry.ending, Ending::Released { .. }), "{id} is released twice");
         entry.ending = Ending::Released { abrupt };
         entry.is_held_back = false;
         let timers = std::mem::take(&mut entry.timers);
@@ -95,6 +108,7 @@ impl Mux {
         self.info_jobs.retain(|job| job.by != id);
         self.deliveries.push_back(Delivery::Release(id));
         self.ending.push_back(id);
+        assert!(!self.services.is_alive(id), "{id} survived its release");
     }
 
     /// Moves services on that resume or end, a bounded number of sockets each.
@@ -126,7 +140,10 @@ impl Mux {
             let Some(socket) = self.table.pop_front(&mut entry.waiting_input, Chain::Input) else {
                 return false;
             };
-            self.table.slot_mut(socket).waits_for_mailbox = false;
+            let slot = self.table.slot_mut(socket);
+            assert!(slot.waits_for_mailbox, "{socket} waits for no mailbox");
+            assert_eq!(slot.owner, Some(id), "{socket} waits for another's mailbox");
+            slot.waits_for_mailbox = false;
             self.settle(socket);
         }
         true
@@ -143,7 +160,7 @@ impl Mux {
                         return false;
                     }
                     *left -= 1;
-                    let socket = self.rotate_owned(id);
+                    let socket = self.first_owned(id).expect("it owns sockets, as was just seen");
                     self.shut_down(socket, CloseReason::Exit, false);
                     self.settle(socket);
                 }
@@ -165,17 +182,15 @@ impl Mux {
         let entry = self.services.get_mut(id)?;
         let socket = self.table.pop_front(&mut entry.owned, Chain::Owned)?;
         self.table.push_back(&mut entry.owned, Chain::Owned, socket);
+        assert_eq!(self.table.slot(socket).owner, Some(id), "{socket} is in another's list");
         Some(socket)
-    }
-
-    fn rotate_owned(&mut self, id: ServiceId) -> SocketId {
-        self.first_owned(id).expect("the caller saw that it owns sockets")
     }
 
     /// A released service without sockets gives its id back.
     fn remove_if_ended(&mut self, id: ServiceId) {
         let Some(entry) = self.services.get(id) else { return };
         if matches!(entry.ending, Ending::Released { .. }) && entry.owned.is_empty() {
+            assert!(entry.waiting_input.is_empty(), "{id} owns nothing and something waits");
             self.services.remove(id);
             self.directory.free_service(id);
         }
@@ -185,7 +200,9 @@ impl Mux {
     /// With `finishing` input is still wanted meanwhile.
     pub(super) fn shut_down(&mut self, id: SocketId, cause: CloseReason, finishing: bool) {
         let now = self.now;
-        self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        assert!(gate.close_output(id), "{id} is in the table and not alive");
+        assert_ne!(cause, CloseReason::Closed, "{id}: `close` does not flush");
         let slot = self.table.slot_mut(id);
         slot.add_cause(cause);
         match slot.state {
@@ -214,6 +231,11 @@ impl Mux {
         }
         if self.table.slot(id).discards_input() {
             self.drop_held_input(id);
+            let slot = self.table.slot(id);
+            if slot.state == SocketState::Draining && slot.is_eof {
+                // The peer's FIN waited for a paused owner; with own FIN out, that is the end.
+                self.begin_close(id);
+            }
         }
     }
 }

@@ -64,6 +64,8 @@ impl Services {
             "{id} still owns sockets"
         );
         assert!(entry.timers.is_empty(), "{id} still has timers");
+        assert!(!entry.is_held_back, "{id} ends and holds something back");
+        assert!(matches!(entry.ending, Ending::Released { .. }), "{id} goes and was not released");
     }
 
     /// A service, also one that was released and still has sockets.
@@ -78,12 +80,38 @@ impl Services {
 
     /// Whether the service gets messages.
     pub(super) fn is_alive(&self, id: ServiceId) -> bool {
-        self.get(id).is_some_and(|entry| !matches!(entry.ending, Ending::Released { .. }))
+        self.get(id).is_some_and(|entry| {
+            let is_alive = !matches!(entry.ending, Ending::Released { .. });
+            assert!(is_alive || entry.timers.is_empty(), "{id} is gone and has timers");
+            is_alive
+        })
     }
 
     /// Whether nothing is read for the service now.
     pub(super) fn is_held_back(&self, id: Option<ServiceId>) -> bool {
-        id.and_then(|id| self.get(id)).is_some_and(|entry| entry.is_held_back)
+        id.and_then(|id| self.get(id)).is_some_and(|entry| {
+            let is_costly = entry.charge_bytes > 0;
+            assert!(is_costly || !entry.is_held_back, "{} is held back by nothing", entry.id);
+            entry.is_held_back
+        })
+    }
+
+    /// # Panics
+    /// If two fields of a service contradict each other.
+    pub(super) fn check(&self, mailbox_bytes_max: usize) {
+        for (index, entry) in self.places.iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            let (id, charge_bytes) = (entry.id, entry.charge_bytes);
+            assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+            assert!(entry.waiting_input.len() <= entry.owned.len(), "{id} waits for others");
+            let is_released = matches!(entry.ending, Ending::Released { .. });
+            assert!(!is_released || entry.timers.is_empty(), "{id} is gone and has timers");
+            assert!(!is_released || !entry.is_held_back, "{id} is gone and is held back");
+            let is_full = charge_bytes >= mailbox_bytes_max;
+            assert!(!is_full || entry.is_held_back || is_released, "{id} is full and is told more");
+            let has_room = charge_bytes < mailbox_bytes_max.div_ceil(2);
+            assert!(!has_room || !entry.is_held_back, "{id} has room and is held back");
+        }
     }
 
     /// All services, in order of index.

@@ -183,20 +183,48 @@ pub(super) struct Counters {
     pub(super) last_write: Option<Instant>,
 }
 
+/// Which states may follow a state: the arrows of the picture in `docs/states.md`. A state that
+/// stands among its own followers begins anew, with new times: `shutdown` after `finish`.
+const FOLLOWERS: [(SocketState, &[SocketState]); 10] = {
+    use SocketState::{
+        Accepted, Closing, Connecting, Datagram, Draining, EofSeen, Flushing, Listening, Open,
+        Opening,
+    };
+    [
+        (Opening, &[Listening, Open, Datagram, Closing]),
+        (Connecting, &[Open, Closing]),
+        (Listening, &[Closing]),
+        (Accepted, &[Open, Flushing, Closing]),
+        (Open, &[EofSeen, Flushing, Closing]),
+        (EofSeen, &[Flushing, Closing]),
+        (Flushing, &[Flushing, Draining, Closing]),
+        (Draining, &[Draining, Closing]),
+        (Datagram, &[Flushing, Closing]),
+        (Closing, &[]),
+    ]
+};
+
+fn may_follow(from: SocketState, to: SocketState) -> bool {
+    FOLLOWERS.iter().any(|(state, followers)| *state == from && followers.contains(&to))
+}
+
 impl Slot {
     pub(super) fn new(
         id: SocketId,
         kind: Kind,
         state: SocketState,
-        owner: Option<ServiceId>,
         now: Instant,
         warn_next_bytes: usize,
     ) -> Self {
+        let is_birth =
+            matches!(state, SocketState::Opening | SocketState::Connecting | SocketState::Accepted);
+        assert!(is_birth, "{id} cannot begin as {state:?}");
+        assert!(warn_next_bytes > 0, "{id} would warn of nothing");
         Self {
             id,
             state,
             kind,
-            owner,
+            owner: None,
             input: Latch::Ready,
             output: Latch::Ready,
             is_reading: false,
@@ -224,7 +252,9 @@ impl Slot {
 
     /// Enters a state; its time begins.
     pub(super) fn enter(&mut self, state: SocketState, now: Instant) {
-        assert_ne!(self.state, SocketState::Closing, "{}: nothing comes after Closing", self.id);
+        let (id, from) = (self.id, self.state);
+        assert!(may_follow(from, state), "{id}: {state:?} does not follow {from:?}");
+        assert!(now >= self.since && now >= self.progress_at, "{id}: time went back to {now}");
         self.state = state;
         self.since = now;
         self.progress_at = now;
@@ -232,6 +262,8 @@ impl Slot {
 
     /// Payload bytes that are queued.
     pub(super) fn pending_bytes(&self) -> usize {
+        let (id, datagrams) = (self.id, &self.rare.datagrams);
+        assert!(self.outbox.is_empty() || datagrams.is_empty(), "{id} sends two kinds");
         self.outbox.pending_bytes() + self.rare.datagrams.pending_bytes()
     }
 
@@ -261,6 +293,7 @@ impl Slot {
             }
             SocketState::Listening => {
                 let listener = self.rare.listener.as_ref().expect("a listener's part");
+                debug_assert_eq!(self.kind, Kind::Listener, "{} listens", self.id);
                 self.is_reading && listener.retry_at.is_none() && !listener.is_stalled
             }
             SocketState::Datagram => self.is_reading,
@@ -297,12 +330,23 @@ impl Slot {
 
     /// Names the cause of the end, unless there was one before.
     pub(super) fn add_cause(&mut self, cause: CloseReason) {
+        let id = self.id;
+        let is_failure = matches!(
+            cause,
+            CloseReason::Fault(_) | CloseReason::ConnectFailed(_) | CloseReason::TimedOut(_)
+        );
+        assert!(!is_failure, "{id}: a failure is no mere cause, it replaces one");
         self.cause.get_or_insert(cause);
     }
 
     /// Names a failure as the cause of the end. It replaces the start of an orderly end, but not
     /// a decision that nothing could outrun.
     pub(super) fn fail_cause(&mut self, cause: CloseReason) {
+        let id = self.id;
+        let is_orderly =
+            matches!(cause, CloseReason::Closed | CloseReason::Shutdown | CloseReason::Peer);
+        assert!(!is_orderly, "{id}: {cause} is no failure");
+        assert_ne!(self.state, SocketState::Closing, "{id} has ended before it fails");
         let is_final = matches!(
             self.cause,
             Some(CloseReason::Closed | CloseReason::OwnerGone | CloseReason::Exit)

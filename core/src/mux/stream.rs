@@ -1,7 +1,7 @@
 //! Streams that are open.
 
 use super::Mux;
-use super::slot::Latch;
+use super::slot::{Kind, Latch};
 use crate::{
     Answer, Backend, Bytes, CloseReason, Connected, Fault, FaultKind, Message, Operation, SocketId,
     SocketState,
@@ -13,6 +13,9 @@ impl Mux {
         let now = self.now;
         let Connected { local, peer } = connected;
         let slot = self.table.slot_mut(id);
+        let was_asked = matches!(slot.state, SocketState::Opening | SocketState::Connecting);
+        assert!(was_asked && slot.kind == Kind::Stream, "{id} connected and did not ask");
+        assert!(!slot.has_held_input() && !slot.is_eof, "{id} was read before it was open");
         slot.is_open = true;
         slot.rare.dial = None;
         slot.rare.local = Some(local.clone());
@@ -40,7 +43,11 @@ impl Mux {
             let pending_before = slot.outbox.pending_bytes();
             let charge_before = slot.charge_bytes();
             let messages_before = slot.outbox.messages();
+            assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: an offer is out and no write");
+            assert!(slot.rare.write_fault.is_none(), "{id} writes after a failed write");
             let answer = backend.write(id, &mut slot.outbox, budget_bytes);
+            assert!(slot.outbox.pending_bytes() <= pending_before, "{id}: a write queued bytes");
+            assert!(slot.outbox.messages() <= messages_before, "{id}: a write queued messages");
             let taken = pending_before - slot.outbox.pending_bytes();
             match answer {
                 Answer::Ready(Ok(count)) => {
@@ -53,6 +60,7 @@ impl Mux {
                 }
                 Answer::Ready(Err(fault)) => {
                     assert_eq!(taken, 0, "{id}: a failed write took bytes");
+                    assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: a failed write goes on");
                     return self.write_failed(id, fault);
                 }
                 Answer::Later => {
@@ -79,6 +87,9 @@ impl Mux {
         slot.rare.counters.last_write = Some(now);
         slot.progress_at = now;
         let released = charge_before - slot.charge_bytes();
+        let cost = count + messages * crate::MESSAGE_OVERHEAD_BYTES;
+        assert_eq!(released, cost, "{id}: what left and what is given back differ");
+        assert!(slot.rare.counters.last_write >= Some(slot.since), "{id} wrote too early");
         self.release_charge(id, released);
         self.withdraw_warning_if_drained(id);
     }
@@ -87,7 +98,10 @@ impl Mux {
     pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault) {
         self.directory.gate(id).expect("a living id has a gate").close_output(id);
         let slot = self.table.slot_mut(id);
+        assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
+        assert!(slot.rare.write_fault.is_none(), "{id} wrote after a failed write");
         let charge = slot.charge_bytes();
+        assert!(charge > 0, "{id} had nothing to write");
         slot.rare.unsent_bytes += slot.outbox.clear() as u64;
         slot.output = Latch::Ready;
         let is_read = slot.wants_input() && !slot.discards_input();
@@ -115,6 +129,8 @@ impl Mux {
             }
             return;
         }
+        assert_eq!(slot.output, Latch::Ready, "{id}: a write is pending with nothing to write");
+        assert_eq!(slot.pending_bytes(), 0, "{id}: FIN would overtake bytes");
         match backend.shutdown_write(id) {
             Ok(()) if slot.is_eof => self.begin_close(id),
             Ok(()) => slot.enter(SocketState::Draining, self.now),
@@ -140,6 +156,8 @@ impl Mux {
             if !slot.has_input_work() || is_held_back {
                 break;
             }
+            assert_eq!(slot.input, Latch::Ready, "{id} is read while a read is pending");
+            assert!(!slot.is_eof, "{id} is read behind the end");
             let result = match slot.rare.held.take() {
                 Some(held) => held,
                 None => match backend.read(id, size_hint) {
@@ -162,9 +180,13 @@ impl Mux {
     fn stream_input(&mut self, id: SocketId, result: Result<Bytes, Fault>) {
         let now = self.now;
         let slot = self.table.slot_mut(id);
+        assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
+        assert!(slot.rare.held.is_none(), "{id}: bytes wait that came before these");
         match result {
             Ok(bytes) if bytes.is_empty() => self.end_of_stream(id),
             Ok(bytes) => {
+                let is_told = slot.is_reading || slot.discards_input();
+                assert!(is_told, "{id} is paused and was asked");
                 slot.rare.counters.bytes_in += bytes.len() as u64;
                 slot.rare.counters.last_read = Some(now);
                 if slot.is_finishing {
@@ -187,6 +209,7 @@ impl Mux {
         let now = self.now;
         let slot = self.table.slot_mut(id);
         assert!(!slot.is_eof, "{id} ended twice");
+        assert_eq!(slot.input, Latch::Ready, "{id} ended and is still read");
         slot.is_eof = true;
         match slot.state {
             SocketState::Open => {

@@ -49,11 +49,20 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn is_empty(&self) -> bool {
+        self.check();
         self.len == 0
     }
 
     pub(super) fn len(&self) -> usize {
+        self.check();
         self.len
+    }
+
+    /// What its fields say about each other.
+    fn check(&self) {
+        assert_eq!(self.head.is_none(), self.len == 0, "a list's length and head disagree");
+        assert_eq!(self.tail.is_none(), self.len == 0, "a list's length and tail disagree");
+        assert_eq!(self.head == self.tail, self.len <= 1, "a list's ends and length disagree");
     }
 }
 
@@ -66,32 +75,41 @@ impl Table {
     /// The slot of a living id.
     pub(super) fn get_mut(&mut self, id: SocketId) -> Option<&mut Slot> {
         let slot = self.place_mut(id.index())?.slot.as_mut()?;
+        assert_eq!(slot.id.index(), id.index(), "{} stands in another's place", slot.id);
         (slot.id == id).then_some(slot)
     }
 
     /// The slot of an id that the caller knows to be alive.
     pub(super) fn slot(&self, id: SocketId) -> &Slot {
+        debug_assert!(self.used > 0, "{id} is asked of an empty table");
         self.get(id).expect("the caller holds a living id")
     }
 
     /// The slot of an id that the caller knows to be alive.
     pub(super) fn slot_mut(&mut self, id: SocketId) -> &mut Slot {
+        debug_assert!(self.used > 0, "{id} is asked of an empty table");
         self.get_mut(id).expect("the caller holds a living id")
     }
 
     /// The slot at an index, if that place is taken.
     pub(super) fn at(&self, index: u32) -> Option<&Slot> {
         let index = index as usize;
-        self.chunks.get(index / PLACES_PER_CHUNK)?[index % PLACES_PER_CHUNK].slot.as_ref()
+        let slot =
+            self.chunks.get(index / PLACES_PER_CHUNK)?[index % PLACES_PER_CHUNK].slot.as_ref()?;
+        assert_eq!(slot.id.index() as usize, index, "{} stands in another's place", slot.id);
+        Some(slot)
     }
 
     /// How many places there are, taken or not.
     pub(super) fn places(&self) -> u32 {
-        (self.chunks.len() * PLACES_PER_CHUNK) as u32
+        let places = self.chunks.len() * PLACES_PER_CHUNK;
+        assert!(self.used <= places, "{} sockets in {places} places", self.used);
+        u32::try_from(places).expect("an index has 32 bits")
     }
 
     /// How many places are taken.
     pub(super) fn used(&self) -> usize {
+        debug_assert!(self.used == 0 || !self.chunks.is_empty(), "sockets without places");
         self.used
     }
 
@@ -108,8 +126,10 @@ impl Table {
         let place = &mut self.chunks[index / PLACES_PER_CHUNK][index % PLACES_PER_CHUNK];
         assert!(place.slot.is_none(), "the place of {} is taken", slot.id);
         assert!(place.links.iter().all(|link| !link.is_linked), "a free place is in a list");
+        assert_eq!(slot.armed_at, None, "{} has a timer before it is there", slot.id);
         place.slot = Some(slot);
         self.used += 1;
+        assert!(self.used <= self.chunks.len() * PLACES_PER_CHUNK, "more sockets than places");
     }
 
     pub(super) fn remove(&mut self, id: SocketId) -> Slot {
@@ -117,6 +137,7 @@ impl Table {
         assert!(place.links.iter().all(|link| !link.is_linked), "{id} leaves while in a list");
         let slot = place.slot.take().expect("a living id has a slot");
         assert_eq!(slot.id, id, "another socket is in the place");
+        assert!(self.used > 0, "{id} was not counted");
         self.used -= 1;
         slot
     }
@@ -130,23 +151,34 @@ impl Table {
 
     /// Puts a slot at the end of a list.
     pub(super) fn push_back(&mut self, list: &mut List, chain: Chain, id: SocketId) {
+        list.check();
         let tail = list.tail;
+        assert!(self.at(id.index()).is_some_and(|slot| slot.id == id), "{id} is not alive");
+        assert_ne!(tail, Some(id.index()), "{id} is at the end already");
         let link = self.link_mut(chain, id.index());
         assert!(!link.is_linked, "{id} is in a list of {chain:?} already");
         *link = Link { prev: tail, next: None, is_linked: true };
         match tail {
-            Some(tail) => self.link_mut(chain, tail).next = Some(id.index()),
+            Some(tail) => {
+                let last = self.link_mut(chain, tail);
+                assert!(last.is_linked && last.next.is_none(), "the last of a list has no next");
+                last.next = Some(id.index());
+            }
             None => list.head = Some(id.index()),
         }
         list.tail = Some(id.index());
         list.len += 1;
+        assert!(list.len <= self.used, "a list of {chain:?} is longer than the table");
     }
 
     /// Takes the first slot out of a list.
     pub(super) fn pop_front(&mut self, list: &mut List, chain: Chain) -> Option<SocketId> {
         let head = list.head?;
         let id = self.at(head).expect("a slot in a list is alive").id;
+        let len_before = list.len;
         self.unlink(list, chain, id);
+        assert_eq!(list.len + 1, len_before, "one slot left the list of {chain:?}");
+        assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
         Some(id)
     }
 
@@ -155,29 +187,48 @@ impl Table {
         let link = std::mem::take(self.link_mut(chain, id.index()));
         assert!(link.is_linked && list.len > 0, "{id} is in no list of {chain:?}");
         match link.prev {
-            Some(prev) => self.link_mut(chain, prev).next = link.next,
-            None => list.head = link.next,
+            Some(prev) => {
+                let prev = self.link_mut(chain, prev);
+                assert_eq!(prev.next, Some(id.index()), "{id} is not the next of its previous");
+                prev.next = link.next;
+            }
+            None => {
+                assert_eq!(list.head, Some(id.index()), "{id} is in another list of {chain:?}");
+                list.head = link.next;
+            }
         }
         match link.next {
-            Some(next) => self.link_mut(chain, next).prev = link.prev,
-            None => list.tail = link.prev,
+            Some(next) => {
+                let next = self.link_mut(chain, next);
+                assert_eq!(next.prev, Some(id.index()), "{id} is not the previous of its next");
+                next.prev = link.prev;
+            }
+            None => {
+                assert_eq!(list.tail, Some(id.index()), "{id} is in another list of {chain:?}");
+                list.tail = link.prev;
+            }
         }
         list.len -= 1;
-        assert_eq!(list.len == 0, list.head.is_none(), "a list's length and head disagree");
+        list.check();
     }
 
     /// The ids in a list, in order.
     pub(super) fn members(&self, list: &List, chain: Chain) -> Vec<SocketId> {
+        list.check();
         let mut members = Vec::with_capacity(list.len);
-        let mut next = list.head;
+        let (mut prev, mut next) = (None, list.head);
         while let Some(index) = next {
+            assert!(members.len() < list.len, "a list of {chain:?} runs in a circle");
             members.push(self.at(index).expect("a slot in a list is alive").id);
-            let index = index as usize;
-            next = self.chunks[index / PLACES_PER_CHUNK][index % PLACES_PER_CHUNK].links
-                [chain as usize]
-                .next;
+            let place = index as usize;
+            let link = &self.chunks[place / PLACES_PER_CHUNK][place % PLACES_PER_CHUNK].links
+                [chain as usize];
+            assert!(link.is_linked, "a slot in a list of {chain:?} does not know it");
+            assert_eq!(link.prev, prev, "a list of {chain:?} differs from back to front");
+            (prev, next) = (Some(index), link.next);
         }
         assert_eq!(members.len(), list.len, "a list's length is off");
+        assert_eq!(prev, list.tail, "a list's tail is not its last");
         members
     }
 
@@ -188,6 +239,7 @@ impl Table {
 
     fn link_mut(&mut self, chain: Chain, index: u32) -> &mut Link {
         let place = self.place_mut(index).expect("a linked index has a place");
+        assert!(place.slot.is_some(), "a free place is in no list of {chain:?}");
         &mut place.links[chain as usize]
     }
 }

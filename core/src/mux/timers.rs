@@ -37,7 +37,8 @@ impl Mux {
         let entry = self.services.get_mut(service).expect("a living service has an entry");
         let before = entry.timers.insert(timer, deadline);
         assert_eq!(before, None, "{timer} of {service} is set twice");
-        self.timers.insert((deadline, TimerKey::Service(service, timer)));
+        let is_new = self.timers.insert((deadline, TimerKey::Service(service, timer)));
+        assert!(is_new, "{timer} of {service} outlived its name");
     }
 
     pub(super) fn cancel_timer(&mut self, timer: TimerId, service: ServiceId) {
@@ -71,7 +72,8 @@ impl Mux {
             }
             None => {}
         }
-        self.timers.insert((deadline, TimerKey::Socket(id)));
+        let is_new = self.timers.insert((deadline, TimerKey::Socket(id)));
+        assert!(is_new, "{id} has a timer that it does not know");
         self.table.slot_mut(id).armed_at = Some(deadline);
     }
 
@@ -81,12 +83,14 @@ impl Mux {
                 Some((deadline, _)) if *deadline <= self.now => {}
                 _ => return,
             }
-            let Some((_, key)) = self.timers.pop_first() else { return };
+            let (deadline, key) = self.timers.pop_first().expect("a timer is due");
+            assert!(deadline <= self.now, "{key:?} fires before its time");
             match key {
                 TimerKey::Socket(id) => self.fire_socket_timer(id),
                 TimerKey::Service(service, timer) => {
                     let entry = self.services.get_mut(service).expect("timers end with services");
-                    entry.timers.remove(&timer);
+                    let set_to = entry.timers.remove(&timer);
+                    assert_eq!(set_to, Some(deadline), "{timer} of {service} fires by mistake");
                     self.tell(Some(service), Message::Timer { timer });
                 }
             }
@@ -96,6 +100,7 @@ impl Mux {
     fn fire_socket_timer(&mut self, id: SocketId) {
         let now = self.now;
         let slot = self.table.slot_mut(id);
+        assert!(slot.armed_at.is_some_and(|at| at <= now), "{id} set no such timer");
         slot.armed_at = None;
         let due = slot.deadline(self.directory.config()).filter(|(deadline, _)| *deadline <= now);
         match due {
@@ -104,6 +109,7 @@ impl Mux {
             Some((_, Due::AcceptRetry)) => {
                 let slot = self.table.slot_mut(id);
                 let listener = slot.rare.listener.as_mut().expect("a listener's part");
+                assert!(listener.failures > 0, "{id} tries again what did not fail");
                 listener.retry_at = None;
             }
             Some((_, Due::Timeout(which))) => {
@@ -136,6 +142,7 @@ pub(super) enum Due {
 impl Slot {
     /// When the socket's state ends if nothing happens, and what that means.
     pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
+        assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
         let timeout = |at: Instant, which| Some((at, Due::Timeout(which)));
         match self.state {
             SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
@@ -189,6 +196,7 @@ impl Slot {
 
     fn last_activity(&self) -> Instant {
         let counters = &self.rare.counters;
+        assert_eq!(self.kind, Kind::Stream, "{}: only streams are idle", self.id);
         [counters.last_read, counters.last_write]
             .into_iter()
             .flatten()

@@ -37,6 +37,8 @@ impl Mux {
     }
 
     fn progress(&self) -> Progress {
+        let is_stopped = self.directory.is_stopped();
+        assert!(self.exit.is_none() || is_stopped, "the runtime stops and opens sockets");
         let has_due_timer = self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now);
         if !self.ready_output.is_empty()
             || !self.ready_input.is_empty()
@@ -47,6 +49,8 @@ impl Mux {
         {
             Progress::More
         } else if self.exit.is_some() && self.table.used() == 0 {
+            assert_eq!(self.stats.opened, self.stats.closed, "a socket is not accounted for");
+            assert_eq!(self.directory.total_charged_bytes(), 0, "bytes outlive all sockets");
             Progress::Exit
         } else {
             Progress::Idle
@@ -77,6 +81,7 @@ impl Mux {
 
     fn serve_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         let slot = self.table.slot(id);
+        assert!(!slot.waits_for_mailbox, "{id} waits for a mailbox and is served");
         let must_wait = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
         if !slot.has_input_work() || must_wait {
             return;
@@ -89,7 +94,10 @@ impl Mux {
     }
 
     fn serve_opening<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        let opening = self.table.slot_mut(id).rare.opening.take();
+        let slot = self.table.slot_mut(id);
+        assert!(!slot.is_open, "{id} is opened twice");
+        assert!(slot.rare.local.is_none(), "{id} is somewhere before it is open");
+        let opening = slot.rare.opening.take();
         match opening.expect("an opening socket knows what it opens") {
             Opening::Listen { at, options } => {
                 let result = backend.listen(id, &at, &options);
@@ -120,6 +128,8 @@ impl Mux {
         };
         let now = self.now;
         let slot = self.table.slot_mut(id);
+        assert_ne!(slot.kind, Kind::Stream, "{id}: a stream has a far end");
+        assert_eq!(slot.kind == Kind::Listener, state == SocketState::Listening, "{id} opened");
         slot.is_open = true;
         slot.rare.local = Some(local.clone());
         slot.enter(state, now);
@@ -127,19 +137,24 @@ impl Mux {
         self.pay_owed_pause(id);
         let slot = self.table.slot_mut(id);
         if slot.is_shutdown_wanted {
+            assert_eq!(slot.kind, Kind::Datagram, "{id}: a listener closes at once");
             slot.enter(SocketState::Flushing, now);
         }
     }
 
     /// `pause` came before the socket was open: now it is answered.
     pub(super) fn pay_owed_pause(&mut self, id: SocketId) {
-        if std::mem::take(&mut self.table.slot_mut(id).is_pause_owed) {
+        let slot = self.table.slot_mut(id);
+        assert!(slot.is_open, "{id} answers a pause before it is open");
+        if std::mem::take(&mut slot.is_pause_owed) {
+            assert!(!slot.is_reading, "{id} was started meanwhile, and says that it is paused");
             self.tell_owner(id, Message::Paused { socket: id });
         }
     }
 
     /// Does what waited for a backend: options, a datagram socket's peer.
     fn serve_deferred<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        assert!(self.table.slot(id).is_open, "{id}: what is to have the option?");
         while let Some(deferred) = self.table.slot_mut(id).rare.deferred.pop_front() {
             let (result, operation) = match deferred {
                 Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
@@ -158,6 +173,7 @@ impl Mux {
     }
 
     pub(super) fn tell_passing_error(&mut self, id: SocketId, fault: Fault, operation: Operation) {
+        assert!(self.table.slot(id).is_told, "{id} fails and nobody knows of it");
         self.tell_owner(id, Message::Error { socket: id, fault, operation, fatal: false });
     }
 
@@ -167,6 +183,8 @@ impl Mux {
         if !std::mem::take(&mut slot.is_failure_noticed) {
             return;
         }
+        assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
+        assert!(slot.is_open, "{id} failed before it was open");
         let will_read = slot.wants_input() && slot.input == Latch::Ready;
         if will_read || slot.state == SocketState::Closing {
             return;

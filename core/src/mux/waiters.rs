@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Mux;
-use crate::{Message, ServiceId, SocketId, SocketState};
+use crate::{MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, SocketState};
 
 /// Services that were told *full*.
 #[derive(Default)]
@@ -25,6 +25,7 @@ impl Waiters {
     pub(super) fn forget_socket(&mut self, id: SocketId) {
         self.sockets.remove(&id);
         self.total.retain(|(socket, _)| *socket != id);
+        assert!(!self.sockets.contains_key(&id), "somebody waits for {id}");
     }
 
     pub(super) fn forget_service(&mut self, service: ServiceId) {
@@ -33,6 +34,26 @@ impl Waiters {
             !waiters.is_empty()
         });
         self.total.retain(|(_, waiter)| waiter.service != service);
+        debug_assert!(self.services().all(|id| id != service), "{service} is gone and waits");
+    }
+
+    fn services(&self) -> impl Iterator<Item = ServiceId> {
+        let of_sockets = self.sockets.values().flatten().map(|waiter| waiter.service);
+        of_sockets.chain(self.total.iter().map(|(_, waiter)| waiter.service))
+    }
+
+    /// # Panics
+    /// If somebody waits for nothing, or for what can never be.
+    pub(super) fn check(&self, outbox_bytes_max: usize) {
+        for (id, waiters) in &self.sockets {
+            assert!(!waiters.is_empty(), "nobody waits for {id}, and it is kept");
+        }
+        let of_sockets = self.sockets.values().flatten();
+        for waiter in of_sockets.chain(self.total.iter().map(|(_, waiter)| waiter)) {
+            let (service, charge) = (waiter.service, waiter.charge_bytes);
+            assert!(charge >= MESSAGE_OVERHEAD_BYTES, "{service} waits for nothing");
+            assert!(charge <= outbox_bytes_max, "{service} waits for what never fits");
+        }
     }
 
     /// How many wait.
@@ -50,6 +71,8 @@ impl Mux {
         total: bool,
     ) {
         assert!(self.directory.is_alive(id), "{id} was given back under a waiting send");
+        let outbox_bytes_max = self.config().outbox_bytes_max;
+        assert!(charge_bytes <= outbox_bytes_max, "{id}: what never fits is refused as too large");
         self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
         let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
         if can_send && self.table.get(id).is_some() {
@@ -85,7 +108,9 @@ impl Mux {
             charged < outbox_bytes_max.div_ceil(2)
                 && charged + waiter.charge_bytes <= outbox_bytes_max
         };
+        assert!(charged <= outbox_bytes_max, "{id} is over its limit");
         let (ready, waiting): (Vec<_>, Vec<_>) = waiters.drain(..).partition(has_room);
+        assert!(charged > 0 || waiting.is_empty(), "{id} is empty, and somebody waits");
         if waiting.is_empty() {
             self.waiters.sockets.remove(&id);
         } else {
@@ -107,7 +132,8 @@ impl Mux {
             charged < total_bytes_max - total_bytes_max / 8
                 && charged + waiter.charge_bytes <= total_bytes_max
         };
-        let (ready, waiting) = self.waiters.total.drain(..).partition(has_room);
+        let (ready, waiting): (Vec<_>, Vec<_>) = self.waiters.total.drain(..).partition(has_room);
+        assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
         for (id, waiter) in ready {
             self.tell_send_ready(id, waiter.service);
@@ -135,6 +161,8 @@ impl Mux {
         while slot.warn_next_bytes <= pending_bytes {
             slot.warn_next_bytes = slot.warn_next_bytes.saturating_mul(2);
         }
+        assert!(slot.warn_next_bytes > pending_bytes, "{id} would warn again at once");
+        assert!(pending_bytes >= warn_bytes, "{id} warns too early");
         let pending_bytes = pending_bytes as u64;
         self.tell_owner(id, Message::Warning { socket: id, pending_bytes });
     }
@@ -146,6 +174,7 @@ impl Mux {
         if !slot.is_warned || slot.pending_bytes() >= warn_bytes.div_ceil(2) {
             return;
         }
+        assert!(slot.warn_next_bytes > warn_bytes, "{id} was warned and would warn again");
         slot.is_warned = false;
         slot.warn_next_bytes = warn_bytes;
         let is_ending = slot.cause.is_some() && slot.state != SocketState::EofSeen;

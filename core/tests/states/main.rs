@@ -6,6 +6,7 @@
 mod cell;
 mod puppet;
 mod rows;
+mod sequences;
 
 use cell::{COMMANDS, EVENTS};
 use rows::ROWS;

@@ -20,6 +20,8 @@ pub(crate) struct Puppet {
     pub(crate) error: Option<Fault>,
     pub(crate) refuses_to_open: Option<Fault>,
     pub(crate) closes_later: bool,
+    /// Sockets that were given a peer.
+    pub(crate) peers: Vec<SocketId>,
 }
 
 pub(crate) fn endpoint(port: u16) -> Endpoint {
@@ -104,7 +106,8 @@ impl Backend for Puppet {
         self.refuses_to_open.map_or_else(|| Ok(endpoint(1)), Err)
     }
 
-    fn connect_datagram(&mut self, _id: SocketId, _peer: &Endpoint) -> Result<(), Fault> {
+    fn connect_datagram(&mut self, id: SocketId, _peer: &Endpoint) -> Result<(), Fault> {
+        self.peers.push(id);
         Ok(())
     }
 

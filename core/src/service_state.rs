@@ -1,0 +1,80 @@
+//! What a service's calls remember of each other.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
+use crate::{SocketId, TimerId};
+
+/// What a driver keeps for each service between its calls: its timers and its randomness.
+#[derive(Debug)]
+pub struct ServiceState {
+    timers: Slab<NonZeroU32>,
+    next_timer: NonZeroU32,
+    random_seed: u64,
+    random_drawn: u64,
+    /// Sockets whose send was refused as full, and for which `SendReady` is to come.
+    awaited: BTreeSet<SocketId>,
+}
+
+impl ServiceState {
+    /// A new service's state; `random_seed` decides all that [`Net::random`](crate::Net::random) answers.
+    pub fn new(random_seed: u64) -> Self {
+        Self {
+            timers: Slab::new(),
+            next_timer: NonZeroU32::MIN,
+            random_seed,
+            random_drawn: 0,
+            awaited: BTreeSet::new(),
+        }
+    }
+
+    /// The next number of the service's random sequence.
+    pub(crate) fn draw_random(&mut self) -> u64 {
+        self.random_drawn = self.random_drawn.checked_add(1).expect("nobody draws 2^64 numbers");
+        crate::random::mix(self.random_seed, self.random_drawn)
+    }
+
+    /// Names a timer that is to be armed.
+    pub(crate) fn add_timer(&mut self) -> TimerId {
+        let generation = self.next_timer;
+        self.next_timer = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
+        let index = self.timers.insert(generation);
+        let index = u32::try_from(index).expect("an index has 32 bits");
+        let timer = TimerId::new(index, generation);
+        assert!(self.is_armed(timer), "{timer} was just armed");
+        assert_ne!(self.next_timer, generation, "two timers with one number");
+        timer
+    }
+
+    /// Whether the timer was neither cancelled nor delivered; it is now delivered.
+    pub(crate) fn take_timer(&mut self, timer: TimerId) -> bool {
+        let is_set = self.timers.get(timer.index() as usize) == Some(&timer.generation());
+        if is_set {
+            let taken = self.timers.remove(timer.index() as usize);
+            assert_eq!(taken, timer.generation(), "{timer} was another timer");
+        }
+        assert!(!self.is_armed(timer), "{timer} is taken once");
+        is_set
+    }
+
+    fn is_armed(&self, timer: TimerId) -> bool {
+        self.timers.get(timer.index() as usize) == Some(&timer.generation())
+    }
+
+    /// A send was refused as full: the service waits for `SendReady`.
+    pub(crate) fn await_room(&mut self, id: SocketId) {
+        self.awaited.insert(id);
+    }
+
+    /// Whether the Mux was told that the service waits.
+    pub(crate) fn is_awaited(&self, id: SocketId) -> bool {
+        self.awaited.contains(&id)
+    }
+
+    /// `SendReady` or `Close` was delivered: the next refusal is announced again.
+    pub(crate) fn no_longer_awaits(&mut self, id: SocketId) {
+        self.awaited.remove(&id);
+    }
+}

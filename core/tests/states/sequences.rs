@@ -1,0 +1,70 @@
+//! Sequences that cross more than one cell.
+
+use std::time::Duration;
+
+use tidelock_core::{
+    Bytes, ConnectOptions, Event, ListenOptions, SocketId, SocketState, Target, UdpOptions,
+};
+
+use crate::cell::World;
+use crate::puppet::endpoint;
+use crate::rows::ROWS;
+
+fn build(world: &mut World, name: &str) -> SocketId {
+    let row = ROWS.iter().find(|row| row.name == name).expect("the tables have this row");
+    let id = (row.build)(world);
+    world.told.clear();
+    id
+}
+
+#[test]
+fn a_fin_that_waited_for_a_paused_owner_ends_a_socket_that_is_shut_down() {
+    let mut world = World::new();
+    let id = build(&mut world, "Draining, finish");
+    world.ask(move |net| net.pause(id).unwrap());
+    world.work();
+    // A completion backend had a read pending since before the pause; FIN completes it.
+    world.event(Event::Received { id, result: Ok(Bytes::new()) });
+    assert_eq!(world.told, ["Paused"]);
+    world.ask(move |net| net.shutdown(id).unwrap());
+    world.work();
+    assert_eq!(world.told, ["Paused", "Close(Shutdown)"]);
+}
+
+#[test]
+fn what_a_service_opens_after_its_release_ends_by_itself() {
+    let mut world = World::new();
+    let ids = world.ask(move |net| {
+        let own = net.service();
+        net.release(own).unwrap();
+        let options = ConnectOptions::default;
+        [
+            net.connect(endpoint(7), options()).unwrap(),
+            net.connect(Target::host("localhost", 7), options()).unwrap(),
+            net.listen(endpoint(7), ListenOptions::default()).unwrap(),
+            net.udp(UdpOptions::default()).unwrap(),
+            net.adopt_descriptor(Box::new(()), false).unwrap(),
+        ]
+    });
+    assert_eq!(world.mux.state(ids[0]), Some(SocketState::Connecting));
+    world.work();
+    while let Some(deadline) = world.mux.next_deadline() {
+        world.now = world.now.max(deadline);
+        world.work();
+    }
+    assert_eq!(world.mux.sockets(), 0, "somebody is left");
+    assert!(world.now.as_nanos() <= Duration::from_secs(30).as_nanos() as u64, "it took too long");
+    assert!(world.told.is_empty(), "a service that was released heard {:?}", world.told);
+}
+
+#[test]
+fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
+    for name in ["Connecting", "Open", "Listening"] {
+        let mut world = World::new();
+        let id = build(&mut world, name);
+        world.ask(move |net| net.udp_connect(id, endpoint(7)).unwrap());
+        world.work();
+        assert_eq!(world.told, ["Error(ConnectDatagram, passing)"], "{name}");
+        assert!(world.puppet.peers.is_empty(), "{name}: the backend was asked");
+    }
+}
