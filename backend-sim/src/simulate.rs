@@ -29,11 +29,12 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             }
         }
         Source::Script(script) => {
-            let setup = Setup::of_script(scenario, &script);
+            let (setup, mut stale) = Setup::of_script(scenario, &script);
             let choices = Replay::new(script.decisions.clone());
             let (mut report, replay) = setup.run(scenario, choices, watch);
-            report.stale = replay
-                .map_or(Vec::new(), |replay| replay.unused().map(ToString::to_string).collect());
+            let unused = replay.iter().flat_map(|replay| replay.unused());
+            stale.extend(unused.map(|decision| format!("at {decision}")));
+            report.stale = stale;
             if watch.record {
                 report.script = Some(*script);
             }
@@ -67,20 +68,26 @@ impl Setup {
         Self { seed, options, plan, troubles }
     }
 
-    /// What a script does not say follows from its seed.
-    fn of_script(scenario: &Scenario, script: &Script) -> Self {
+    /// What a script does not say follows from its seed. Gives the lines, too, that this simulator
+    /// does not understand: nothing that a file says is passed over in silence.
+    fn of_script(scenario: &Scenario, script: &Script) -> (Self, Vec<String>) {
         let seed = script.seed.unwrap_or(0);
         let mut options = Options::draw(seed, scenario.name);
         (scenario.adjust)(&mut options);
+        let mut unread = Vec::new();
         for (name, value) in &script.config {
-            if let Ok(value) = value.parse() {
-                options.set(name, value);
+            if !value.parse().is_ok_and(|value| options.set(name, value)) {
+                unread.push(format!("config {name}={value}"));
             }
         }
+        // Operations and world-level faults follow from the seed; no coverage is counted yet.
+        unread.extend(script.operations.iter().map(|operation| format!("op {}", operation.label)));
+        unread.extend(script.faults.iter().map(|fault| format!("fault {}", fault.label)));
+        unread.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
-        Self::draw(scenario, seed, options)
+        (Self::draw(scenario, seed, options), unread)
     }
 
     fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {
@@ -220,5 +227,23 @@ mod tests {
             assert_eq!(watched.digest, seed(echo, number, false).digest);
             assert!(!watched.trace.is_empty());
         }
+    }
+
+    #[test]
+    fn what_a_script_says_in_vain_is_told() {
+        let text = "tide 1\nscenario echo\nseed 7\nconfig workers=2 workers=two hosts=2\n\
+            op c1 @0 client connect server:9000\nfault p1 after c1 partition client>server\n\
+            at nobody/in@4 cut\nneeds Open×in\n";
+        let source = Source::Script(Box::new(text.parse().unwrap()));
+        let report = run(scenarios::find("echo").unwrap(), source, &Watch::default());
+        let stale = [
+            "config workers=two",
+            "config hosts=2",
+            "op c1",
+            "fault p1",
+            "needs Open×in",
+            "at nobody/in@4 cut 1",
+        ];
+        assert_eq!(report.stale, stale);
     }
 }

@@ -71,7 +71,7 @@ fn run(scenario: &str, source: Source, watch: &Watch) -> Report {
     if let Some(script) = script {
         // What it does not know is not met.
         let unknown = script.decisions.iter().filter(|decision| decision.kind != "short");
-        report.stale = unknown.map(Decision::to_string).collect();
+        report.stale = unknown.map(|decision| format!("at {decision}")).collect();
     }
     if watch.record {
         let decision = Decision::new("c1/in", Position::Offset(4), "short", Value::Number(2));

@@ -401,7 +401,7 @@ fn regressions_pass_fail_or_are_stale() {
     );
     let ran = regress(&folder.0, &[good, stale]);
     assert_eq!(ran.code, 4, "{}", ran.out);
-    assert!(ran.out.contains("\n  c9/in@4 gone 2\n"), "{}", ran.out);
+    assert!(ran.out.contains("\n  at c9/in@4 gone 2\n"), "{}", ran.out);
     let ran = regress(&folder.0, &[fickle, stale]);
     assert_eq!(ran.code, 3, "{}", ran.out);
     let ran = regress(&folder.0, &[good, stale, bad]);
@@ -417,6 +417,6 @@ fn replay_warns_of_what_it_did_not_meet() {
     fs::write(&path, "tide 1\nscenario echo\nseed 5\nat c9/in@4 gone 2\nsignature x\n").unwrap();
     let ran = tidelock(&["replay", &path]);
     assert_eq!(ran.code, 0);
-    assert_eq!(ran.err, "tidelock: warning: not met in this run: c9/in@4 gone 2\n");
+    assert_eq!(ran.err, "tidelock: warning: not met in this run: at c9/in@4 gone 2\n");
     assert!(ran.out.contains("what was recorded did not happen again: x"), "{}", ran.out);
 }
