@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use support::{BOUND, Order, Strings, bounded, client, eventually, listen, pattern, runtimes};
 use tidelock_core::{
-    CloseReason, Config, ListenOptions, Message, Net, Service, ServiceId, SocketState, SpawnError,
+    CloseReason, Config, Keepalive, ListenOptions, Message, Net, Service, ServiceId, SocketOption,
+    SocketState, SpawnError,
 };
 use tidelock_mio::{BuildError, Runtime};
 
@@ -227,11 +228,16 @@ fn a_listen_that_fails_names_the_reason() {
             assert_eq!(listen(strings.service, taken).kind(), ErrorKind::AddrInUse);
             let foreign = SocketAddr::from(([192, 0, 2, 1], 0));
             assert_eq!(listen(strings.service, foreign).kind(), ErrorKind::AddrNotAvailable);
+            // An option that no accepted socket could take is told at once, not at each accept.
+            let never = Keepalive { idle: Duration::ZERO, interval: Duration::ZERO, count: 0 };
+            let options = ListenOptions::default().accepted(SocketOption::Keepalive(Some(never)));
+            let free = SocketAddr::from(([127, 0, 0, 1], 0));
+            let refused = runtime.handle().listen(strings.service, free, options).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput);
             runtime.handle().release(strings.service).unwrap();
             eventually("the service is gone", || {
                 runtime.handle().release(strings.service).is_err()
             });
-            let free = SocketAddr::from(([127, 0, 0, 1], 0));
             assert_eq!(listen(strings.service, free).kind(), ErrorKind::NotFound);
         }
     });
@@ -277,6 +283,23 @@ fn a_service_that_does_not_return_is_reported_and_not_waited_for() {
             assert_eq!(report.inside, [strings.service]);
             assert_eq!(report.is_complete, workers > 0);
             drop(release);
+        }
+    });
+}
+
+#[test]
+fn the_time_of_services_passes_as_outside() {
+    bounded("clock", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let outer = Instant::now();
+            let first = strings.call(|net| net.now());
+            let inner = Instant::now();
+            thread::sleep(Duration::from_millis(50));
+            let at_least = inner.elapsed();
+            let second = strings.call(|net| net.now());
+            let passed = second.saturating_since(first);
+            assert!(at_least <= passed && passed <= outer.elapsed(), "{passed:?}");
         }
     });
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, runtimes};
 use tidelock_core::{
-    CloseReason, ConnectOptions, FaultKind, ListenOptions, Message, Operation, SocketOption, Target,
+    CloseReason, Config, ConnectOptions, FaultKind, ListenOptions, Message, Operation,
+    SocketOption, Target, Timeout,
 };
 use tidelock_mio::Runtime;
 
@@ -173,6 +174,27 @@ fn a_reset_is_noticed_while_reading_is_paused() {
             drop(peer);
             let (reason, _) = strings.close_of(id);
             assert!(matches!(reason, CloseReason::Fault(_)), "{reason}");
+        }
+    });
+}
+
+#[test]
+fn an_end_that_comes_while_reading_is_paused_bounds_the_pause() {
+    bounded("fin while paused", || {
+        for workers in [0, 2] {
+            let half_open_timeout = Duration::from_millis(150);
+            let config = Config { half_open_timeout, ..Config::default() };
+            let runtime = Runtime::builder().workers(workers).config(config).build().unwrap();
+            let strings = Strings::spawn(&runtime);
+            let (_, at) =
+                listen(&runtime, strings.service, ListenOptions::default().auto_start(true));
+            let peer = client(at);
+            let id = accepted(&strings);
+            strings.call(move |net| net.pause(id).unwrap());
+            strings.until(|message| matches!(message, Message::Paused { .. }).then_some(()));
+            strings.silence(Duration::from_millis(300));
+            peer.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(strings.close_of(id), (CloseReason::TimedOut(Timeout::HalfOpen), 0));
         }
     });
 }
