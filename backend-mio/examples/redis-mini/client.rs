@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use tidelock_core::{Bytes, Net, SendError, SocketId};
 
-use crate::resp::{Limits, Parser};
-
-/// Replies leave in messages of at most this size.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;
+use crate::commands::Settings;
+use crate::resp::Parser;
 
 /// One client.
 ///
@@ -16,6 +14,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 10;
 pub(crate) struct Client {
     pub(crate) socket: SocketId,
     pub(crate) parser: Parser,
+    message_bytes_max: usize,
     /// Input that came while the client was held.
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
@@ -37,10 +36,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(socket: SocketId, limits: Limits) -> Self {
+    pub(crate) fn new(socket: SocketId, settings: &Settings) -> Self {
         Self {
             socket,
-            parser: Parser::new(limits),
+            parser: Parser::new(settings.limits),
+            message_bytes_max: settings.message_bytes_max,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             unsent: VecDeque::new(),
@@ -94,7 +94,7 @@ impl Client {
     /// Sends replies, or keeps them until the outbox has room.
     pub(crate) fn send(&mut self, net: &mut Net<'_>, mut replies: Bytes) {
         while !replies.is_empty() {
-            let message = replies.split_to(replies.len().min(MESSAGE_BYTES_MAX));
+            let message = replies.split_to(replies.len().min(self.message_bytes_max));
             self.unsent_bytes += message.len();
             self.unsent.push_back(message);
         }

@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     /// What all clients together may make the server keep: unfinished requests, requests that
     /// wait, and replies that wait. Redis calls it `maxmemory-clients`.
     pub(crate) clients_bytes_max: usize,
+    /// Replies leave together, in messages of about this size at most.
+    pub(crate) message_bytes_max: usize,
     /// Longest reply to one request.
     pub(crate) reply_bytes_max: usize,
     /// What keys and values may take. Redis calls it `maxmemory`.
@@ -29,6 +31,7 @@ impl Default for Settings {
         Self {
             limits: Limits::default(),
             clients_bytes_max: 512 << 20,
+            message_bytes_max: 256 << 10,
             reply_bytes_max: 32 << 20,
             store_bytes_max: 1 << 30,
             clients_max: 10_000,

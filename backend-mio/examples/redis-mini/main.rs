@@ -16,6 +16,7 @@ mod end_to_end;
 mod reply;
 mod resp;
 mod service;
+mod sim;
 mod store;
 
 use std::io::{self, IsTerminal, Write};
@@ -45,6 +46,9 @@ struct Arguments {
     /// Threads that run services; 0 runs them on the network thread.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_workers)]
     workers: usize,
+    /// Serve scripted clients in the simulated network that this number decides, and exit.
+    #[arg(long, value_name = "SEED", value_parser = parse_seed, conflicts_with_all = ["addr", "workers"])]
+    sim: Option<u64>,
 }
 
 /// The most worker threads that make sense for one service with one store.
@@ -63,6 +67,9 @@ fn main() -> ExitCode {
     let is_terminal = io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal);
     log.with_writer(io::stderr).init();
+    if let Some(seed) = arguments.sim {
+        return simulate(seed);
+    }
     match serve(&arguments) {
         Ok(report) => tell(&report),
         Err(error) => {
@@ -89,6 +96,21 @@ fn serve(arguments: &Arguments) -> io::Result<ShutdownReport> {
     let signal = signals.forever().next();
     tracing::info!(?signal, "draining");
     Ok(runtime.shutdown(DRAIN_DEADLINE))
+}
+
+/// Runs one world and says what came of it.
+fn simulate(seed: u64) -> ExitCode {
+    let (report, compared_bytes) = sim::run(seed);
+    println!("seed {seed}: {} events, {compared_bytes} B of replies compared", report.events);
+    println!("digest {:016x}", report.digest);
+    let Some(failure) = report.failure else {
+        return ExitCode::SUCCESS;
+    };
+    for event in &failure.last_events {
+        eprintln!("{event}");
+    }
+    eprintln!("redis-mini: {failure}");
+    ExitCode::FAILURE
 }
 
 /// Outboxes that are small enough for ten thousand clients that do not read.
@@ -138,4 +160,12 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 fn parse_workers(text: &str) -> Result<usize, String> {
     let workers = text.parse().ok().filter(|workers| *workers <= WORKERS_MAX);
     workers.ok_or_else(|| format!("a number from 0 to {WORKERS_MAX}"))
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let seed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    seed.map_err(|_error| "a number below 2^64, decimal or 0x…".to_owned())
 }

@@ -11,7 +11,7 @@ use tidelock_core::{
     TimerId,
 };
 
-use crate::client::{Client, MESSAGE_BYTES_MAX};
+use crate::client::Client;
 use crate::commands::{After, Context, Settings, execute};
 use crate::reply::Reply;
 use crate::resp::ProtocolError;
@@ -72,7 +72,7 @@ impl RedisMini {
     fn handle_accept(&mut self, net: &mut Net<'_>, socket: SocketId, peer: &Endpoint) {
         tracing::debug!(%socket, %peer, "accepted");
         if self.clients.len() < self.settings.clients_max {
-            let client = Client::new(socket, self.settings.limits);
+            let client = Client::new(socket, &self.settings);
             let before = self.clients.insert(socket, client);
             assert!(before.is_none(), "{socket} was accepted twice");
             return;
@@ -138,7 +138,7 @@ impl RedisMini {
                     client.is_ending = true;
                 }
             }
-            if reply.len() >= MESSAGE_BYTES_MAX {
+            if reply.len() >= settings.message_bytes_max {
                 client.send(net, reply.take());
             }
         }
