@@ -89,6 +89,11 @@ impl Mux {
         assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
         if slot.state != SocketState::Connecting {
             assert_eq!(slot.state, SocketState::Closing, "{id} is connected twice");
+            // A connect that failed left nothing behind, so the backend is not asked to let go.
+            if result.is_err() && matches!(slot.closing, Closing::Asked(_)) {
+                slot.is_open = false;
+                slot.closing = Closing::Done;
+            }
             return;
         }
         let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
