@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod driver;
 pub mod grammar;
+pub mod mux_model;
 pub mod outbox_model;
 pub mod scripted;
 pub mod world;

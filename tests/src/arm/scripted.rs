@@ -77,6 +77,8 @@ impl ScriptedArm {
             self.dispatcher.deliver(delivery);
         }
         self.check_no_lost_edge(progress);
+        let charged = self.mux.directory().total_charged_bytes();
+        assert!(charged <= self.directory_config().total_bytes_max, "{charged} B in all");
         if let Some(mut batch) = self.dispatcher.take() {
             did_something = true;
             let directory = self.mux.directory().clone();

@@ -141,7 +141,8 @@ macro_rules! scripted_conformance_tests {
                 the_addresses_of_a_name_are_tried_in_turn
                 an_unknown_name_says_why
                 out_of_descriptors_accepting_resumes_by_a_timer
-                no_error_of_accept_kills_a_listener;
+                no_error_of_accept_kills_a_listener
+                a_connect_that_fails_under_a_close_is_over;
             services:
                 a_failing_datagram_stops_no_other
                 a_clogged_datagram_socket_waits_for_its_event;

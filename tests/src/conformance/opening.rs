@@ -424,3 +424,21 @@ pub fn no_error_of_accept_kills_a_listener(kind: ArmKind) {
         world.finish();
     }
 }
+
+/// A connect whose failure is reported after its socket was closed is not closed once more.
+/// (scripted)
+pub fn a_connect_that_fails_under_a_close_is_over(kind: ArmKind) {
+    let mut world = World::new(kind);
+    let at = world.arm().peer_listen();
+    world.kernel().set_connect_mode(&at, ConnectMode::Hang);
+    let to = at.clone();
+    let id = world.ask(move |net| net.connect(to, ConnectOptions::default()));
+    let id = id.expect("a free place");
+    world.settle();
+    world.ask(move |net| net.close(id)).expect("alive");
+    // The close is on its way to the Mux while the failure is on its way too.
+    world.kernel().set_connect_mode(&at, ConnectMode::Fail(FaultKind::ConnectionRefused));
+    assert_eq!(world.wait_close(id), (CloseReason::Closed, 0));
+    assert_eq!(world.kinds(id), [MessageKind::Close]);
+    world.finish();
+}

@@ -241,9 +241,9 @@ impl ScriptedBackend {
         self.streams.len() - 1
     }
 
-    /// The next accepts of the listener at `at` fail.
+    /// The next accept of the listener at `at` fails, if the Mux listens there.
     pub fn fail_accept(&mut self, at: &Endpoint, fault: FaultKind) {
-        let id = self.listener_at(at).expect("the Mux listens there");
+        let Some(id) = self.listener_at(at) else { return };
         if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.sockets.get_mut(&id) {
             listener.faults.push_back(fault);
         }

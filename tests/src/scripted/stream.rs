@@ -46,6 +46,8 @@ pub struct Stream {
     outbound: VecDeque<u8>,
     /// The bound of `outbound`.
     pub outbound_bytes_max: usize,
+    /// All bytes that writes took so far.
+    pub taken_bytes: u64,
     /// The Mux's end sent FIN.
     finished: bool,
     /// The peer's reads end in a reset.
@@ -67,6 +69,7 @@ impl Stream {
             read_fault: None,
             outbound: VecDeque::new(),
             outbound_bytes_max,
+            taken_bytes: 0,
             finished: false,
             reset_sent: false,
         }
@@ -133,10 +136,12 @@ impl Stream {
         if self.peer_gone {
             // The system takes the bytes, and the answer to them is a reset.
             self.broken = true;
+            self.taken_bytes += bytes.len() as u64;
             return Some(Ok(bytes.len()));
         }
         let count = bytes.len().min(self.room());
         self.outbound.extend(&bytes[..count]);
+        self.taken_bytes += count as u64;
         (count > 0).then_some(Ok(count))
     }
 

@@ -1,0 +1,42 @@
+//! The Mux against a reference model of its promises: arbitrary commands, arbitrary peers, and a
+//! kernel that answers piecewise, out of order, late and spuriously.
+
+use proptest::prelude::*;
+use tidelock_tests::mux_model::{MuxOperation, decode_one, run};
+use tidelock_tests::scripted::Style;
+
+fn operations() -> impl Strategy<Value = Vec<MuxOperation>> {
+    proptest::collection::vec(any::<[u8; 4]>().prop_map(decode_one), 1..120)
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// With readiness and no event beyond what the contract promises.
+    #[test]
+    fn the_mux_keeps_its_promises_on_the_weakest_readiness(
+        seed in 0_u64..1000, operations in operations(),
+    ) {
+        run(Style::Weakest, seed, &operations);
+    }
+
+    /// With readiness that reports every arrival, as epoll does.
+    #[test]
+    fn the_mux_keeps_its_promises_on_chatty_readiness(
+        seed in 0_u64..1000, operations in operations(),
+    ) {
+        run(Style::Chatty, seed, &operations);
+    }
+
+    /// With completions.
+    #[test]
+    fn the_mux_keeps_its_promises_on_completions(
+        seed in 0_u64..1000, operations in operations(),
+    ) {
+        run(Style::Completion, seed, &operations);
+    }
+}
