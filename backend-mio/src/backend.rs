@@ -573,7 +573,7 @@ mod tests {
     #[test]
     fn what_cannot_be_adopted_is_refused_and_left_as_it_was() {
         let mut bench = Bench::new();
-        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let datagram = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();

@@ -125,7 +125,7 @@ fn what_cannot_be_polled_is_refused() {
     bounded("adopt file", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            let id = adopt(&strings, File::open("/proc/self/exe").unwrap());
+            let id = adopt(&strings, File::open(std::env::current_exe().unwrap()).unwrap());
             match strings.next() {
                 Message::Error { fault, operation: Operation::Adopt, fatal: true, .. } => {
                     assert_eq!(fault.kind, FaultKind::NotPollable);

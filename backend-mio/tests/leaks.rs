@@ -1,5 +1,6 @@
 //! Nothing is left behind. One test in a process of its own: it counts the process's descriptors
 //! and threads, and what its children inherit.
+#![cfg(target_os = "linux")]
 
 mod support;
 

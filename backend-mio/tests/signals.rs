@@ -1,5 +1,6 @@
 //! Interrupted waits. The test runs itself a second time as a child, which is stopped and
 //! continued: on Linux that ends a wait of the poller with EINTR.
+#![cfg(target_os = "linux")]
 
 mod support;
 
