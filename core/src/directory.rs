@@ -148,6 +148,28 @@ impl Directory {
         lock(&self.sockets).is_current(id.index(), id.generation())
     }
 
+    /// Checks every invariant, in time proportional to the ids that were ever taken.
+    ///
+    /// # Panics
+    /// If one is broken.
+    pub(crate) fn check_invariants(&self) {
+        let sockets = lock(&self.sockets);
+        sockets.check();
+        lock(&self.services).check();
+        for (index, generation) in sockets.generations.iter().enumerate() {
+            let is_taken = sockets.taken.contains(index);
+            let index = u32::try_from(index).expect("an index has 32 bits");
+            let id = SocketId::new(index, *generation);
+            // A place that was only ever offered to `accept` has no gate.
+            let Some(gate) = self.gate(id) else { continue };
+            assert!(is_taken || !gate.is_alive(id), "{id} lives and may be issued again");
+            assert!(is_taken || !gate.has_announced(), "a send is on its way to nobody");
+            assert!(is_taken || gate.charged_bytes() == 0, "{index} is free and has a charge");
+            let limit = self.config.outbox_bytes_max;
+            assert!(gate.charged_bytes() <= limit, "{id} is over its limit");
+        }
+    }
+
     /// The gate at the id's place, if that place was ever used.
     pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
         self.gates.get(id.index())
@@ -202,6 +224,15 @@ impl Allocator {
         // After the last generation comes the first: zero is no generation.
         self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         assert!(!self.is_current(index, generation), "{index}.{generation} outlives its end");
+    }
+
+    fn check(&self) {
+        assert!(self.taken.len() <= self.max as usize, "more ids are taken than there may be");
+        assert!(self.taken.len() <= self.generations.len(), "an id without a generation");
+        assert!(self.generations.len() <= self.max as usize, "an index beyond the limit");
+        let last = self.taken.iter().next_back().map(|(index, ())| index);
+        let has_generation = last.is_none_or(|last| last < self.generations.len());
+        assert!(has_generation, "{last:?} is taken and has no generation");
     }
 
     fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {

@@ -24,6 +24,9 @@ impl Mux {
             has_announced |= self.has_announced(slot.id);
             charged_bytes += slot.charge_bytes();
         }
+        self.table.check_invariants();
+        self.directory.check_invariants();
+        self.check_timers();
         let total = self.directory.total_charged_bytes();
         assert!(charged_bytes <= total, "queued {charged_bytes} B, charged {total}");
         assert!(total <= self.config().total_bytes_max, "the total exceeds its limit");
@@ -131,6 +134,29 @@ impl Mux {
             assert!(armed_at <= deadline, "{id}: {due:?} would come late");
             assert!(deadline >= slot.since, "{id}: {due:?} came before its state");
         }
+    }
+
+    /// Every timer that is set belongs to somebody, who knows it.
+    fn check_timers(&self) {
+        for (deadline, key) in &self.timers {
+            match key {
+                TimerKey::Socket(id) => {
+                    let slot = self.table.get(*id).expect("timers end with sockets");
+                    assert_eq!(slot.armed_at, Some(*deadline), "{id} does not know its timer");
+                }
+                TimerKey::Service(service, timer) => {
+                    let entry = self.services.get(*service).expect("timers end with services");
+                    let set_to = entry.timers.get(timer);
+                    assert_eq!(set_to, Some(deadline), "{service} does not know {timer}");
+                }
+            }
+        }
+        if let Some(exit) = &self.exit {
+            let is_due = exit.next_deadline().is_some_and(|deadline| deadline <= self.now);
+            assert!(!is_due || self.has_exit_work(), "an exit is due and stands still");
+        }
+        let is_over = self.exit.is_some() && self.table.used() == 0;
+        assert!(!is_over || self.next_deadline().is_none(), "a deadline outlives the runtime");
     }
 
     /// What waits in queues of the Mux is there, and waits for something.

@@ -6,6 +6,7 @@ mod datagram;
 mod dial;
 mod events;
 mod exit;
+mod grammar;
 mod info;
 mod invariants;
 mod listener;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 
 use self::exit::Exit;
 use self::info::InfoJob;
-use self::services::Services;
-use self::slot::{Kind, Latch, Slot};
+use self::services::{Ending, Services};
+use self::slot::{Closing, Kind, Latch, Slot};
 use self::table::{Chain, List, Table};
 use self::timers::TimerKey;
 use self::waiters::Waiters;
@@ -151,6 +152,9 @@ impl Mux {
 
     /// What the exit cost; complete once `turn` answered [`Progress::Exit`].
     pub fn exit_report(&self) -> &ExitReport {
+        let report = &self.exit_report;
+        assert!(report.closed == 0 || self.exit.is_some(), "an exit is told that never began");
+        assert!(report.closed <= self.stats.closed, "more closed in the exit than ever");
         &self.exit_report
     }
 
@@ -161,6 +165,7 @@ impl Mux {
             SocketState::Connecting => slot.is_open,
             _ => slot.writes() && slot.has_output(),
         };
+        assert!(!output || slot.is_open, "{} is written before it is open", slot.id);
         Wish {
             input: slot.wants_input() && !slot.has_held_input() && !is_held_back,
             output,
@@ -193,12 +198,18 @@ impl Mux {
     /// Puts the socket where its work is done, and arms its timer. Called after every change.
     fn settle(&mut self, id: SocketId) {
         let Some(slot) = self.table.get(id) else { return };
+        assert_eq!(slot.state == SocketState::Closing, slot.closing != Closing::No, "{id} ends");
+        assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
         let has_announced = self.has_announced(id);
         if slot.has_output_work(has_announced) && !self.table.is_linked(Chain::Output, id) {
             self.table.push_back(&mut self.ready_output, Chain::Output, id);
         }
         self.settle_input(id);
         self.arm_timer(id);
+        let slot = self.table.slot(id);
+        let is_served =
+            !slot.has_output_work(has_announced) || self.table.is_linked(Chain::Output, id);
+        assert!(is_served, "{id}: output work is forgotten");
         if cfg!(debug_assertions) {
             self.table.slot(id).check();
         }
@@ -206,8 +217,10 @@ impl Mux {
 
     fn settle_input(&mut self, id: SocketId) {
         let slot = self.table.slot(id);
+        let is_linked = self.table.is_linked(Chain::Input, id);
+        assert!(is_linked || !slot.waits_for_mailbox, "{id} waits in no list");
         let waits = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
-        if self.table.is_linked(Chain::Input, id) {
+        if is_linked {
             if slot.waits_for_mailbox == waits || !slot.has_input_work() {
                 return;
             }
@@ -244,7 +257,9 @@ impl Mux {
     }
 
     fn has_announced(&self, id: SocketId) -> bool {
-        self.directory.gate(id).is_some_and(|gate| gate.is_alive(id) && gate.has_announced())
+        let gate = self.directory.gate(id).expect("a taken id has a gate");
+        assert!(gate.is_alive(id), "{id} is asked about after its end");
+        gate.has_announced()
     }
 
     /// Gives a message to a service, or counts that nobody was there.
@@ -262,13 +277,15 @@ impl Mux {
         if entry.charge_bytes >= mailbox_bytes_max {
             entry.is_held_back = true;
         }
+        assert!(!matches!(entry.ending, Ending::Released { .. }), "{to} was released");
         self.deliveries.push_back(Delivery::Message(to, message));
     }
 
     /// Gives a message to the owner of a socket.
     fn tell_owner(&mut self, id: SocketId, message: Message) {
-        assert_eq!(message.socket(), Some(id), "a message about another socket");
-        let owner = self.table.slot(id).owner;
+        let slot = self.table.slot(id);
+        slot.check_told(&message);
+        let owner = slot.owner;
         self.tell(owner, message);
     }
 }

@@ -262,23 +262,27 @@ impl Slot {
 
     /// Payload bytes that are queued.
     pub(super) fn pending_bytes(&self) -> usize {
-        let (id, datagrams) = (self.id, &self.rare.datagrams);
-        assert!(self.outbox.is_empty() || datagrams.is_empty(), "{id} sends two kinds");
         self.outbox.pending_bytes() + self.rare.datagrams.pending_bytes()
     }
 
     /// What is charged for what is queued.
     pub(super) fn charge_bytes(&self) -> usize {
+        assert!(self.kind != Kind::Listener || !self.has_output(), "{} has output", self.id);
         self.outbox.charge_bytes() + self.rare.datagrams.charge_bytes()
     }
 
     /// Whether anything is queued: stream bytes, or datagrams, an empty one included.
     pub(super) fn has_output(&self) -> bool {
+        let is_stream = self.kind == Kind::Stream;
+        assert!(is_stream || self.outbox.is_empty(), "{}: bytes for no stream", self.id);
+        assert!(!is_stream || self.rare.datagrams.is_empty(), "{}: datagrams", self.id);
         !self.outbox.is_empty() || !self.rare.datagrams.is_empty()
     }
 
     /// Whether input is read only to be thrown away.
     pub(super) fn discards_input(&self) -> bool {
+        let ends = matches!(self.state, SocketState::Flushing | SocketState::Draining);
+        assert!(!ends || self.cause.is_some(), "{} ends without a cause", self.id);
         matches!(self.state, SocketState::Flushing | SocketState::Draining)
             && self.kind == Kind::Stream
             && !self.is_finishing
@@ -307,18 +311,25 @@ impl Slot {
 
     /// Whether something came in that waits only to be wanted.
     pub(super) fn has_held_input(&self) -> bool {
-        self.rare.held.is_some()
-            || self.rare.held_datagram.is_some()
-            || self.rare.listener.as_ref().is_some_and(|listener| listener.held.is_some())
+        let accept = self.rare.listener.as_ref().is_some_and(|listener| listener.held.is_some());
+        let parts = [self.rare.held.is_some(), self.rare.held_datagram.is_some(), accept];
+        let held = parts.into_iter().filter(|is_held| *is_held).count();
+        assert!(held <= 1, "{} completed one call at a time", self.id);
+        assert!(held == 0 || self.is_open, "{} came before it was open", self.id);
+        held > 0
     }
 
     /// Whether a completed read brought an error, which is served even while nothing is wanted.
     pub(super) fn has_held_fault(&self) -> bool {
+        let is_stream = self.kind == Kind::Stream;
+        assert!(is_stream || self.rare.held.is_none(), "{}: bytes of no stream", self.id);
         matches!(self.rare.held, Some(Err(_))) && self.state != SocketState::Closing
     }
 
     /// Whether there is input work that can be done now, but for a full mailbox.
     pub(super) fn has_input_work(&self) -> bool {
+        let is_asked = self.input == Latch::Pending;
+        assert!(!is_asked || !self.has_held_input(), "{} has input and asks for it", self.id);
         self.has_held_fault()
             || self.wants_input() && (self.input == Latch::Ready || self.has_held_input())
     }
@@ -371,6 +382,8 @@ impl Slot {
     /// Whether there is output work that can be done now. `has_announced`: whether a send is on
     /// its way.
     pub(super) fn has_output_work(&self, has_announced: bool) -> bool {
+        let is_draining = self.state == SocketState::Draining;
+        assert!(!is_draining || !has_announced, "{}: FIN overtook a send", self.id);
         match self.state {
             SocketState::Opening => true,
             SocketState::Connecting => {

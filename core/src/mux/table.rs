@@ -232,6 +232,32 @@ impl Table {
         members
     }
 
+    /// # Panics
+    /// If a slot stands in a wrong place, or links point to where nothing points back.
+    pub(super) fn check_invariants(&self) {
+        let mut used = 0;
+        for (index, place) in self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate() {
+            match &place.slot {
+                Some(slot) => {
+                    used += 1;
+                    let id = slot.id;
+                    assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+                }
+                None => {
+                    let is_linked = place.links.iter().any(|link| link.is_linked);
+                    assert!(!is_linked, "the free place {index} is in a list");
+                }
+            }
+            for (chain, link) in place.links.iter().enumerate() {
+                let means_nothing = link.prev.is_none() && link.next.is_none();
+                assert!(link.is_linked || means_nothing, "{index} is in no list of {chain}");
+                let is_own = [link.prev, link.next].contains(&Some(index as u32));
+                assert!(!is_own, "{index} follows itself in {chain}");
+            }
+        }
+        assert_eq!(used, self.used, "the count of sockets is off");
+    }
+
     fn place_mut(&mut self, index: u32) -> Option<&mut Place> {
         let index = index as usize;
         Some(&mut self.chunks.get_mut(index / PLACES_PER_CHUNK)?[index % PLACES_PER_CHUNK])
