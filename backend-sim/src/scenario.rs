@@ -27,6 +27,21 @@ pub struct Scenario {
     pub server: Behaviour,
 }
 
+/// A scenario, and who makes its options fit and the services of its hosts: by default the
+/// scenario itself.
+#[derive(Clone, Copy)]
+pub struct Cast<'a> {
+    /// The kind of world.
+    pub scenario: &'a Scenario,
+    /// Makes the drawn options fit; instead of the scenario's own.
+    pub adjust: &'a dyn Fn(&mut Options),
+    /// Makes the services of a host, by its number; called once for each host of each world.
+    pub services: &'a MakeServices<'a>,
+}
+
+/// Makes the services of a host, by its number.
+pub type MakeServices<'a> = dyn Fn(u16, &Options) -> Vec<Box<dyn Service>> + 'a;
+
 /// The host where connections begin.
 pub const CLIENT: u16 = 0;
 /// The host that they go to.

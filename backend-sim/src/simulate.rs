@@ -5,7 +5,7 @@ use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
-use crate::scenario::{Operation, Scenario, When};
+use crate::scenario::{Cast, Operation, SERVER, Scenario, When};
 use crate::script::Script;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
@@ -14,24 +14,34 @@ use crate::world::World;
 
 /// Runs one world. A pure function of its arguments; a panic inside is a broken law.
 pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
+    let services = |host, options: &Options| {
+        let services = if host == SERVER { scenario.services } else { scenario.clients };
+        services(options)
+    };
+    run_cast(&Cast { scenario, adjust: &scenario.adjust, services: &services }, source, watch)
+}
+
+/// The same with services that somebody else makes, who may keep what is not in the scenario.
+pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
+    let scenario = cast.scenario;
     match source {
         Source::Seed(seed) => {
             let mut options = Options::draw(seed, scenario.name);
-            (scenario.adjust)(&mut options);
+            (cast.adjust)(&mut options);
             let setup = Setup::draw(scenario, seed, options);
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
-                let (mut report, record) = setup.run(scenario, Record::new(choices), watch);
+                let (mut report, record) = setup.run(cast, Record::new(choices), watch);
                 report.script = record.map(|record| setup.script(scenario, record.decisions()));
                 report
             } else {
-                setup.run(scenario, choices, watch).0
+                setup.run(cast, choices, watch).0
             }
         }
         Source::Script(script) => {
-            let (setup, mut stale) = Setup::of_script(scenario, &script);
+            let (setup, mut stale) = Setup::of_script(cast, &script);
             let choices = Replay::new(script.decisions.clone());
-            let (mut report, replay) = setup.run(scenario, choices, watch);
+            let (mut report, replay) = setup.run(cast, choices, watch);
             let unused = replay.iter().flat_map(|replay| replay.unused());
             stale.extend(unused.map(|decision| format!("at {decision}")));
             report.stale = stale;
@@ -70,10 +80,11 @@ impl Setup {
 
     /// What a script does not say follows from its seed. Gives the lines, too, that this simulator
     /// does not understand: nothing that a file says is passed over in silence.
-    fn of_script(scenario: &Scenario, script: &Script) -> (Self, Vec<String>) {
+    fn of_script(cast: &Cast<'_>, script: &Script) -> (Self, Vec<String>) {
+        let scenario = cast.scenario;
         let seed = script.seed.unwrap_or(0);
         let mut options = Options::draw(seed, scenario.name);
-        (scenario.adjust)(&mut options);
+        (cast.adjust)(&mut options);
         let mut unread = Vec::new();
         for (name, value) in &script.config {
             if !value.parse().is_ok_and(|value| options.set(name, value)) {
@@ -104,16 +115,16 @@ impl Setup {
     /// Runs the world; after a failure a second time, to tell what came before it.
     fn run<C: Choices + Clone>(
         &self,
-        scenario: &Scenario,
+        cast: &Cast<'_>,
         choices: C,
         watch: &Watch,
     ) -> (Report, Option<C>) {
-        let (mut report, left) = self.run_once(scenario, choices.clone(), watch);
+        let (mut report, left) = self.run_once(cast, choices.clone(), watch);
         if watch.trace == Trace::Off
             && let Some(failure) = &mut report.failure
         {
             let told = Watch { trace: Trace::Full, ..watch.clone() };
-            let (again, _) = self.run_once(scenario, choices, &told);
+            let (again, _) = self.run_once(cast, choices, &told);
             failure.last_events = again.failure.map_or(Vec::new(), |again| again.last_events);
         }
         (report, left)
@@ -121,19 +132,19 @@ impl Setup {
 
     fn run_once<C: Choices>(
         &self,
-        scenario: &Scenario,
+        cast: &Cast<'_>,
         choices: C,
         watch: &Watch,
     ) -> (Report, Option<C>) {
         let (plan, troubles) = (self.plan.clone(), self.troubles.clone());
         let (trace, is_paranoid) = (watch.trace, watch.paranoid);
         let options = &self.options;
-        let mut world = World::new(scenario, options, choices, plan, troubles, trace, is_paranoid);
+        let mut world = World::new(cast, options, choices, plan, troubles, trace, is_paranoid);
         if let Err(detail) = catch(|| world.run()) {
             world.shared.oracle.fail(Law::NoPanic, detail);
         }
         world.shared.oracle.checked[Law::NoPanic as usize] += 1;
-        self.report(scenario, world, watch)
+        self.report(cast.scenario, world, watch)
     }
 
     fn report<C: Choices>(

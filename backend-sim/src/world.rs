@@ -13,7 +13,7 @@ use crate::operator::Note;
 use crate::oracle::{Law, Oracle};
 use crate::peer::Peer;
 use crate::run::Trace;
-use crate::scenario::{CLIENT, HOST_NAMES, Label, Operation, SERVER, Scenario, When};
+use crate::scenario::{CLIENT, Cast, HOST_NAMES, Label, Operation, SERVER, When};
 use crate::schedule::What;
 use crate::swarm::Options;
 use crate::trace::Tracer;
@@ -72,7 +72,7 @@ const STEPS_MAX: u64 = 3_000_000;
 impl<C: Choices> World<C> {
     /// Builds a world.
     pub fn new(
-        scenario: &Scenario,
+        cast: &Cast<'_>,
         options: &Options,
         choices: C,
         plan: Vec<Operation>,
@@ -96,7 +96,7 @@ impl<C: Choices> World<C> {
             kernel.add_host(name, readiness);
         }
         kernel.set_links(options.link());
-        let oracle = Oracle::new(HOST_NAMES.len(), plan.len(), scenario.server);
+        let oracle = Oracle::new(HOST_NAMES.len(), plan.len(), cast.scenario.server);
         let mut shared = Shared {
             kernel,
             oracle,
@@ -108,11 +108,11 @@ impl<C: Choices> World<C> {
         let mut machines = Vec::new();
         for number in [CLIENT, SERVER] {
             machines.push(if is_scripted(options, number) {
-                let behaviour = (number == SERVER).then_some(scenario.server);
+                let behaviour = (number == SERVER).then_some(cast.scenario.server);
                 Machine::Peer(Peer::new(number, behaviour, options, &mut shared))
             } else {
-                let services = if number == SERVER { scenario.services } else { scenario.clients };
-                Machine::Host(Box::new(Host::new(number, options, services(options))))
+                let services = (cast.services)(number, options);
+                Machine::Host(Box::new(Host::new(number, options, services)))
             });
         }
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));
