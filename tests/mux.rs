@@ -2,7 +2,8 @@
 //! kernel that answers piecewise, out of order, late and spuriously.
 
 use proptest::prelude::*;
-use tidelock_tests::mux_model::{MuxOperation, decode_one, run};
+use tidelock_tests::corpus;
+use tidelock_tests::mux_model::{MuxOperation, decode, decode_one, run};
 use tidelock_tests::scripted::Style;
 
 fn operations() -> impl Strategy<Value = Vec<MuxOperation>> {
@@ -39,4 +40,14 @@ proptest! {
     ) {
         run(Style::Completion, seed, &operations);
     }
+}
+
+/// The inputs that the fuzzer found worth keeping reach the same ends on stable.
+#[test]
+fn the_corpus_of_the_mux_target_passes() {
+    let files = corpus::replay("mux", |bytes| {
+        let (style, seed, operations) = decode(bytes);
+        run(style, seed, &operations);
+    });
+    assert!(files >= 12, "only {files} inputs are committed");
 }
