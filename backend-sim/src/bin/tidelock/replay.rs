@@ -52,10 +52,15 @@ pub(crate) fn execute(
         }
         return Ok(Exit::Pass);
     };
-    // The options stand above.
-    let told = Report { options: String::new(), ..report.clone() };
-    console.print(failure_text(&told, failure, &[], FAILURE_LINES_MAX))?;
-    Ok(Exit::Failed(failure.class))
+    // The options stand above, and so do the last events if there is a trace.
+    let mut failure = failure.clone();
+    if !report.trace.is_empty() {
+        failure.last_events.clear();
+    }
+    let class = failure.class;
+    let told = Report { options: String::new(), ..report };
+    console.print(failure_text(&told, &failure, &[], FAILURE_LINES_MAX))?;
+    Ok(Exit::Failed(class))
 }
 
 /// What is to be run, if the options name it.
