@@ -85,6 +85,12 @@ impl MioBackend {
         self.resolver.poll()
     }
 
+    /// The resolver.
+    #[cfg(test)]
+    pub(crate) fn resolver_mut(&mut self) -> &mut Resolver {
+        &mut self.resolver
+    }
+
     /// How many sockets are open.
     pub(crate) fn open_sockets(&self) -> usize {
         self.table.iter().flatten().count()

@@ -281,3 +281,94 @@ fn answer(waiter: &SyncSender<Result<Endpoint, Fault>>, result: Result<Endpoint,
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::atomic::AtomicU64;
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread;
+
+    use tidelock_core::{Config, ConnectOptions, Net, Service, Target};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::handle::Handle;
+    use crate::inbox::Inbox;
+    use crate::runtime::End;
+    use crate::sys::Waker;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    /// Connects to a name and tells what came of it.
+    struct Dialer {
+        name: String,
+        told: Sender<Message>,
+    }
+
+    impl Service for Dialer {
+        fn on_start(&mut self, net: &mut Net<'_>) {
+            let target = Target::host(&self.name, 1);
+            net.connect(target, ConnectOptions::default()).unwrap();
+        }
+
+        fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
+            self.told.send(message).unwrap();
+        }
+    }
+
+    /// A name here is a list of ports.
+    fn ports(name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        let ports = name.split('-').map(|port| port.parse().unwrap());
+        Ok(ports.map(|port: u16| ([127, 0, 0, 1], port).into()).collect())
+    }
+
+    fn start() -> (Handle, thread::JoinHandle<ExitReport>) {
+        let mux = Mux::new(Config::default()).unwrap();
+        let directory = Arc::clone(mux.directory());
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN).unwrap());
+        let registry = poll.registry().try_clone().unwrap();
+        let weak = Arc::downgrade(&waker);
+        let mut backend = MioBackend::new(registry, weak, Arc::clone(&directory));
+        backend.resolver_mut().set_lookup(ports);
+        let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
+        let shared = Arc::new(Shared {
+            directory,
+            inbox: Arc::new(Inbox::new(waker)),
+            clock: Clock::start(),
+            inside: AtomicU64::new(0),
+            pool: None,
+            end: End::default(),
+        });
+        let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
+        (Handle::new(shared), thread::spawn(|| network.run()))
+    }
+
+    fn refused_port() -> u16 {
+        TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn each_address_of_a_name_is_tried_in_turn() {
+        let (handle, network) = start();
+        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let at = server.local_addr().unwrap();
+        let (told, messages) = channel();
+        let name = format!("{}-{}-{}", refused_port(), refused_port(), at.port());
+        handle.spawn(Box::new(Dialer { name, told: told.clone() })).unwrap();
+        match messages.recv_timeout(BOUND).unwrap() {
+            Message::Connect { peer, .. } => assert_eq!(peer, at.into()),
+            other => panic!("{other}"),
+        }
+        let name = format!("{}-{}", refused_port(), refused_port());
+        handle.spawn(Box::new(Dialer { name, told })).unwrap();
+        match messages.recv_timeout(BOUND).unwrap() {
+            Message::Error { fault, .. } => assert_eq!(fault.kind, FaultKind::ConnectionRefused),
+            other => panic!("{other}"),
+        }
+        drop(server);
+        handle.begin_shutdown(Duration::from_millis(100));
+        assert_eq!(network.join().unwrap().closed, 1);
+    }
+}
