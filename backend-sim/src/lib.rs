@@ -23,6 +23,7 @@ pub mod scenarios;
 pub mod schedule;
 pub mod script;
 pub mod simulate;
+pub mod spelling;
 pub mod streams;
 pub mod swarm;
 pub mod trace;

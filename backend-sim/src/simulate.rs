@@ -7,6 +7,7 @@ use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
 use crate::scenario::{Cast, Operation, SERVER, Scenario, When};
 use crate::script::Script;
+use crate::spelling;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
 use crate::trouble::Trouble;
@@ -39,12 +40,12 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
             }
         }
         Source::Script(script) => {
-            let (setup, mut stale) = Setup::of_script(cast, &script);
+            let (setup, wrong) = Setup::of_script(cast, &script);
             let choices = Replay::new(script.decisions.clone());
             let (mut report, replay) = setup.run(cast, choices, watch);
-            let unused = replay.iter().flat_map(|replay| replay.unused());
-            stale.extend(unused.map(|decision| format!("at {decision}")));
-            report.stale = stale;
+            report.stale = wrong;
+            let unused = replay.iter().flat_map(Replay::unused);
+            report.stale.extend(unused.map(|decision| format!("at {decision}")));
             if watch.record {
                 report.script = Some(*script);
             }
@@ -78,27 +79,37 @@ impl Setup {
         Self { seed, options, plan, troubles }
     }
 
-    /// What a script does not say follows from its seed. Gives the lines, too, that this simulator
-    /// does not understand: nothing that a file says is passed over in silence.
+    /// What a script does not say follows from its seed. Gives the lines, too, that mean nothing
+    /// here: nothing that a file says is passed over in silence.
     fn of_script(cast: &Cast<'_>, script: &Script) -> (Self, Vec<String>) {
         let scenario = cast.scenario;
         let seed = script.seed.unwrap_or(0);
         let mut options = Options::draw(seed, scenario.name);
         (cast.adjust)(&mut options);
-        let mut unread = Vec::new();
+        let mut wrong = Vec::new();
         for (name, value) in &script.config {
             if !value.parse().is_ok_and(|value| options.set(name, value)) {
-                unread.push(format!("config {name}={value}"));
+                wrong.push(format!("config {name}={value}"));
             }
         }
-        // Operations and world-level faults follow from the seed; no coverage is counted yet.
-        unread.extend(script.operations.iter().map(|operation| format!("op {}", operation.label)));
-        unread.extend(script.faults.iter().map(|fault| format!("fault {}", fault.label)));
-        unread.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
+        // No coverage is counted yet.
+        wrong.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
-        (Self::draw(scenario, seed, options), unread)
+        let quiet_at_nanos = options.quiet_at_nanos;
+        let mut setup = Self::draw(scenario, seed, options);
+        if !script.operations.is_empty() {
+            let (plan, meaningless) = spelling::operations(&script.operations);
+            setup.plan = plan;
+            wrong.extend(meaningless);
+        }
+        if !script.faults.is_empty() {
+            let (troubles, meaningless) = spelling::troubles(&script.faults, quiet_at_nanos);
+            setup.troubles = troubles;
+            wrong.extend(meaningless);
+        }
+        (setup, wrong)
     }
 
     fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {
@@ -153,11 +164,12 @@ impl Setup {
         world: World<C>,
         watch: &Watch,
     ) -> (Report, Option<C>) {
-        let (steps, shared) = (world.steps, world.shared);
+        let (steps, troubles, shared) = (world.steps, world.troubles_begun, world.shared);
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
             let kinds = KINDS.iter().zip(injected).filter(|(info, _)| info.family == *family);
-            (family.name(), kinds.map(|(_, count)| count).sum())
+            let of_world = if *family == Family::World { troubles } else { 0 };
+            (family.name(), of_world + kinds.map(|(_, count)| count).sum::<u64>())
         };
         let checked = Law::ALL.iter().zip(shared.oracle.checked);
         let last_events = shared.tracer.last();
@@ -222,6 +234,26 @@ mod tests {
     }
 
     #[test]
+    fn a_script_written_by_hand_runs_as_it_says() {
+        let text = "tide 1\nscenario echo\nconfig noise=0 scripted=0 workers=0 readiness=0\nconfig send_buffer_bytes=4096 \
+            receive_buffer_bytes=4096 write_bytes_per_turn=4096 read_buffer_bytes_max=4096\n\
+            op c1 @2ms client connect server:9000\nop s1 after c1 client send c1 100\n\
+            op x1 @3ms client shutdown c1\nop b1 @4ms client fly c1\n\
+            fault p1 @2ms partition client>server until 30ms\nat c1'/in@10 cut\n";
+        let script: Box<Script> = Box::new(text.parse().expect("it is a script"));
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let watch = Watch { trace: Trace::Full, ..Watch::default() };
+        let report = run(echo, Source::Script(script), &watch);
+        assert_eq!(report.failure, None);
+        assert_eq!((report.operations, report.completed), (3, 3));
+        assert_eq!(report.stale.len(), 1, "{:?}", report.stale);
+        let told = |text: &str| report.trace.iter().find(|line| line.contains(text)).cloned();
+        let first = told("tells service1.1: Data").expect("the server hears of it");
+        assert!(first.contains("Data") && first.ends_with("10 B"), "cut at byte 10: {first}");
+        assert!(first.as_str() > "0.030", "not before the partition ends: {first}");
+    }
+
+    #[test]
     fn different_seeds_are_different_worlds() {
         let echo = scenarios::find("echo").expect("it is one of them");
         let digests: std::collections::BTreeSet<u64> =
@@ -239,22 +271,18 @@ mod tests {
             assert!(!watched.trace.is_empty());
         }
     }
-
     #[test]
     fn what_a_script_says_in_vain_is_told() {
         let text = "tide 1\nscenario echo\nseed 7\nconfig workers=2 workers=two hosts=2\n\
-            op c1 @0 client connect server:9000\nfault p1 after c1 partition client>server\n\
+            op c1 @0 client fly server:9000\nfault p1 after c1 partition client>server\n\
             at nobody/in@4 cut\nneeds Open×in\n";
         let source = Source::Script(Box::new(text.parse().unwrap()));
         let report = run(scenarios::find("echo").unwrap(), source, &Watch::default());
-        let stale = [
-            "config workers=two",
-            "config hosts=2",
-            "op c1",
-            "fault p1",
-            "needs Open×in",
-            "at nobody/in@4 cut 1",
-        ];
-        assert_eq!(report.stale, stale);
+        let stale = ["config workers=two", "config hosts=2", "needs Open×in", "op c1", "fault p1"];
+        assert_eq!(report.stale.len(), 6, "{:?}", report.stale);
+        for (told, expected) in report.stale.iter().zip(stale) {
+            assert!(told.starts_with(expected), "{told}, not {expected}");
+        }
+        assert_eq!(report.stale[5], "at nobody/in@4 cut 1");
     }
 }

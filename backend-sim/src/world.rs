@@ -50,6 +50,8 @@ pub struct World<C> {
     is_calm: bool,
     stops: u8,
     end_nanos: u64,
+    /// Troubles that began.
+    pub troubles_begun: u64,
 }
 
 /// What stands at a place of the network.
@@ -127,6 +129,7 @@ impl<C: Choices> World<C> {
             is_calm: options.is_calm(),
             stops: 0,
             end_nanos: u64::MAX,
+            troubles_begun: 0,
         };
         world.schedule_plan(options.quiet_at_nanos);
         world
@@ -199,6 +202,7 @@ impl<C: Choices> World<C> {
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
+                self.troubles_begun += u64::from(!self.shared.kernel.is_quiet);
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });
                 }

@@ -11,6 +11,8 @@ mod listener;
 mod names;
 mod poll;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -3,6 +3,8 @@
 //! It knows of the core only the commands, messages, ids and faults; so it cannot share a defect
 //! of the core. The world calls it at every step; the first violation ends the run.
 
+#[cfg(test)]
+mod independence;
 mod law;
 mod outbox;
 mod socket;

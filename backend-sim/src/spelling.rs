@@ -1,0 +1,193 @@
+//! Operations and troubles from a script's words; `Display` is the other direction.
+
+use std::collections::BTreeMap;
+
+use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side, When};
+use crate::script::{self, ScriptFault, ScriptOperation};
+use crate::trouble::{Trouble, TroubleKind};
+
+/// Reads the operations of a script. A send without a number gets the next one of its side and
+/// priority.
+///
+/// # Errors
+/// The lines that mean nothing, each with what was expected.
+pub fn operations(lines: &[ScriptOperation]) -> (Vec<Operation>, Vec<String>) {
+    let mut numbers = BTreeMap::new();
+    let (mut operations, mut wrong) = (Vec::new(), Vec::new());
+    for line in lines {
+        match operation(line, &mut numbers) {
+            Ok(operation) => operations.push(operation),
+            Err(expected) => {
+                let words = line.words.join(" ");
+                wrong.push(format!("op {} {words}: expected {expected}", line.label));
+            }
+        }
+    }
+    (operations, wrong)
+}
+
+/// Reads the world-level faults of a script; one without an end lasts until faults stop.
+///
+/// # Errors
+/// The lines that mean nothing, each with what was expected.
+pub fn troubles(lines: &[ScriptFault], quiet_at_nanos: u64) -> (Vec<Trouble>, Vec<String>) {
+    let (mut troubles, mut wrong) = (Vec::new(), Vec::new());
+    for line in lines {
+        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+        let kind = trouble_kind(&words);
+        let at_nanos = match &line.when {
+            script::When::At { nanos } => Some(*nanos),
+            script::When::After(_) => None,
+        };
+        match (kind, at_nanos) {
+            (Some(kind), Some(at_nanos)) => {
+                let until_nanos = line.until_nanos.unwrap_or(quiet_at_nanos).max(at_nanos);
+                troubles.push(Trouble { at_nanos, until_nanos, kind });
+            }
+            _ => wrong.push(format!(
+                "fault {} {}: expected `@TIME partition HOST>HOST` or `@TIME descriptors HOST`",
+                line.label,
+                line.words.join(" ")
+            )),
+        }
+    }
+    (troubles, wrong)
+}
+
+/// The number of the next message, by side and priority.
+type Numbers = BTreeMap<(Side, bool), u32>;
+
+fn operation(line: &ScriptOperation, numbers: &mut Numbers) -> Result<Operation, &'static str> {
+    let label = Label::parse(&line.label).ok_or("a label as c2")?;
+    let when = match &line.when {
+        script::When::At { nanos } => When::At { nanos: *nanos },
+        script::When::After(label) => When::After(Label::parse(label).ok_or("after a label")?),
+    };
+    let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+    let (name, words) = words.split_first().ok_or("a host")?;
+    let host = host(name).ok_or("a host: client or server")?;
+    let action = action(words, numbers)?;
+    Ok(Operation { label, when, host, action })
+}
+
+fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str> {
+    const SIDE: &str = "a side as c2 or c2'";
+    const PLACE: &str = "a place as server:9000";
+    const NUMBER: &str = "a number";
+    let on = |text: &str| side(text).ok_or(SIDE);
+    let count = |text: &str| text.parse::<u32>().map_err(|_not_one| NUMBER);
+    match *words {
+        ["connect", to] | ["connect", to, "paused"] => {
+            let (to, port) = place(to).ok_or(PLACE)?;
+            Ok(Action::Connect { to, port, is_paused: words.len() == 3 })
+        }
+        [verb @ ("send" | "send-low"), on_text, ref rest @ ..] => {
+            let (on, is_low) = (on(on_text)?, verb == "send-low");
+            let next = numbers.entry((on, is_low)).or_default();
+            let (message, bytes) = match *rest {
+                [bytes] => (*next, count(bytes)?),
+                [message, bytes] => (count(message)?, count(bytes)?),
+                _ => return Err("a length, or a number and a length"),
+            };
+            *next = message + 1;
+            Ok(Action::Send { on, message, bytes, is_low })
+        }
+        ["shutdown", at] => Ok(Action::Shutdown { on: on(at)? }),
+        ["finish", at] => Ok(Action::Finish { on: on(at)? }),
+        ["close", at] => Ok(Action::Close { on: on(at)? }),
+        ["pause", at] => Ok(Action::Pause { on: on(at)? }),
+        ["start", at] => Ok(Action::Start { on: on(at)? }),
+        ["udp", port] => Ok(Action::Udp { port: port.parse().map_err(|_not_one| NUMBER)? }),
+        ["send-to", at, to, message, bytes] => {
+            let (to, port) = place(to).ok_or(PLACE)?;
+            let (message, bytes) = (count(message)?, count(bytes)?);
+            Ok(Action::SendTo { on: on(at)?, to, port, message, bytes })
+        }
+        _ => Err("connect, send, send-low, shutdown, finish, close, pause, start, udp or send-to"),
+    }
+}
+
+fn trouble_kind(words: &[&str]) -> Option<TroubleKind> {
+    match *words {
+        ["partition", hosts] => {
+            let (from, to) = hosts.split_once('>')?;
+            Some(TroubleKind::Partition { from: host(from)?, to: host(to)? })
+        }
+        ["descriptors", name] => Some(TroubleKind::Descriptors { host: host(name)? }),
+        _ => None,
+    }
+}
+
+fn host(name: &str) -> Option<u16> {
+    HOST_NAMES.iter().position(|known| *known == name).map(|number| number as u16)
+}
+
+fn place(text: &str) -> Option<(u16, u16)> {
+    let (name, port) = text.split_once(':')?;
+    Some((host(name)?, port.parse().ok()?))
+}
+
+fn side(text: &str) -> Option<Side> {
+    let (label, is_accepted) = match text.strip_suffix('\'') {
+        Some(label) => (label, true),
+        None => (text, false),
+    };
+    Some(Side { label: Label::parse(label)?, is_accepted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenarios;
+    use crate::streams::{Purpose, Stream};
+    use crate::swarm::Options;
+
+    fn line(label: &str, text: &str) -> ScriptOperation {
+        let words = text.split(' ').map(str::to_owned).collect();
+        let when = script::When::At { nanos: 5 };
+        ScriptOperation { label: label.to_owned(), when, words, note: String::new() }
+    }
+
+    #[test]
+    fn what_plans_print_can_be_read_back() {
+        for scenario in scenarios::all() {
+            for seed in 0..50 {
+                let options = Options::draw(seed, scenario.name);
+                let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
+                for operation in (scenario.plan)(&options, &mut stream) {
+                    let line = line(&operation.label.to_string(), &operation.to_string());
+                    let (read, wrong) = operations(&[line]);
+                    assert_eq!(wrong, Vec::<String>::new());
+                    assert_eq!(read[0].action, operation.action);
+                    assert_eq!((read[0].label, read[0].host), (operation.label, operation.host));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sends_without_a_number_count_by_side_and_priority() {
+        let lines = ["send c1 10", "send-low c1 20", "send c1 30", "send c1' 40"];
+        let lines: Vec<_> =
+            lines.iter().map(|text| line("s1", &format!("client {text}"))).collect();
+        let (read, _) = operations(&lines);
+        let numbers: Vec<u32> = read
+            .iter()
+            .map(|operation| match operation.action {
+                Action::Send { message, .. } => message,
+                other => panic!("{other:?} is no send"),
+            })
+            .collect();
+        assert_eq!(numbers, [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_line_that_means_nothing_says_what_was_expected() {
+        let lines = ["nobody close c1", "client close", "client send c1", "client fly c1"];
+        let lines: Vec<_> = lines.iter().map(|text| line("x1", text)).collect();
+        let (read, wrong) = operations(&lines);
+        assert!(read.is_empty());
+        assert_eq!(wrong.len(), 4);
+        assert!(wrong[0].contains("client or server"), "{}", wrong[0]);
+    }
+}
