@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_script_written_by_hand_runs_as_it_says() {
-        let text = "tide 1\nscenario echo\nconfig noise=0 scripted=0 workers=0 readiness=0\nconfig send_buffer_bytes=4096 \
+        let text = "tide 1\nscenario echo\nconfig noise=0 scripted=0 workers=0 readiness=0\nconfig quiet_at_nanos=1000000000 send_buffer_bytes=4096 \
             receive_buffer_bytes=4096 write_bytes_per_turn=4096 read_buffer_bytes_max=4096\n\
             op c1 @2ms client connect server:9000\nop s1 after c1 client send c1 100\n\
             op x1 @3ms client shutdown c1\nop b1 @4ms client fly c1\n\

@@ -8,6 +8,8 @@ use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::schedule::What;
 
+/// The rest of a cut segment comes so much later that a reader is likely to meet the cut.
+const REST_NANOS_MIN: u64 = 10_000;
 /// Noise makes the rest of a cut segment, and the writable edge, later by less than this.
 const REST_NANOS_MAX: u64 = 200_000;
 const EDGE_NANOS_MAX: u64 = 20_000;
@@ -176,7 +178,7 @@ impl<C: Choices> Kernel<C> {
         let length = (until - position) as usize;
         let passed = self.choices.cut(Site { kind: Kind::IN_CUT, entity }, position, length);
         if passed < length {
-            let rest = 1 + self.vary(entity, Amount::Rest, position, REST_NANOS_MAX);
+            let rest = REST_NANOS_MIN + self.vary(entity, Amount::Rest, position, REST_NANOS_MAX);
             self.at(self.now + rest, What::Segment { pipe, until });
         }
         let site = Site { kind: Kind::IN_RESET, entity };
