@@ -43,7 +43,8 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     }
     let is_command = |word: &str| {
         let known = Options::command();
-        known.find_subcommand(word).is_some() || ["--help", "-h", "--version", "-V"].contains(&word)
+        let generated = ["help", "--help", "-h", "--version", "-V"];
+        known.find_subcommand(word).is_some() || generated.contains(&word)
     };
     let first = arguments.get(place).and_then(|word| word.to_str());
     if !first.is_some_and(is_command) {

@@ -33,10 +33,17 @@ impl Console<'_> {
         write().map_err(|error| Problem::Output("the output".to_owned(), error))
     }
 
-    /// Prints one line to stderr.
+    /// Prints one line to stderr, whatever the words that it repeats hold.
     pub(crate) fn complain(&mut self, line: &str) {
+        let mut shown = String::new();
+        for character in line.chars() {
+            match character.is_control() {
+                true => shown.extend(character.escape_default()),
+                false => shown.push(character),
+            }
+        }
         // If stderr is gone, nobody is left to be told.
-        drop(writeln!(self.err, "tidelock: {line}"));
+        drop(writeln!(self.err, "tidelock: {shown}"));
     }
 }
 

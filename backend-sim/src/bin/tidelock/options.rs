@@ -13,7 +13,7 @@ use crate::values::{Artefact, Seeds, WallTime, parse_share};
 ///
 /// Without a subcommand it runs: `tidelock` alone is a campaign of ten seconds over all scenarios.
 #[derive(Debug, Parser)]
-#[command(name = "tidelock", version, disable_help_subcommand = true)]
+#[command(name = "tidelock", version)]
 #[command(override_usage = USAGE, after_help = EXIT_CODES)]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -30,6 +30,14 @@ tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock scenarios
        tidelock regress [DIR]";
 
+const JSON: &str = "\
+With --json, each line is one object whose `kind` is
+  run       scenario, seed, digest, events, outcome (with --json-runs)
+  failure   scenario, seed, law, class, step, detail, recording, replay, last_events
+  rollup    the sums of the seeds since the last one: at most a thousand
+  campaign  the sums of all; the last line
+in ascending order of seeds. Digests are hexadecimal, and add up modulo 2^64.";
+
 const EXIT_CODES: &str = "\
 Exit codes:
    0  pass
@@ -43,6 +51,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a campaign (also without naming it).
+    #[command(after_help = JSON)]
     Run(RunOptions),
     /// Run once more what a seed or a .tide file says.
     Replay(ReplayOptions),

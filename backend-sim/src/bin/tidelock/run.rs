@@ -73,8 +73,16 @@ impl<'a> Plan<'a> {
 
     fn new(options: &RunOptions, simulator: &Simulator<'a>) -> Result<Plan<'a>, Problem> {
         let all = || simulator.scenarios.iter().map(|(name, _)| *name).collect();
-        let named: Result<Vec<_>, _> =
-            options.scenarios.iter().map(|name| scenarios::find(simulator, name)).collect();
+        let find = |name| {
+            scenarios::find(simulator, name).map_err(|problem| match problem {
+                // The first word may have been meant for one.
+                Problem::Usage(line) => Problem::Usage(format!(
+                    "{line}, or as the first word run, replay, scenarios, regress, help"
+                )),
+                other => other,
+            })
+        };
+        let named: Result<Vec<_>, _> = options.scenarios.iter().map(|name| find(name)).collect();
         let named = named?;
         if let Some(index) = (1..named.len()).find(|&index| named[..index].contains(&named[index]))
         {

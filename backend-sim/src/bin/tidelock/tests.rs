@@ -307,6 +307,11 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["--sedes", "1..2"], "unexpected argument '--sedes' found"),
         (&["--log", "loud"], "[possible values: off, error, warn, info, debug, trace]"),
         (&["ecko"], "no scenario 'ecko'; allowed: echo, slow-readers"),
+        (
+            &["replya"],
+            "no scenario 'replya'; allowed: echo, slow-readers, or as the first word run",
+        ),
+        (&["two\nlines"], "no scenario 'two\\nlines'; allowed"),
         (&["run", "echo", "echo"], "scenario 'echo' is named twice; allowed: each once"),
         (&["replay"], "<ARTEFACT>"),
         (&["replay", "12049"], "allowed: seed:N, as seed:12049 or seed:0x2f11, or a file"),
@@ -341,7 +346,7 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
 
 #[test]
 fn help_and_version_are_no_error() {
-    for word in ["--help", "-h", "--version", "-V"] {
+    for word in ["help", "--help", "-h", "--version", "-V"] {
         let ran = tidelock(&[word]);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{word}");
         assert!(!ran.out.is_empty(), "{word}");
