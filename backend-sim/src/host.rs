@@ -47,6 +47,8 @@ pub struct Host {
     deadline_nanos: u64,
     hand_over_max: u32,
     is_inline: bool,
+    /// It was asked to stop: sockets are shut down that no command named.
+    is_exiting: bool,
     has_exited: bool,
     outcome: BTreeMap<SocketId, Outcome>,
 }
@@ -108,6 +110,7 @@ impl Host {
             deadline_nanos: u64::MAX,
             hand_over_max: options.hand_over_max as u32,
             is_inline: options.is_inline == 1,
+            is_exiting: false,
             has_exited: false,
             outcome: BTreeMap::new(),
         }
@@ -121,6 +124,7 @@ impl Host {
 
     /// Asks the host to stop.
     pub fn exit(&mut self, within: Duration) {
+        self.is_exiting = true;
         self.commands.push_back(Command::Exit { within });
     }
 
@@ -164,7 +168,8 @@ impl Host {
         }
         let is_idle = progress != Progress::More && self.fetched.is_empty();
         if is_idle {
-            let has_services_idle = self.commands.is_empty()
+            let has_services_idle = !self.is_exiting
+                && self.commands.is_empty()
                 && self.dispatcher.is_idle()
                 && self.workers.iter().all(Option::is_none);
             self.check_idle(shared, has_services_idle);
