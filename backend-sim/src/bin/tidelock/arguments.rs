@@ -70,7 +70,7 @@ fn one_line(error: &clap::Error) -> String {
         line.push_str(part.trim_start_matches("error: "));
     }
     // Where clap does not say what is allowed, the help does.
-    if !line.contains("allowed") && !line.contains("values") && !line.contains(" is not in ") {
+    if !line.contains("allowed") && !line.contains("values") {
         line.push_str("; allowed: see `tidelock --help`");
     }
     line

@@ -7,7 +7,7 @@ use tidelock_sim::campaign::Share;
 use tidelock_sim::run::Trace;
 
 use crate::log::Level;
-use crate::values::{Artefact, Seeds, WallTime, parse_share};
+use crate::values::{Artefact, Seeds, WallTime, parse_failures, parse_jobs, parse_share};
 
 /// Seeded campaigns over a simulated network, and replays of what they found.
 ///
@@ -76,8 +76,8 @@ pub(crate) struct RunOptions {
     pub(crate) time: Option<WallTime>,
 
     /// Threads [default: as many as there are cores].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: Option<u16>,
+    #[arg(long, value_name = "N", value_parser = parse_jobs)]
+    pub(crate) jobs: Option<usize>,
 
     /// Make this share of the runs again, and from their recordings, and compare.
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_share)]
@@ -88,10 +88,7 @@ pub(crate) struct RunOptions {
     pub(crate) stop_on_first: bool,
 
     /// Stop after this many failures.
-    #[arg(
-        long, value_name = "N", default_value_t = 20,
-        value_parser = clap::value_parser!(u64).range(1..)
-    )]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = parse_failures)]
     pub(crate) max_failures: u64,
 
     /// Where recordings of failures go.

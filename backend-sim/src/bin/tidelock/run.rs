@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
             },
             seeds: seeds.start..seeds.end.unwrap_or(u64::MAX),
             time_millis: time_millis.or_else(default),
-            jobs: options.jobs.map_or(cores, usize::from),
+            jobs: options.jobs.unwrap_or(cores),
         })
     }
 

@@ -72,6 +72,18 @@ pub(crate) fn parse_share(text: &str) -> Result<Share, String> {
     ppm.ok_or_else(|| allowed.to_owned())
 }
 
+/// Reads how many threads: at least one, at most 1024.
+pub(crate) fn parse_jobs(text: &str) -> Result<usize, String> {
+    let jobs = text.parse().ok().filter(|jobs| (1..=1024).contains(jobs));
+    jobs.ok_or_else(|| "allowed: a whole number from 1 to 1024".to_owned())
+}
+
+/// Reads how many failures are enough: at least one.
+pub(crate) fn parse_failures(text: &str) -> Result<u64, String> {
+    let failures = text.parse().ok().filter(|failures| *failures > 0);
+    failures.ok_or_else(|| "allowed: a whole number from 1 on".to_owned())
+}
+
 /// What `replay` takes: a seed, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Artefact {
