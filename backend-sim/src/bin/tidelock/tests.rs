@@ -314,7 +314,7 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["two\nlines"], "no scenario 'two\\nlines'; allowed"),
         (&["run", "echo", "echo"], "scenario 'echo' is named twice; allowed: each once"),
         (&["replay"], "<ARTEFACT>"),
-        (&["replay", "12049"], "allowed: seed:N, as seed:12049 or seed:0x2f11, or a file"),
+        (&["replay", "12049"], "or a file that ends in .tide"),
         (&["replay", "seed:0x"], "allowed: seed:N, as seed:12049 or seed:0x2f11"),
         (&["replay", "seed:5"], "seed:5 needs --scenario; allowed: echo, slow-readers"),
         (&["replay", "seed:5", "--scenario", "x"], "no scenario 'x'; allowed: echo"),

@@ -95,15 +95,13 @@ impl FromStr for Artefact {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Artefact, String> {
-        if let Some(seed) = text.strip_prefix("seed:") {
-            let seed = parse_number(seed).map_err(|expected| format!("expected {expected}"))?;
-            return Ok(Artefact::Seed(seed));
+        let allowed = "allowed: seed:N, as seed:12049 or seed:0x2f11, below 2^64, or a file that \
+            ends in .tide";
+        match text.strip_prefix("seed:") {
+            Some(seed) => Ok(Artefact::Seed(parse_number(seed).map_err(|_| allowed)?)),
+            None if text.ends_with(".tide") => Ok(Artefact::File(text.to_owned())),
+            None => Err(allowed.to_owned()),
         }
-        if text.ends_with(".tide") {
-            return Ok(Artefact::File(text.to_owned()));
-        }
-        Err("allowed: seed:N, as seed:12049 or seed:0x2f11, or a file that ends in .tide"
-            .to_owned())
     }
 }
 
