@@ -3,12 +3,14 @@
 mod support;
 
 use std::fs::File;
-use std::io::{Read, Write, pipe};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, Read, Write, pipe};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::{BOUND, Strings, bounded, runtimes};
 use tidelock_core::{CloseReason, Endpoint, FaultKind, Message, Operation, SocketId};
@@ -17,6 +19,23 @@ use tidelock_mio::NetExt;
 fn adopt(strings: &Strings, descriptor: impl Into<OwnedFd>) -> SocketId {
     let descriptor = descriptor.into();
     strings.call(move |net| net.adopt(descriptor, false).unwrap())
+}
+
+/// Adopts, lets `feed` write while nothing is read, and starts reading when every event for that
+/// has come: whatever a read leaves behind then, no event tells of.
+fn adopt_and_start_late(
+    strings: &Strings,
+    descriptor: impl Into<OwnedFd>,
+    feed: impl FnOnce(),
+) -> SocketId {
+    let descriptor = descriptor.into();
+    let id = strings.call(move |net| net.adopt(descriptor, true).unwrap());
+    expect_connect(strings, id);
+    std::thread::sleep(Duration::from_millis(50));
+    feed();
+    std::thread::sleep(Duration::from_millis(50));
+    strings.call(move |net| net.start(id).unwrap());
+    id
 }
 
 fn expect_connect(strings: &Strings, id: SocketId) {
@@ -51,6 +70,35 @@ fn a_socket_pair_carries_both_ways_and_half_closes() {
             assert_eq!(got, "out");
             drop(theirs);
             assert_eq!(strings.close_of(id), (CloseReason::Shutdown, 0));
+        }
+    });
+}
+
+#[test]
+fn what_waits_behind_a_passed_descriptor_is_read() {
+    bounded("adopt with ancillary data", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            // A read stops behind the bytes that carry the descriptor, and no event follows.
+            let feed = || {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut ancillary = SendAncillaryBuffer::new(&mut space);
+                let passed = [theirs.as_fd()];
+                assert!(ancillary.push(SendAncillaryMessage::ScmRights(&passed)));
+                let first = [IoSlice::new(b"first")];
+                sendmsg(&theirs, &first, &mut ancillary, SendFlags::empty()).unwrap();
+                theirs.write_all(b"second").unwrap();
+            };
+            adopt_and_start_late(&strings, ours, feed);
+            let mut got = Vec::new();
+            while got.len() < 11 {
+                match strings.next() {
+                    Message::Data { bytes, .. } => got.extend_from_slice(&bytes),
+                    other => panic!("{other}"),
+                }
+            }
+            assert_eq!(got, b"firstsecond");
         }
     });
 }
@@ -156,9 +204,8 @@ fn a_terminal_gives_line_after_line_and_its_hang_up_is_the_end() {
             let (master, slave) = terminal();
             let mut master = File::from(master);
             // Both lines wait; a read gives one of them, and no further event comes for the other.
-            master.write_all(b"one\ntwo\n").unwrap();
-            let id = adopt(&strings, slave);
-            expect_connect(&strings, id);
+            let feed = || master.write_all(b"one\ntwo\n").unwrap();
+            let id = adopt_and_start_late(&strings, slave, feed);
             let mut got = Vec::new();
             while got.len() < 8 {
                 match strings.next() {
