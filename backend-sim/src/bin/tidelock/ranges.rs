@@ -33,7 +33,7 @@ impl fmt::Display for Ranges {
         }
         match self.0.len() {
             0 => f.write_str("none"),
-            n if n > SHOWN_MAX => write!(f, " and {} ranges more", n - SHOWN_MAX),
+            n if n > SHOWN_MAX => write!(f, " and {} more", n - SHOWN_MAX),
             _ => Ok(()),
         }
     }
@@ -49,6 +49,6 @@ mod tests {
         assert_eq!(ranges.to_string(), "none");
         [3, 4, 5, 9, 11, 12, 20].into_iter().for_each(|seed| ranges.push(seed));
         assert_eq!(ranges.as_slice(), [(3, 6), (9, 10), (11, 13), (20, 21)]);
-        assert_eq!(ranges.to_string(), "3..6, 9..10, 11..13 and 1 ranges more");
+        assert_eq!(ranges.to_string(), "3..6, 9..10, 11..13 and 1 more");
     }
 }
