@@ -255,7 +255,12 @@ impl Mux {
                 if slot.is_fin_noticed {
                     slot.progress_at = self.now;
                 }
+                let write_fault = slot.rare.write_fault;
                 self.tell_owner(id, Message::Paused { socket: id });
+                if let Some(fault) = write_fault {
+                    // It waited for what can still be read, and nothing is read any more.
+                    self.fail(id, fault, Operation::Write);
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, ConnectOptions, Event, ListenOptions, SocketId, SocketState, Target, UdpOptions,
+    Bytes, ConnectOptions, Event, Fault, FaultKind, ListenOptions, Progress, Readiness, SocketId,
+    SocketState, Target, UdpOptions,
 };
 
 use crate::cell::World;
@@ -66,5 +67,25 @@ fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
         world.work();
         assert_eq!(world.told, ["Error(ConnectDatagram, passing)"], "{name}");
         assert!(world.puppet.peers.is_empty(), "{name}: the backend was asked");
+    }
+}
+
+#[test]
+fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
+    for name in ["Open, output pending", "Flushing, finish"] {
+        let mut world = World::new();
+        let id = build(&mut world, name);
+        // More than one turn reads, so that the failure waits for the rest.
+        world.puppet.reads.extend((0..100).map(|_| Ok(Bytes::from_static(b"x"))));
+        world.puppet.write_fault = Some(Fault::new(FaultKind::BrokenPipe));
+        let readiness = Readiness { readable: true, ..Readiness::WRITABLE };
+        world.mux.handle_event(Event::Ready { id, readiness }, world.now);
+        assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::More, "{name}");
+        world.ask(move |net| net.pause(id).unwrap());
+        world.work();
+        let told = world.told.iter().map(String::as_str).skip_while(|told| *told == "Data");
+        let expected = ["Paused", "Error(Write)", "Close(Fault BrokenPipe, 7 B unsent)"];
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{name}");
+        assert!(!world.puppet.reads.is_empty(), "{name}: a paused socket was read");
     }
 }
