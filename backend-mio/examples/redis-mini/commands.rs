@@ -30,7 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            clients_bytes_max: 512 << 20,
+            clients_bytes_max: 256 << 20,
             message_bytes_max: 256 << 10,
             reply_bytes_max: 32 << 20,
             store_bytes_max: 1 << 30,
