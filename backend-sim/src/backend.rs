@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Event, Fault, FaultKind, ListenOptions, Outbox, Readiness as Bits, SocketId, SocketOption,
-    UdpOptions,
+    Fault, FaultKind, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
 };
 
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
-use crate::kernel::{Address, Completion, Errno, Polled, Readiness};
+use crate::kernel::{Address, Errno, Readiness};
 use crate::scenario::Side;
 use crate::world::Shared;
 
@@ -34,7 +33,7 @@ impl Io {
         (known == id).then_some(socket)
     }
 
-    fn insert(&mut self, id: SocketId, socket: u32) {
+    pub(crate) fn insert(&mut self, id: SocketId, socket: u32) {
         let index = id.index() as usize;
         if self.sockets.len() <= index {
             self.sockets.resize(index + 1, None);
@@ -42,7 +41,7 @@ impl Io {
         self.sockets[index] = Some((id, socket));
     }
 
-    fn remove(&mut self, id: SocketId) -> u32 {
+    pub(crate) fn remove(&mut self, id: SocketId) -> u32 {
         let socket = self.socket(id).expect("a socket that is open is closed");
         self.sockets[id.index() as usize] = None;
         socket
@@ -104,7 +103,7 @@ fn answer<T>(result: Result<T, Errno>) -> Answer<Result<T, Fault>> {
     }
 }
 
-fn connected((local, peer): (Address, Address)) -> Connected {
+pub(crate) fn connected((local, peer): (Address, Address)) -> Connected {
     Connected { local: endpoint(local), peer: endpoint(peer) }
 }
 
@@ -151,6 +150,28 @@ impl<C: Choices> SimBackend<'_, C> {
         });
     }
 
+    /// The judge learns that a call failed.
+    fn failed(&mut self, call: Call, id: SocketId, errno: Errno) {
+        let oracle = &mut self.shared.oracle;
+        match call {
+            Call::Read | Call::Write | Call::Shutdown | Call::TakeError => {
+                oracle.failed(self.host, id, fault(errno));
+            }
+            Call::Connect | Call::Listen | Call::OpenDatagram => {
+                oracle.failed_to_open(self.host, id, fault(errno));
+            }
+            // These pass; the socket lives on.
+            Call::Resolve
+            | Call::Accept
+            | Call::ConnectDatagram
+            | Call::SendTo
+            | Call::Receive
+            | Call::SetOption
+            | Call::Close
+            | Call::Adopt => {}
+        }
+    }
+
     fn noted<T>(
         &mut self,
         call: Call,
@@ -161,7 +182,10 @@ impl<C: Choices> SimBackend<'_, C> {
         let word = match &result {
             Ok(value) => count(value),
             Err(Errno::WouldBlock) => LATER,
-            Err(errno) => FAULT + errno.number() as u64,
+            Err(errno) => {
+                self.failed(call, id, *errno);
+                FAULT + errno.number() as u64
+            }
         };
         self.note(call, id, word);
         answer(result)
@@ -203,13 +227,17 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         options: &ListenOptions,
     ) -> Result<Endpoint, Fault> {
         let at = address(at, self.host).filter(|at| at.host == self.host);
-        let at = at.ok_or_else(|| fault(Errno::AddressNotAvailable))?;
+        let Some(at) = at else {
+            self.failed(Call::Listen, id, Errno::AddressNotAvailable);
+            return Err(fault(Errno::AddressNotAvailable));
+        };
         let backlog = options.backlog as usize;
         let name = self.shared.kernel.host_name(self.host);
         let naming = || format!("{name}/listen:{}", at.port);
         let result = self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming);
-        if let Ok((socket, _)) = result {
-            self.io.insert(id, socket);
+        match result {
+            Ok((socket, _)) => self.io.insert(id, socket),
+            Err(errno) => self.failed(Call::Listen, id, errno),
         }
         self.note(Call::Listen, id, u64::from(result.is_ok()));
         result.map(|(_, local)| endpoint(local)).map_err(fault)
@@ -226,6 +254,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Some(socket) => socket,
             None => {
                 let Some(to) = address(to, host) else {
+                    self.failed(Call::Connect, id, Errno::NetworkUnreachable);
                     return Answer::Ready(Err(fault(Errno::NetworkUnreachable)));
                 };
                 let (side, unnamed) = (self.io.sides.get(&id).copied(), self.io.unnamed);
@@ -249,6 +278,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                         socket
                     }
                     Err(errno) => {
+                        self.failed(Call::Connect, id, errno);
                         self.note(Call::Connect, id, FAULT + errno.number() as u64);
                         return Answer::Ready(Err(fault(errno)));
                     }
@@ -344,6 +374,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
         let socket = self.socket(id);
         let result = self.shared.kernel.shutdown_write(socket);
+        match result {
+            Ok(()) => self.shared.oracle.fin_sent(self.host, id),
+            Err(errno) => self.failed(Call::Shutdown, id, errno),
+        }
         self.note(Call::Shutdown, id, u64::from(result.is_ok()));
         result.map_err(fault)
     }
@@ -351,6 +385,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     fn take_error(&mut self, id: SocketId) -> Result<(), Fault> {
         let socket = self.socket(id);
         let error = self.shared.kernel.take_error(socket);
+        if let Some(errno) = error {
+            self.failed(Call::TakeError, id, errno);
+        }
         self.note(Call::TakeError, id, u64::from(error.is_some()));
         error.map_or(Ok(()), |errno| Err(fault(errno)))
     }
@@ -364,6 +401,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             None => format!("{name}/udp:{port}"),
         };
         let result = self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming);
+        if let Err(errno) = result {
+            self.failed(Call::OpenDatagram, id, errno);
+        }
         self.note(Call::OpenDatagram, id, u64::from(result.is_ok()));
         let (socket, local) = result.map_err(fault)?;
         self.io.insert(id, socket);
@@ -389,12 +429,16 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     ) -> Answer<Result<(), Fault>> {
         let socket = self.socket(id);
         let to = match to.map(|to| address(to, self.host)) {
-            Some(None) => return Answer::Ready(Err(fault(Errno::NetworkUnreachable))),
+            Some(None) => {
+                self.shared.oracle.sent_datagram(self.host, id, payload, false);
+                return Answer::Ready(Err(fault(Errno::NetworkUnreachable)));
+            }
             Some(to) => to,
             None => None,
         };
         self.shared.digest.bytes(payload);
         let result = self.shared.kernel.send_to(socket, to, payload.clone());
+        self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
         self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
     }
 
@@ -410,6 +454,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             return Answer::Later;
         }
         let result = self.shared.kernel.receive_from(socket, size_max);
+        if let Ok((_, payload)) = &result {
+            self.shared.oracle.received_datagram(self.host, id, payload);
+        }
         match self.noted(Call::Receive, id, result, |(_, payload)| payload.len() as u64) {
             Answer::Ready(result) => {
                 Answer::Ready(result.map(|(from, payload)| (endpoint(from), payload)))
@@ -429,59 +476,5 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
         self.note(Call::Close, id, u64::from(is_later));
         if is_later { Answer::Later } else { Answer::Ready(()) }
-    }
-}
-
-/// What a poll gave, as the Mux takes it.
-pub fn event<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, polled: Polled) -> Event {
-    let oracle = &mut shared.oracle;
-    let name = |token| SocketId::from_bits(token).expect("every token is an id");
-    match polled {
-        Polled::Ready { token, bits } => Event::Ready {
-            id: name(token),
-            readiness: Bits {
-                readable: bits.readable,
-                writable: bits.writable,
-                peer_closed: bits.peer_closed,
-                failed: bits.failed,
-            },
-        },
-        Polled::Completion(completion) => match completion {
-            Completion::Connected { token, result } => {
-                let id = name(token);
-                if result.is_err() && io.socket(id).is_some() {
-                    // A connect that failed leaves nothing behind.
-                    let is_later = shared.kernel.close(io.remove(id), false);
-                    assert!(!is_later, "nothing else is pending for it");
-                }
-                Event::Connected { id, result: result.map(connected).map_err(fault) }
-            }
-            Completion::Accepted { token, child, result } => {
-                let id = name(child);
-                if let Ok((socket, ..)) = result {
-                    io.insert(id, socket);
-                    oracle.opened(host, id, shared.kernel.end_of(socket));
-                }
-                let result = result.map(|(_, local, peer)| connected((local, peer)));
-                Event::Accepted { listener: name(token), id, result: result.map_err(fault) }
-            }
-            Completion::Received { token, result } => {
-                if let Ok(bytes) = &result {
-                    oracle.read(host, name(token), bytes);
-                }
-                Event::Received { id: name(token), result: result.map_err(fault) }
-            }
-            Completion::ReceivedFrom { token, result } => Event::ReceivedFrom {
-                id: name(token),
-                result: result.map(|(from, payload)| (endpoint(from), payload)).map_err(fault),
-            },
-            Completion::Written { token, result } => {
-                if let Ok(count) = result {
-                    oracle.took_offered(host, name(token), count);
-                }
-                Event::Written { id: name(token), result: result.map_err(fault) }
-            }
-            Completion::Closed { token } => Event::Closed { id: name(token) },
-        },
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tidelock_core::{
     Batch, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands, Message, Mux,
-    Progress, Service, ServiceId, SocketId, mix,
+    Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
-use crate::backend::{Io, Resolving, SimBackend, event};
+use crate::backend::{Io, Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::digest::Joined;
+use crate::event::{event, observe};
 use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
@@ -157,6 +158,7 @@ impl Host {
     pub fn step<C: Choices>(&mut self, shared: &mut Shared<C>) -> (bool, u64) {
         let now = Instant::from_nanos(shared.kernel.now);
         self.is_scheduled = false;
+        shared.oracle.step_begins(self.number, shared.kernel.now);
         self.fetch(shared);
         self.hand_over_events(shared, now);
         self.hand_over_commands(shared, now);
@@ -173,7 +175,13 @@ impl Host {
                 && self.dispatcher.is_idle()
                 && self.workers.iter().all(Option::is_none);
             self.check_idle(shared, has_services_idle);
+            if has_services_idle {
+                let is_closing = |id| self.mux.state(id) == Some(SocketState::Closing);
+                shared.oracle.idle_host(self.number, is_closing);
+            }
         }
+        let (used, charged) = (self.directory.sockets_used(), self.directory.total_charged_bytes());
+        shared.oracle.used(self.number, used, charged);
         let can_run = self.workers.is_empty() || self.workers.iter().any(Option::is_none);
         let has_more = !is_idle
             || !self.commands.is_empty()
@@ -226,6 +234,8 @@ impl Host {
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
             self.io.touched.push(id);
+            let is_closing = self.mux.state(id) == Some(SocketState::Closing);
+            observe(shared, self.number, &event, is_closing);
             let stale_before = self.mux.stats().stale_events;
             self.mux.handle_event(event, now);
             let was_stale = self.mux.stats().stale_events > stale_before;
@@ -275,8 +285,12 @@ impl Host {
                 shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
                 self.add_outcome(shared, message);
             }
+            if let Delivery::Release(service) = &delivery {
+                shared.oracle.service_ended(self.number, *service);
+            }
             self.dispatcher.deliver(delivery);
         }
+        shared.oracle.step_told(self.number);
     }
 
     fn add_outcome<C: Choices>(&mut self, shared: &mut Shared<C>, message: &Message) {
@@ -345,6 +359,7 @@ impl Host {
     /// Looks for what is possible, wished, and will never be told.
     fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>, has_services_idle: bool) {
         if shared.is_paranoid || self.turns.is_multiple_of(FULL_CHECK_TURNS) {
+            self.mux.check_invariants();
             self.io.touched.clear();
             self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));
         }

@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod choices;
 pub mod dialogue;
 pub mod digest;
+pub mod event;
 pub mod host;
 pub mod kernel;
 pub mod kinds;

@@ -10,7 +10,7 @@ use crate::kernel::{Kernel, Readiness, Settings};
 use crate::kinds::Kind;
 use crate::noise::{Amount, Noise};
 use crate::operator::Note;
-use crate::oracle::{Law, Oracle};
+use crate::oracle::{Law, Limits, Oracle};
 use crate::peer::Peer;
 use crate::run::Trace;
 use crate::scenario::{CLIENT, Cast, HOST_NAMES, Label, Operation, SERVER, When};
@@ -98,7 +98,8 @@ impl<C: Choices> World<C> {
             kernel.add_host(name, readiness);
         }
         kernel.set_links(options.link());
-        let oracle = Oracle::new(HOST_NAMES.len(), plan.len(), cast.scenario.server);
+        let (server, limits) = (cast.scenario.server, Limits::of(options));
+        let oracle = Oracle::new(HOST_NAMES.len(), plan.len(), server, limits);
         let mut shared = Shared {
             kernel,
             oracle,

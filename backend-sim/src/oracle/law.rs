@@ -9,6 +9,8 @@ pub enum Law {
     NoPanic,
     /// The messages about one id follow the grammar: one `Close`, and nothing after it.
     MessageOrder,
+    /// A message about an id goes to its owner, and none to a service that has ended.
+    MessageOwner,
     /// What the system is given are the accepted messages, whole and in an order that is allowed.
     OutputOrder,
     /// What a service is told is what was read, all of it before `Eof`.
@@ -17,6 +19,18 @@ pub enum Law {
     StreamBytes,
     /// `Close` counts exactly the bytes that were accepted and that the system did not take.
     UnsentCount,
+    /// `Close` names a cause that was asked for, answered by a call, or shown by silence.
+    CloseReason,
+    /// An own `close` is followed by `Close` as soon as the system has let go.
+    CloseFollows,
+    /// The owner is warned exactly when unsent bytes pass a mark, and when they are gone.
+    Warnings,
+    /// Whoever was refused for a full outbox is told once when there is room.
+    SendReady,
+    /// A full mailbox holds input back, and nothing longer than it is full.
+    Mailbox,
+    /// No limit of the configuration is exceeded.
+    Limits,
     /// When a host is idle and no event is owed to it, nothing that it wishes could be done.
     NoLostEdge,
     /// When a host is idle, it wishes nothing that it has not asked for.
@@ -32,17 +46,24 @@ pub enum Law {
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 12;
+pub const LAW_COUNT: usize = 19;
 
 impl Law {
     /// All of them, in order.
     pub const ALL: [Law; LAW_COUNT] = [
         Law::NoPanic,
         Law::MessageOrder,
+        Law::MessageOwner,
         Law::OutputOrder,
         Law::InputOrder,
         Law::StreamBytes,
         Law::UnsentCount,
+        Law::CloseReason,
+        Law::CloseFollows,
+        Law::Warnings,
+        Law::SendReady,
+        Law::Mailbox,
+        Law::Limits,
         Law::NoLostEdge,
         Law::NoIdleWork,
         Law::StaleEvent,
@@ -56,10 +77,17 @@ impl Law {
         match self {
             Law::NoPanic => "no-panic",
             Law::MessageOrder => "message-order",
+            Law::MessageOwner => "message-owner",
             Law::OutputOrder => "output-order",
             Law::InputOrder => "input-order",
             Law::StreamBytes => "stream-bytes",
             Law::UnsentCount => "unsent-count",
+            Law::CloseReason => "close-reason",
+            Law::CloseFollows => "close-follows",
+            Law::Warnings => "warnings",
+            Law::SendReady => "send-ready",
+            Law::Mailbox => "mailbox",
+            Law::Limits => "limits",
             Law::NoLostEdge => "no-lost-edge",
             Law::NoIdleWork => "no-idle-work",
             Law::StaleEvent => "stale-event",

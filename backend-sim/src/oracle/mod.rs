@@ -1,27 +1,39 @@
 //! The reference model: judges a run from what is asked, what is called and what is told.
 //!
-//! It knows of the core only the commands, messages, ids and faults; so it cannot share a defect
-//! of the core. The world calls it at every step; the first violation ends the run.
+//! It knows of the core only the commands, messages, ids, faults and reasons; so it cannot share a
+//! defect of the core. The world calls it at every step; the first violation ends the run.
 
+mod calls;
+mod commands;
+mod ending;
+mod grammar;
+mod idle;
 #[cfg(test)]
 mod independence;
 mod law;
+mod messages;
 mod outbox;
+mod services;
 mod socket;
 mod stream;
+mod warnings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use tidelock_core::{Command, Message, ServiceId, SocketId};
+use tidelock_core::{ServiceId, SocketId};
 
+pub use ending::Bounds;
+pub use grammar::{Kind, Phase};
+pub use idle::IdleSocket;
 pub use law::{LAW_COUNT, Law};
 pub use outbox::OutboxModel;
-pub use socket::{Phase, SocketView};
+pub use socket::SocketView;
 pub use stream::{Progress, Sent, StreamCheck};
 
+use self::services::Services;
 use crate::operator::mark;
 use crate::scenario::{Action, Behaviour, Operation, Side};
+use crate::swarm::Options;
 
 /// A broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,19 +44,37 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// What a socket could do and does not, as the world saw it when a host was idle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IdleSocket {
-    /// The Mux wishes this direction: in, out.
-    pub wishes: [bool; 2],
-    /// The Mux was told to wait for it.
-    pub is_pending: [bool; 2],
-    /// The kernel could do it.
-    pub is_possible: [bool; 2],
-    /// An event or a completion is on its way.
-    pub is_owed: bool,
-    /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
-    pub has_services_idle: bool,
+/// The limits that a run is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    warn_bytes: u64,
+    outbox_bytes_max: u64,
+    total_bytes_max: u64,
+    mailbox_bytes_max: usize,
+    sockets_max: u64,
+    bounds: Bounds,
+}
+
+impl Limits {
+    /// Those of a world with these options.
+    pub fn of(options: &Options) -> Self {
+        Self {
+            warn_bytes: options.warn_bytes,
+            outbox_bytes_max: options.outbox_bytes_max,
+            total_bytes_max: options.total_bytes_max,
+            mailbox_bytes_max: options.mailbox_bytes_max as usize,
+            sockets_max: options.sockets_max,
+            bounds: Bounds {
+                connect_nanos: options.connect_timeout_nanos,
+                flush_stall_nanos: options.flush_stall_timeout_nanos,
+                flush_nanos: options.flush_timeout_nanos,
+                linger_nanos: options.linger_timeout_nanos,
+                half_open_nanos: options.half_open_timeout_nanos,
+                start_nanos: options.start_timeout_nanos,
+                idle_nanos: options.idle_timeout_nanos,
+            },
+        }
+    }
 }
 
 /// Judges one run.
@@ -60,6 +90,9 @@ pub struct Oracle {
     labels: Vec<Option<u32>>,
     is_completed: Vec<bool>,
     behaviour: Behaviour,
+    limits: Limits,
+    /// The time of the current step.
+    now: u64,
 }
 
 /// What is known of one host.
@@ -73,6 +106,15 @@ struct HostView {
     sides: BTreeMap<SocketId, (Side, u32)>,
     /// Operations that complete when an id closes.
     endings: BTreeMap<SocketId, Vec<u32>>,
+    services: Services,
+    /// Services that were asked to end.
+    released: BTreeSet<ServiceId>,
+    /// It was asked to stop.
+    is_exiting: bool,
+    /// Rounds of its loop.
+    step: u64,
+    /// Sockets whose warnings are settled when the step's messages were told.
+    warned: Vec<SocketId>,
 }
 
 /// What is known of one connection that an operation made.
@@ -83,7 +125,7 @@ struct ConnectionView {
 
 impl Oracle {
     /// A judge for a world of so many hosts and operations, with a server that behaves so.
-    pub fn new(hosts: usize, operations: usize, behaviour: Behaviour) -> Self {
+    pub fn new(hosts: usize, operations: usize, behaviour: Behaviour, limits: Limits) -> Self {
         Self {
             violation: None,
             checked: [0; LAW_COUNT],
@@ -92,7 +134,15 @@ impl Oracle {
             labels: Vec::new(),
             is_completed: vec![false; operations],
             behaviour,
+            limits,
+            now: 0,
         }
+    }
+
+    /// A round of a host's loop begins.
+    pub fn step_begins(&mut self, host: u16, now: u64) {
+        self.now = now;
+        self.hosts[host as usize].step += 1;
     }
 
     /// Notes that a law was checked, and, if it was broken, how.
@@ -191,206 +241,14 @@ impl Oracle {
         completed.into_iter().for_each(|operation| self.complete(operation));
     }
 
-    /// A command goes into a host's Mux.
-    pub fn command(&mut self, host: u16, command: &Command) {
-        match command {
-            Command::Listen { id, .. } | Command::Udp { id, .. } | Command::Adopt { id, .. } => {
-                self.born(host, *id, false);
-            }
-            Command::Connect { id, options, .. } => self.born(host, *id, !options.paused),
-            Command::Start { id, .. } | Command::Pause { id } => {
-                let is_start = matches!(command, Command::Start { .. });
-                if let Some(view) = self.socket(host, *id) {
-                    view.is_reading = is_start;
-                }
-            }
-            Command::Send { id, low, bytes } => {
-                if let Some(view) = self.socket(host, *id) {
-                    view.outbox.push(bytes.clone(), *low);
-                }
-            }
-            Command::SendVectored { id, low, parts } => {
-                if let Some(view) = self.socket(host, *id) {
-                    view.outbox.push(Bytes::from(parts.concat()), *low);
-                }
-            }
-            Command::Shutdown { id } | Command::Finish { id } | Command::Close { id } => {
-                if let Some(view) = self.socket(host, *id) {
-                    view.is_output_ended = true;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The kernel opened a stream for an id: it is this end.
-    pub fn opened(&mut self, host: u16, id: SocketId, end: u32) {
-        match self.socket(host, id) {
-            Some(view) => view.end = Some(end),
-            None => {
-                let view = SocketView { end: Some(end), ..SocketView::new(id, Phase::Unborn) };
-                self.insert(host, view);
-            }
-        }
-    }
-
-    /// The system took bytes of a socket's outbox.
-    pub fn took(&mut self, host: u16, id: SocketId, bytes: &[u8]) {
-        if let Some(view) = self.socket(host, id) {
-            let result = view.outbox.take(bytes).map_err(|detail| format!("{id}: {detail}"));
-            self.check(Law::OutputOrder, result);
-        }
-    }
-
-    /// Bytes of a socket's outbox were offered to a write that is pending.
-    pub fn offered(&mut self, host: u16, id: SocketId, shares: &[Bytes]) {
-        if let Some(view) = self.socket(host, id) {
-            let shares = shares.iter().map(|share| &share[..]);
-            let result = view.outbox.offer(shares).map_err(|detail| format!("{id}: {detail}"));
-            self.check(Law::OutputOrder, result);
-        }
-    }
-
-    /// The write that was pending took so many of them.
-    pub fn took_offered(&mut self, host: u16, id: SocketId, count: usize) {
-        if let Some(view) = self.socket(host, id) {
-            let result =
-                view.outbox.take_offered(count).map_err(|detail| format!("{id}: {detail}"));
-            self.check(Law::OutputOrder, result);
-        }
-    }
-
-    /// A read answered bytes; empty ones are the end of the stream.
-    pub fn read(&mut self, host: u16, id: SocketId, bytes: &Bytes) {
-        if let Some(view) = self.socket(host, id) {
-            view.input.push_back(bytes.clone());
-        }
-    }
-
-    /// A host's Mux tells a service something.
-    pub fn message(&mut self, host: u16, _service: ServiceId, message: &Message) {
-        let Some(id) = message.socket() else { return };
-        if let Message::Accept { accepted, .. } = message {
-            let result = match self.socket(host, *accepted) {
-                Some(view) if view.phase == Phase::Unborn => {
-                    view.phase = Phase::Open;
-                    Ok(())
-                }
-                _ => Err(format!("{id} accepted {accepted}, which no accept opened")),
-            };
-            self.check(Law::MessageOrder, result);
-        }
-        if let Message::Refused { .. } = message {
-            // It answers a command, and may come long after `Close`.
-            return;
-        }
-        let Some(view) = self.socket(host, id) else {
-            return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
-        };
-        let result = view.message(message);
-        let end = view.end;
-        self.check(Law::MessageOrder, result);
-        match message {
-            Message::Data { socket, bytes } => {
-                let view = self.socket(host, *socket).expect("it was just there");
-                let result = view.deliver(bytes).map_err(|detail| format!("{id}: {detail}"));
-                self.check(Law::InputOrder, result);
-                if let Some(end) = end {
-                    self.received(end, bytes);
-                }
-            }
-            Message::Eof { socket } => {
-                let view = self.socket(host, *socket).expect("it was just there");
-                let result = view.deliver_eof().map_err(|detail| format!("{id}: {detail}"));
-                self.check(Law::InputOrder, result);
-            }
-            Message::Connect { .. } | Message::Listening { .. } => {
-                let opening = self.socket(host, id).and_then(|view| view.opening.take());
-                opening.into_iter().for_each(|operation| self.complete(operation));
-            }
-            Message::Close { unsent, .. } => self.closed(host, id, *unsent),
-            _ => {}
-        }
-    }
-
-    /// An event was handed to a host's Mux, which took it for a stale one, or did not.
-    pub fn event(&mut self, host: u16, id: SocketId, was_stale: bool) {
-        let is_gone = self.socket(host, id).is_none_or(|view| view.is_closed());
-        // One that was accepted and refused was never told, nor is its end.
-        let is_secret = self.socket(host, id).is_some_and(|view| view.phase == Phase::Unborn);
-        let result = match is_gone == was_stale || is_secret {
-            true => Ok(()),
-            false if was_stale => Err(format!("an event for {id}, which lives, went nowhere")),
-            false => Err(format!("an event for {id}, which is gone, was taken in")),
-        };
-        self.check(Law::StaleEvent, result);
-    }
-
-    /// A host's turn was idle: what is true of one of its sockets.
-    pub fn idle(&mut self, host: u16, id: SocketId, mut socket: IdleSocket) {
-        if socket.has_services_idle
-            && let Some(view) = self.socket(host, id)
-        {
-            // What must be wished follows from what was asked and told, whatever the Mux wishes.
-            let must = view.must_wish();
-            for (wish, must) in socket.wishes.iter_mut().zip(must) {
-                *wish |= must && !socket.is_owed;
-            }
-        }
-        for (direction, name) in ["in", "out"].into_iter().enumerate() {
-            if !socket.wishes[direction] {
-                continue;
-            }
-            self.checked[Law::NoIdleWork as usize] += 1;
-            self.checked[Law::NoLostEdge as usize] += 1;
-            if !socket.is_pending[direction] {
-                let detail = format!("host {host}, {id}: wished {name}, idle, and never asked");
-                self.fail(Law::NoIdleWork, detail);
-            } else if socket.is_possible[direction] && !socket.is_owed {
-                let detail = format!("host {host}, {id}: {name} is possible and no event is owed");
-                self.fail(Law::NoLostEdge, detail);
-            }
-        }
-    }
-
-    /// The world has ended: what every host still has open.
-    pub fn finish(&mut self) {
-        let mut open = Vec::new();
-        for (host, view) in self.hosts.iter().enumerate() {
-            let all = view.sockets.iter().flatten().chain(&view.leaving);
-            for socket in all.filter(|socket| socket.is_told_open()) {
-                open.push(format!("{} on host {host}", socket.id));
-            }
-        }
-        let result =
-            if open.is_empty() { Ok(()) } else { Err(format!("no Close for {}", open.join(", "))) };
-        self.check(Law::NothingLeft, result);
-    }
-
-    fn closed(&mut self, host: u16, id: SocketId, unsent: u64) {
-        let view = self.socket(host, id).expect("it was just there");
-        let expected = view.outbox.unsent_bytes();
-        let result = if unsent == expected {
-            Ok(())
-        } else {
-            Err(format!("{id} closed with {unsent} B unsent, and it was {expected}"))
-        };
-        // Datagrams are counted by the kernel alone.
-        if view.end.is_some() || expected > 0 {
-            self.check(Law::UnsentCount, result);
-        }
-        let view = &mut self.hosts[host as usize];
-        let ending = view.endings.remove(&id);
-        view.leaving.retain(SocketView::is_told_open);
-        ending.into_iter().flatten().for_each(|operation| self.complete(operation));
-    }
-
-    fn born(&mut self, host: u16, id: SocketId, is_reading: bool) {
+    fn born(&mut self, host: u16, id: SocketId, kind: Kind, owner: ServiceId) -> &mut SocketView {
         let named = self.hosts[host as usize].sides.remove(&id);
         let (side, opening) = named.unzip();
-        let new = SocketView::new(id, Phase::Opening);
-        let view = SocketView { side, opening, is_reading, ..new };
+        let new = SocketView::new(id, kind, Phase::Opening, &self.limits, self.now);
+        let mut view = SocketView { side, opening, ..new };
+        view.set_owner(owner);
         self.insert(host, view);
+        self.socket(host, id).expect("it was just inserted")
     }
 
     fn insert(&mut self, host: u16, view: SocketView) {

@@ -12,6 +12,8 @@ pub struct OutboxModel {
     low: VecDeque<Bytes>,
     accepted_bytes: u64,
     taken_bytes: u64,
+    /// Of datagrams that could not be sent.
+    lost_bytes: u64,
 }
 
 impl OutboxModel {
@@ -99,6 +101,45 @@ impl OutboxModel {
         Ok(())
     }
 
+    /// A datagram was accepted; it may be empty.
+    pub fn push_datagram(&mut self, datagram: Bytes, is_low: bool) {
+        self.accepted_bytes += datagram.len() as u64;
+        if is_low { self.low.push_back(datagram) } else { self.high.push_back(datagram) }
+    }
+
+    /// The system was given this datagram, and took it or did not.
+    ///
+    /// # Errors
+    /// What it should have been given instead.
+    pub fn take_datagram(&mut self, payload: &[u8], is_taken: bool) -> Result<(), String> {
+        let length = payload.len() as u64;
+        if is_taken {
+            self.taken_bytes += length;
+        } else {
+            self.lost_bytes += length;
+        }
+        if self.begun.is_empty() && !self.begin() {
+            return Err(format!("a datagram of {length} B was sent beyond what was accepted"));
+        }
+        let front = self.begun.pop_front().expect("something has begun");
+        if front == payload {
+            Ok(())
+        } else {
+            Err(format!("a datagram of {length} B was sent, and the next has {} B", front.len()))
+        }
+    }
+
+    /// Bytes that wait to be taken.
+    pub fn pending_bytes(&self) -> u64 {
+        self.unsent_bytes().saturating_sub(self.lost_bytes)
+    }
+
+    /// What is charged for them: each message costs 64 bytes more.
+    pub fn charge_bytes(&self) -> u64 {
+        let messages = self.begun.len() + self.high.len() + self.low.len();
+        self.pending_bytes() + 64 * messages as u64
+    }
+
     /// Bytes that were accepted and not taken.
     pub fn unsent_bytes(&self) -> u64 {
         self.accepted_bytes.saturating_sub(self.taken_bytes)
@@ -135,6 +176,18 @@ mod tests {
         model.take(b"owmore").unwrap();
         assert_eq!(model.unsent_bytes(), 0);
         assert!(model.take(b"x").is_err());
+    }
+
+    #[test]
+    fn datagrams_go_whole_and_a_lost_one_is_unsent_and_does_not_wait() {
+        let mut model = OutboxModel::default();
+        model.push_datagram("low".into(), true);
+        model.push_datagram("".into(), false);
+        model.take_datagram(b"", true).unwrap();
+        assert_eq!((model.pending_bytes(), model.charge_bytes()), (3, 67));
+        model.take_datagram(b"low", false).unwrap();
+        assert_eq!((model.pending_bytes(), model.unsent_bytes()), (0, 3));
+        assert!(model.take_datagram(b"", true).is_err());
     }
 
     #[test]

@@ -3,45 +3,64 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
-use tidelock_core::{Message, SocketId};
+use tidelock_core::{ServiceId, SocketId};
 
-use super::OutboxModel;
+use super::ending::Ending;
+use super::grammar::{Kind, Phase};
+use super::warnings::WarningModel;
+use super::{Limits, OutboxModel};
 use crate::scenario::Side;
-
-/// How far an id is, as its owner was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Accepted by the system; nobody was told.
-    Unborn,
-    /// Asked for.
-    Opening,
-    /// Open.
-    Open,
-    /// A fatal error was told: only `Close` follows.
-    Dying,
-    /// Closed: nothing follows.
-    Closed,
-}
 
 /// What is known of one id.
 #[derive(Clone, Debug)]
 pub struct SocketView {
     /// The id.
     pub id: SocketId,
+    /// What it is.
+    pub(super) kind: Kind,
     /// What an operation calls it.
     pub side: Option<Side>,
     /// The kernel's end, of a stream.
     pub end: Option<u32>,
     /// How far it is.
     pub phase: Phase,
+    /// Who is told.
+    pub(super) owner: Option<ServiceId>,
+    /// Everybody who was to be told, ever.
+    pub(super) owners: Vec<ServiceId>,
+    /// Who asked to be the owner in the step `claims_step`, in order.
+    pub(super) claims: Vec<ServiceId>,
+    pub(super) claims_step: u64,
     /// What it must write next.
     pub outbox: OutboxModel,
-    /// What was read and not told; empty bytes are the end of the stream.
+    /// Which warnings are due.
+    pub(super) warnings: WarningModel,
+    /// What may explain its end.
+    pub(super) ending: Ending,
+    /// What was read and not told; empty bytes are the end of the stream, but for datagrams.
     pub input: VecDeque<Bytes>,
     /// Own shutdown, finish or close reached the Mux.
     pub is_output_ended: bool,
-    /// Its owner wants to read; only of streams.
+    /// A call on the open stream failed: nothing is accepted any more.
+    pub(super) is_broken: bool,
+    /// It may have begun to end for a reason that shows only in the Mux.
+    pub(super) is_maybe_ending: bool,
+    /// Its owner wants to read.
     pub is_reading: bool,
+    /// Of a listener: what it accepts is read without being asked for.
+    pub(super) is_auto_start: bool,
+    /// The step in which input was last wanted: own shutdown came, or own finish.
+    pub(super) shutdown_step: Option<u64>,
+    pub(super) finish_step: Option<u64>,
+    pub(super) close_step: Option<u64>,
+    /// `Paused` was told, and nobody asked to start since.
+    pub(super) is_paused: bool,
+    pub(super) pauses_asked: u64,
+    pub(super) pauses_told: u64,
+    /// `start` was asked after the last `pause`.
+    pub(super) is_start_last: bool,
+    /// Another service asked to start since the last `Eof`.
+    pub(super) has_new_owner: bool,
     /// The operation that completes when it opens.
     pub opening: Option<u32>,
     /// The end of the stream was told.
@@ -50,16 +69,34 @@ pub struct SocketView {
 
 impl SocketView {
     /// A new one.
-    pub fn new(id: SocketId, phase: Phase) -> Self {
+    pub(super) fn new(id: SocketId, kind: Kind, phase: Phase, limits: &Limits, now: u64) -> Self {
         Self {
             id,
+            kind,
             side: None,
             end: None,
             phase,
+            owner: None,
+            owners: Vec::new(),
+            claims: Vec::new(),
+            claims_step: 0,
             outbox: OutboxModel::default(),
+            warnings: WarningModel::new(limits.warn_bytes),
+            ending: Ending { born_at: now, ..Ending::default() },
             input: VecDeque::new(),
             is_output_ended: false,
+            is_broken: false,
+            is_maybe_ending: false,
             is_reading: false,
+            is_auto_start: false,
+            shutdown_step: None,
+            finish_step: None,
+            close_step: None,
+            is_paused: false,
+            pauses_asked: 0,
+            pauses_told: 0,
+            is_start_last: false,
+            has_new_owner: false,
             opening: None,
             has_eof: false,
         }
@@ -75,33 +112,74 @@ impl SocketView {
         !matches!(self.phase, Phase::Unborn | Phase::Closed)
     }
 
+    /// Whether a send is accepted, as far as can be seen from outside.
+    pub(super) fn can_send(&self) -> bool {
+        matches!(self.phase, Phase::Opening | Phase::Open)
+            && !self.is_output_ended
+            && !self.is_broken
+            && !self.is_maybe_ending
+    }
+
     /// What the Mux must wish of an open stream: to read, to write.
-    pub(super) fn must_wish(&self) -> [bool; 2] {
+    pub(super) fn must_wish(&self, is_maybe_ending: bool) -> [bool; 2] {
         let is_stream = self.phase == Phase::Open && self.end.is_some();
-        let reads = self.is_reading && !self.has_eof && !self.is_output_ended;
+        let reads = self.is_reading && !self.has_eof && !self.is_output_ended && !is_maybe_ending;
         [is_stream && reads, is_stream && self.outbox.unsent_bytes() > 0]
     }
 
-    /// The grammar of the messages about one id.
-    pub(super) fn message(&mut self, message: &Message) -> Result<(), String> {
-        let next = match (self.phase, message) {
-            (Phase::Opening | Phase::Open | Phase::Dying, Message::Close { .. }) => Phase::Closed,
-            (Phase::Opening, Message::Connect { .. } | Message::Listening { .. }) => Phase::Open,
-            (Phase::Opening | Phase::Open, Message::Error { fatal: true, .. }) => Phase::Dying,
-            (Phase::Opening | Phase::Open, Message::Error { fatal: false, .. })
-            | (Phase::Opening | Phase::Open, Message::Warning { .. })
-            | (Phase::Opening | Phase::Open, Message::SendReady { .. })
-            | (Phase::Opening | Phase::Open, Message::Paused { .. }) => self.phase,
-            (Phase::Open, Message::Data { .. }) if !self.has_eof => Phase::Open,
-            (Phase::Open, Message::Eof { .. }) => {
-                self.has_eof = true;
-                Phase::Open
+    /// It belongs to somebody.
+    pub(super) fn set_owner(&mut self, owner: ServiceId) {
+        self.owner = Some(owner);
+        self.owners.push(owner);
+    }
+
+    /// A service asks to own it.
+    pub(super) fn claim(&mut self, by: ServiceId, step: u64) {
+        self.resolve_claims(step);
+        if self.owner != Some(by) || !self.claims.is_empty() {
+            self.claims.push(by);
+            self.claims_step = step;
+            self.has_new_owner = true;
+            self.owners.push(by);
+        }
+    }
+
+    /// A service is told that it came too late.
+    pub(super) fn refuse_claim(&mut self, by: ServiceId) {
+        if let Some(at) = self.claims.iter().position(|claim| *claim == by) {
+            self.claims.remove(at);
+        }
+    }
+
+    /// Claims of earlier steps that were not refused hold.
+    pub(super) fn resolve_claims(&mut self, step: u64) {
+        if self.claims_step < step
+            && let Some(last) = self.claims.pop()
+        {
+            self.owner = Some(last);
+            self.claims.clear();
+        }
+    }
+
+    /// A message about it goes to this service.
+    ///
+    /// # Errors
+    /// If that is not its owner.
+    pub(super) fn told_to(&mut self, service: ServiceId, step: u64) -> Result<(), String> {
+        self.resolve_claims(step);
+        if self.owner == Some(service) {
+            return Ok(());
+        }
+        match self.claims.iter().position(|claim| *claim == service) {
+            Some(at) => {
+                self.owner = Some(service);
+                self.claims.drain(..=at);
+                Ok(())
             }
-            (Phase::Open, Message::Accept { .. } | Message::Udp { .. }) => Phase::Open,
-            (phase, message) => return Err(format!("{message}, when {phase:?}")),
-        };
-        self.phase = next;
-        Ok(())
+            None => {
+                Err(format!("told about {} to {service}, the owner is {:?}", self.id, self.owner))
+            }
+        }
     }
 
     /// These bytes are told: they must be the next that were read.
@@ -135,6 +213,15 @@ impl SocketView {
             Some(end) if end.is_empty() => Ok(()),
             Some(next) => Err(format!("Eof before {} B that were read", next.len())),
             None => Err("Eof, and the end of the stream was not read".to_owned()),
+        }
+    }
+
+    /// A datagram is told: it must be the next that was received.
+    pub(super) fn deliver_datagram(&mut self, payload: &Bytes) -> Result<(), String> {
+        match self.input.pop_front() {
+            Some(next) if next == payload => Ok(()),
+            Some(next) => Err(format!("Udp with {} B, not the next {}", payload.len(), next.len())),
+            None => Err(format!("Udp with {} B that were not received", payload.len())),
         }
     }
 }

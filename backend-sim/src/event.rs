@@ -1,0 +1,83 @@
+//! What a poll gave: as the judge sees it, and as the Mux takes it.
+
+use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
+
+use crate::address::endpoint;
+use crate::backend::{Io, connected, fault};
+use crate::choices::Choices;
+use crate::kernel::{Completion, Polled};
+use crate::world::Shared;
+
+/// The judge sees an event, right before the Mux does. `is_closing`: the Mux has let go of it.
+pub fn observe<C>(shared: &mut Shared<C>, host: u16, event: &Event, is_closing: bool) {
+    let oracle = &mut shared.oracle;
+    match event {
+        Event::Ready { id, readiness } if readiness.peer_closed => oracle.fin_noticed(host, *id),
+        Event::Received { id, result: Ok(bytes) } => oracle.read(host, *id, bytes),
+        Event::Written { id, result: Ok(count) } => {
+            oracle.took_offered(host, *id, *count, is_closing);
+        }
+        // What a close cancels has not failed.
+        Event::Received { id, result: Err(fault) } | Event::Written { id, result: Err(fault) }
+            if fault.kind != FaultKind::Cancelled =>
+        {
+            oracle.failed(host, *id, *fault);
+        }
+        Event::Connected { id, result: Err(fault) }
+        | Event::Resolved { id, result: Err(fault) } => {
+            oracle.failed_to_open(host, *id, *fault);
+        }
+        Event::ReceivedFrom { id, result: Ok((_, payload)) } => {
+            oracle.received_datagram(host, *id, payload);
+        }
+        _ => {}
+    }
+}
+
+/// What a poll gave, as the Mux takes it.
+pub fn event<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, polled: Polled) -> Event {
+    let oracle = &mut shared.oracle;
+    let name = |token| SocketId::from_bits(token).expect("every token is an id");
+    match polled {
+        Polled::Ready { token, bits } => Event::Ready {
+            id: name(token),
+            readiness: Bits {
+                readable: bits.readable,
+                writable: bits.writable,
+                peer_closed: bits.peer_closed,
+                failed: bits.failed,
+            },
+        },
+        Polled::Completion(completion) => match completion {
+            Completion::Connected { token, result } => {
+                let id = name(token);
+                if result.is_err() && io.socket(id).is_some() {
+                    // A connect that failed leaves nothing behind.
+                    let is_later = shared.kernel.close(io.remove(id), false);
+                    assert!(!is_later, "nothing else is pending for it");
+                }
+                Event::Connected { id, result: result.map(connected).map_err(fault) }
+            }
+            Completion::Accepted { token, child, result } => {
+                let id = name(child);
+                if let Ok((socket, ..)) = result {
+                    io.insert(id, socket);
+                    oracle.opened(host, id, shared.kernel.end_of(socket));
+                }
+                let result = result.map(|(_, local, peer)| connected((local, peer)));
+                Event::Accepted { listener: name(token), id, result: result.map_err(fault) }
+            }
+            Completion::Received { token, result } => {
+                Event::Received { id: name(token), result: result.map_err(fault) }
+            }
+            Completion::ReceivedFrom { token, result } => Event::ReceivedFrom {
+                id: name(token),
+                result: result.map(|(from, payload)| (endpoint(from), payload)).map_err(fault),
+            },
+            Completion::Written { token, result } => {
+                Event::Written { id: name(token), result: result.map_err(fault) }
+            }
+            Completion::Closed { token } => Event::Closed { id: name(token) },
+        },
+    }
+}

@@ -1,0 +1,140 @@
+//! What services ask.
+
+use bytes::Bytes;
+use tidelock_core::{Command, ServiceId, SocketId};
+
+use super::grammar::Kind;
+use super::services::Waiter;
+use super::{Law, Oracle};
+
+impl Oracle {
+    /// A command goes into a host's Mux.
+    pub fn command(&mut self, host: u16, command: &Command) {
+        match command {
+            Command::Listen { id, owner, options, .. } => {
+                let view = self.born(host, *id, Kind::Listener, *owner);
+                (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
+            }
+            Command::Udp { id, owner, options } => {
+                self.born(host, *id, Kind::Datagram, *owner).is_reading = !options.paused;
+            }
+            Command::Adopt { id, owner, paused, .. } => {
+                self.born(host, *id, Kind::Outgoing, *owner).is_reading = !paused;
+            }
+            Command::Connect { id, owner, options, .. } => {
+                let bounds = self.limits.bounds;
+                let view = self.born(host, *id, Kind::Outgoing, *owner);
+                view.is_reading = !options.paused;
+                view.ending.set_connect_timeout(options.timeout, &bounds);
+            }
+            Command::Send { id, low, bytes } => self.accepted(host, *id, bytes.clone(), *low),
+            Command::SendVectored { id, low, parts } => {
+                self.accepted(host, *id, Bytes::from(parts.concat()), *low);
+            }
+            Command::SendTo { id, bytes, .. } => self.accepted(host, *id, bytes.clone(), false),
+            Command::Spawn { id, .. } => self.hosts[host as usize].services.spawn(*id),
+            Command::Release { service, .. } => {
+                let view = &mut self.hosts[host as usize];
+                view.released.insert(*service);
+                view.services.release(*service);
+            }
+            Command::Handled { service, charge_bytes, exit } => {
+                let max = self.limits.mailbox_bytes_max;
+                let services = &mut self.hosts[host as usize].services;
+                services.handled(*service, *charge_bytes, *exit, max);
+            }
+            Command::AwaitSendReady { id, by, charge_bytes, total } => {
+                let waiter = Waiter { charge_bytes: *charge_bytes, is_total: *total };
+                let is_open = self.socket(host, *id).is_some_and(|view| view.is_told_open());
+                if is_open {
+                    self.hosts[host as usize].services.wait(*id, *by, waiter);
+                }
+            }
+            Command::Exit { .. } => self.hosts[host as usize].is_exiting = true,
+            about_one_socket => self.socket_command(host, about_one_socket),
+        }
+    }
+
+    fn socket_command(&mut self, host: u16, command: &Command) {
+        let (now, step) = (self.now, self.hosts[host as usize].step);
+        let Some(view) = command.socket().and_then(|id| self.socket(host, id)) else { return };
+        match command {
+            Command::Start { by, .. } => {
+                view.claim(*by, step);
+                view.ending.is_started = true;
+                view.is_reading = true;
+                view.is_paused = false;
+                view.is_start_last = true;
+            }
+            Command::Pause { .. } => {
+                view.is_reading = false;
+                view.pauses_asked += 1;
+                view.is_start_last = false;
+            }
+            Command::Close { .. } => {
+                view.ending.close_at.get_or_insert(now);
+                view.close_step.get_or_insert(step);
+                view.is_output_ended = true;
+            }
+            Command::Shutdown { .. } | Command::Finish { .. } => {
+                let is_finish = matches!(command, Command::Finish { .. });
+                if !is_finish {
+                    view.ending.is_finishing = false;
+                    view.shutdown_step.get_or_insert(step);
+                } else if view.ending.shutdown_at.is_none() {
+                    view.ending.is_finishing = true;
+                    view.finish_step.get_or_insert(step);
+                }
+                view.ending.shutdown_at.get_or_insert(now);
+                view.ending.flush_at.get_or_insert(now);
+                view.is_output_ended = true;
+            }
+            Command::FinishAfterEof { .. } => {
+                view.ending.flush_at.get_or_insert(now);
+                view.is_maybe_ending = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// A message or a datagram was accepted for sending.
+    fn accepted(&mut self, host: u16, id: SocketId, bytes: Bytes, is_low: bool) {
+        let is_optional = self.may_be_ending(host, id);
+        let outbox_bytes_max = self.limits.outbox_bytes_max;
+        let Some(view) = self.socket(host, id) else { return };
+        let is_empty = bytes.is_empty();
+        if view.kind == Kind::Datagram {
+            view.outbox.push_datagram(bytes, is_low);
+        } else {
+            view.outbox.push(bytes, is_low);
+        }
+        let is_broken = view.is_broken;
+        let charge = view.outbox.charge_bytes();
+        if !view.is_output_ended && !is_empty {
+            view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
+            self.hosts[host as usize].warned.push(id);
+        }
+        // A broken stream has given back what it held.
+        let result = if charge <= outbox_bytes_max || is_broken {
+            Ok(())
+        } else {
+            Err(format!("{id} holds {charge} B, the limit is {outbox_bytes_max}"))
+        };
+        self.check(Law::Limits, result);
+    }
+
+    /// Whether a socket may have begun to end for a reason that shows only in the Mux.
+    pub(super) fn may_be_ending(&mut self, host: u16, id: SocketId) -> bool {
+        let step = self.hosts[host as usize].step;
+        let Some(view) = self.socket(host, id) else { return true };
+        view.resolve_claims(step);
+        let (is_maybe_ending, owner) = (view.is_maybe_ending || view.is_broken, view.owner);
+        let view = &self.hosts[host as usize];
+        let is_going = |owner: ServiceId| {
+            view.released.contains(&owner)
+                || !view.services.is_alive(owner)
+                || view.services.is_draining(owner)
+        };
+        is_maybe_ending || view.is_exiting || owner.is_none_or(is_going)
+    }
+}

@@ -1,0 +1,205 @@
+//! Whether the reason of a `Close` can be true: judged by what was asked and what calls answered.
+
+use std::time::Duration;
+
+use tidelock_core::{CloseReason, Fault, Timeout};
+
+/// What is known of a socket that may explain its end. Times are in nanoseconds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending {
+    /// When it was asked for, or accepted.
+    pub(super) born_at: u64,
+    /// A connect of it may take so long.
+    pub(super) connect_nanos: u64,
+    /// `start` was asked, or needs no asking.
+    pub(super) is_started: bool,
+    /// When own `close` reached the Mux.
+    pub(super) close_at: Option<u64>,
+    /// When the first own `shutdown` or `finish` reached the Mux.
+    pub(super) shutdown_at: Option<u64>,
+    /// When output was first to be flushed, whoever wanted that.
+    pub(super) flush_at: Option<u64>,
+    /// `finish` was asked, and no `shutdown`.
+    pub(super) is_finishing: bool,
+    /// When `Eof` was told first.
+    pub(super) eof_at: Option<u64>,
+    /// `Eof` was told before any own `shutdown` or `finish`.
+    pub(super) was_eof_first: bool,
+    /// When FIN was sent.
+    pub(super) fin_at: Option<u64>,
+    /// When an event last said that the peer's FIN is there.
+    pub(super) is_fin_noticed: bool,
+    /// When the system last took bytes.
+    pub(super) took_at: Option<u64>,
+    /// When bytes that were read were last told.
+    pub(super) told_at: Option<u64>,
+    /// What calls on the open socket answered.
+    pub(super) faults: Vec<Fault>,
+    /// What calls that open answered.
+    pub(super) opening_faults: Vec<Fault>,
+}
+
+/// The bounds of the configuration, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// `connect_timeout`.
+    pub connect_nanos: u64,
+    /// `flush_stall_timeout`.
+    pub flush_stall_nanos: u64,
+    /// `flush_timeout`; 0 is off.
+    pub flush_nanos: u64,
+    /// `linger_timeout`.
+    pub linger_nanos: u64,
+    /// `half_open_timeout`.
+    pub half_open_nanos: u64,
+    /// `start_timeout`.
+    pub start_nanos: u64,
+    /// `idle_timeout`; 0 is off.
+    pub idle_nanos: u64,
+}
+
+/// What happened around a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    pub(super) now: u64,
+    /// A service that owned it has ended, or is about to.
+    pub(super) is_owner_gone: bool,
+    /// The host was asked to stop.
+    pub(super) is_exiting: bool,
+}
+
+impl Ending {
+    pub(super) fn set_connect_timeout(&mut self, timeout: Option<Duration>, bounds: &Bounds) {
+        self.connect_nanos = match timeout {
+            Some(timeout) => u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
+            None => bounds.connect_nanos,
+        };
+    }
+
+    /// Judges the reason of a `Close`.
+    ///
+    /// # Errors
+    /// Why it cannot be true.
+    pub(super) fn judge(
+        &self,
+        reason: CloseReason,
+        around: Around,
+        bounds: &Bounds,
+    ) -> Result<(), String> {
+        let is_true = match reason {
+            CloseReason::Closed => self.close_at.is_some(),
+            CloseReason::Shutdown => self.shutdown_at.is_some() && !self.was_eof_first,
+            CloseReason::Peer => self.eof_at.is_some() && self.was_eof_first,
+            CloseReason::Fault(fault) => self.faults.contains(&fault),
+            CloseReason::ConnectFailed(fault) => {
+                // What no call reported is the Mux's own patience.
+                let is_over = around.now >= self.born_at.saturating_add(self.connect_nanos);
+                self.opening_faults.contains(&fault) || (fault.os.is_none() && is_over)
+            }
+            CloseReason::TimedOut(which) => self.was_silent(which, around, bounds),
+            CloseReason::OwnerGone => around.is_owner_gone,
+            CloseReason::Exit => around.is_exiting,
+            _ => false,
+        };
+        if is_true {
+            Ok(())
+        } else {
+            Err(format!("closed for `{reason}`; what is known: {self:?}"))
+        }
+    }
+
+    fn was_silent(&self, which: Timeout, around: Around, bounds: &Bounds) -> bool {
+        let now = around.now;
+        // Silence is measured from the last of what was given to it.
+        let silent = |marks: &[Option<u64>], span: u64| {
+            let last = marks.iter().flatten().max();
+            last.is_some_and(|last| now >= last.saturating_add(span))
+        };
+        let born_at = Some(self.born_at);
+        match which {
+            Timeout::Idle => {
+                bounds.idle_nanos > 0
+                    && silent(&[born_at, self.took_at, self.told_at], bounds.idle_nanos)
+            }
+            Timeout::Start => !self.is_started && silent(&[born_at], bounds.start_nanos),
+            Timeout::Flush => {
+                // Whoever began the flush; a write that failed waits for its owner's mailbox.
+                let since = match (self.flush_at, around.is_owner_gone || around.is_exiting) {
+                    (Some(at), _) => Some(at),
+                    (None, true) => born_at,
+                    (None, false) => born_at.filter(|_| !self.faults.is_empty()),
+                };
+                since.is_some()
+                    && (silent(&[since, self.took_at], bounds.flush_stall_nanos)
+                        || (bounds.flush_nanos > 0 && silent(&[since], bounds.flush_nanos)))
+            }
+            Timeout::Linger => silent(&[self.fin_at], bounds.linger_nanos),
+            Timeout::HalfOpen => {
+                let own = self.is_finishing
+                    && silent(&[self.fin_at, self.told_at], bounds.half_open_nanos);
+                let seen = silent(&[self.eof_at, self.took_at], bounds.half_open_nanos);
+                let noticed =
+                    self.is_fin_noticed && silent(&[born_at, self.took_at], bounds.half_open_nanos);
+                own || (self.eof_at.is_some() && seen) || noticed
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        connect_nanos: 100,
+        flush_stall_nanos: 10,
+        flush_nanos: 0,
+        linger_nanos: 20,
+        half_open_nanos: 30,
+        start_nanos: 40,
+        idle_nanos: 0,
+    };
+
+    fn judge(ending: &Ending, reason: CloseReason, now: u64) -> bool {
+        let around = Around { now, is_owner_gone: false, is_exiting: false };
+        ending.judge(reason, around, &BOUNDS).is_ok()
+    }
+
+    #[test]
+    fn a_reason_needs_its_cause() {
+        let ending = Ending::default();
+        for reason in [
+            CloseReason::Closed,
+            CloseReason::Shutdown,
+            CloseReason::Peer,
+            CloseReason::OwnerGone,
+            CloseReason::Exit,
+            CloseReason::TimedOut(Timeout::Idle),
+            CloseReason::TimedOut(Timeout::Linger),
+        ] {
+            assert!(!judge(&ending, reason, 1_000), "{reason}");
+        }
+        assert!(judge(&Ending { close_at: Some(1), ..ending }, CloseReason::Closed, 2));
+    }
+
+    #[test]
+    fn the_first_of_eof_and_shutdown_names_the_end() {
+        let both = Ending { eof_at: Some(1), shutdown_at: Some(2), ..Ending::default() };
+        let peer = Ending { was_eof_first: true, ..both.clone() };
+        assert!(judge(&peer, CloseReason::Peer, 9) && !judge(&peer, CloseReason::Shutdown, 9));
+        assert!(judge(&both, CloseReason::Shutdown, 9) && !judge(&both, CloseReason::Peer, 9));
+    }
+
+    #[test]
+    fn a_timeout_needs_its_silence() {
+        let ending = Ending { fin_at: Some(100), ..Ending::default() };
+        assert!(!judge(&ending, CloseReason::TimedOut(Timeout::Linger), 119));
+        assert!(judge(&ending, CloseReason::TimedOut(Timeout::Linger), 120));
+        let ending = Ending { flush_at: Some(100), took_at: Some(105), ..Ending::default() };
+        assert!(!judge(&ending, CloseReason::TimedOut(Timeout::Flush), 114));
+        assert!(judge(&ending, CloseReason::TimedOut(Timeout::Flush), 115));
+        assert!(!judge(&Ending::default(), CloseReason::TimedOut(Timeout::Start), 39));
+        assert!(judge(&Ending::default(), CloseReason::TimedOut(Timeout::Start), 40));
+    }
+}

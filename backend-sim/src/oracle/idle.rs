@@ -1,0 +1,162 @@
+//! What must be true when a host has nothing to do, and at the end.
+
+use tidelock_core::SocketId;
+
+use super::grammar::Phase;
+use super::{Law, Oracle, SocketView};
+
+/// What a socket could do and does not, as the world saw it when a host was idle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdleSocket {
+    /// The Mux wishes this direction: in, out.
+    pub wishes: [bool; 2],
+    /// The Mux was told to wait for it.
+    pub is_pending: [bool; 2],
+    /// The kernel could do it.
+    pub is_possible: [bool; 2],
+    /// An event or a completion is on its way.
+    pub is_owed: bool,
+    /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
+    pub has_services_idle: bool,
+}
+
+impl Oracle {
+    /// An event was handed to a host's Mux, which took it for a stale one, or did not.
+    pub fn event(&mut self, host: u16, id: SocketId, was_stale: bool) {
+        // Of one that was accepted and refused, or whose owner has ended, no end is told.
+        let is_secret = self.is_secret(host, id);
+        let is_gone = self.socket(host, id).is_none_or(|view| view.is_closed());
+        let result = match is_gone == was_stale || is_secret {
+            true => Ok(()),
+            false if was_stale => Err(format!("an event for {id}, which lives, went nowhere")),
+            false => Err(format!("an event for {id}, which is gone, was taken in")),
+        };
+        self.check(Law::StaleEvent, result);
+    }
+
+    /// Whether nobody is told of an id's end.
+    fn is_secret(&mut self, host: u16, id: SocketId) -> bool {
+        let step = self.hosts[host as usize].step;
+        let Some(view) = self.socket(host, id) else { return false };
+        view.resolve_claims(step);
+        let (phase, owner) = (view.phase, view.owner);
+        let services = &self.hosts[host as usize].services;
+        phase == Phase::Unborn || owner.is_some_and(|owner| !services.is_alive(owner))
+    }
+
+    /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.
+    pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
+        let mut must = [false; 2];
+        let is_maybe_ending = self.may_be_ending(host, id);
+        let mut was_held_back = false;
+        if socket.has_services_idle
+            && !socket.is_owed
+            && let Some(view) = self.socket(host, id)
+        {
+            // What must be wished follows from what was asked and told, whatever the Mux wishes.
+            must = view.must_wish(is_maybe_ending);
+            let untold = if must[0] { view.input.len() } else { 0 };
+            let (owner, is_told) = (view.owner, view.is_told_open());
+            let is_closing = is_told && view.close_step.is_some();
+            let warnings = view.warnings.goes_on();
+            let services = &self.hosts[host as usize].services;
+            was_held_back = owner.is_some_and(|owner| services.was_ever_full(owner));
+            self.check(Law::Warnings, warnings.map_err(|detail| format!("{id}: {detail}")));
+            let result = match is_closing {
+                true => Err(format!("host {host}, {id}: own close was asked, and it stays open")),
+                false => Ok(()),
+            };
+            self.check(Law::CloseFollows, result);
+            if untold > 0 {
+                let law = if was_held_back { Law::Mailbox } else { Law::InputOrder };
+                self.fail(law, format!("host {host}, {id}: {untold} reads were never told"));
+            }
+        }
+        for (direction, name) in ["in", "out"].into_iter().enumerate() {
+            if !socket.wishes[direction] && !must[direction] {
+                continue;
+            }
+            self.checked[Law::NoIdleWork as usize] += 1;
+            self.checked[Law::NoLostEdge as usize] += 1;
+            if !socket.wishes[direction] {
+                let is_mailbox = direction == 0 && was_held_back;
+                let law = if is_mailbox { Law::Mailbox } else { Law::NoLostEdge };
+                self.fail(law, format!("host {host}, {id}: must wish {name}, and does not"));
+            } else if !socket.is_pending[direction] {
+                let detail = format!("host {host}, {id}: wished {name}, idle, and never asked");
+                self.fail(Law::NoIdleWork, detail);
+            } else if socket.is_possible[direction] && !socket.is_owed {
+                let detail = format!("host {host}, {id}: {name} is possible and no event is owed");
+                self.fail(Law::NoLostEdge, detail);
+            }
+        }
+    }
+
+    /// A host's turn was idle, and so are its services: nobody waits for room that is there.
+    ///
+    /// `is_closing`: whether the Mux has let go of a socket, whose end is not told yet.
+    pub fn idle_host(&mut self, host: u16, is_closing: impl Fn(SocketId) -> bool) {
+        let awaited = self.hosts[host as usize].services.awaited();
+        if awaited.is_empty() {
+            return;
+        }
+        let (half, whole) =
+            (self.limits.outbox_bytes_max.div_ceil(2), self.limits.outbox_bytes_max);
+        let (total_max, view) = (self.limits.total_bytes_max, &self.hosts[host as usize]);
+        let charge_of = |view: &SocketView| {
+            if view.is_broken || view.is_closed() { 0 } else { view.outbox.charge_bytes() }
+        };
+        let all = view.sockets.iter().flatten().chain(&view.leaving);
+        let total: u64 = all.map(charge_of).sum();
+        let waiters: Vec<_> = view.services.waiters().collect();
+        for (id, by, waiter) in waiters {
+            let charge = waiter.charge_bytes as u64;
+            if self.may_be_ending(host, id) || is_closing(id) {
+                continue;
+            }
+            let Some(socket) = self.socket(host, id).filter(|socket| socket.can_send()) else {
+                continue;
+            };
+            let held = socket.outbox.charge_bytes();
+            let has_room = if waiter.is_total {
+                total < total_max - total_max / 8 && total + charge <= total_max
+            } else {
+                held < half && held + charge <= whole
+            };
+            let result = match has_room {
+                true => Err(format!("{by} waits to send {charge} B to {id}, which holds {held} B")),
+                false => Ok(()),
+            };
+            self.check(Law::SendReady, result);
+        }
+    }
+
+    /// How many ids a host uses, and how much it is charged for.
+    pub fn used(&mut self, host: u16, sockets: usize, charged_bytes: usize) {
+        let (sockets_max, total_max) = (self.limits.sockets_max, self.limits.total_bytes_max);
+        let is_within = sockets as u64 <= sockets_max && charged_bytes as u64 <= total_max;
+        let result = match is_within {
+            true => Ok(()),
+            false => Err(format!("host {host} uses {sockets} ids, {charged_bytes} B")),
+        };
+        self.check(Law::Limits, result);
+    }
+
+    /// The world has ended: what every host still has open.
+    pub fn finish(&mut self) {
+        let mut open = Vec::new();
+        for (host, view) in self.hosts.iter().enumerate() {
+            let all = view.sockets.iter().flatten().chain(&view.leaving);
+            let is_owed = |socket: &&SocketView| {
+                let owner = socket.owner.filter(|owner| view.services.is_alive(*owner));
+                socket.is_told_open() && owner.is_some()
+            };
+            for socket in all.filter(is_owed) {
+                open.push(format!("{} on host {host}", socket.id));
+            }
+        }
+        let result =
+            if open.is_empty() { Ok(()) } else { Err(format!("no Close for {}", open.join(", "))) };
+        self.check(Law::NothingLeft, result);
+    }
+}

@@ -1,0 +1,129 @@
+//! What is known of the services of one host: their mailboxes, and who waits for room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidelock_core::{Message, ServiceId, SocketId};
+
+/// What is known of the services of one host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Services {
+    all: BTreeMap<ServiceId, Mailbox>,
+    /// Who was refused because an outbox was full, for which socket.
+    waiters: BTreeMap<(SocketId, ServiceId), Waiter>,
+}
+
+/// One service's mailbox.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mailbox {
+    charge_bytes: usize,
+    /// It was full, and is not half empty yet: nothing may be read for it.
+    is_full: bool,
+    was_ever_full: bool,
+    /// `Exit` was handled: its sockets are shut down.
+    is_draining: bool,
+}
+
+/// What a waiter waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiter {
+    /// The charge that has to fit.
+    pub(super) charge_bytes: usize,
+    /// The total was full, not the socket.
+    pub(super) is_total: bool,
+}
+
+impl Services {
+    /// A service begins.
+    pub(super) fn spawn(&mut self, id: ServiceId) {
+        self.all.insert(id, Mailbox::default());
+    }
+
+    /// A service is to end: nothing is owed to it any more.
+    pub(super) fn release(&mut self, id: ServiceId) {
+        self.waiters.retain(|(_, by), _| *by != id);
+    }
+
+    /// A service has ended: nothing is told to it any more.
+    pub(super) fn end(&mut self, id: ServiceId) {
+        self.all.remove(&id);
+    }
+
+    /// Whether it may be told something.
+    pub(super) fn is_alive(&self, id: ServiceId) -> bool {
+        self.all.contains_key(&id)
+    }
+
+    /// Whether its sockets are being shut down.
+    pub(super) fn is_draining(&self, id: ServiceId) -> bool {
+        self.all.get(&id).is_some_and(|mailbox| mailbox.is_draining)
+    }
+
+    /// Whether reading for it was ever held back.
+    pub(super) fn was_ever_full(&self, id: ServiceId) -> bool {
+        self.all.get(&id).is_some_and(|mailbox| mailbox.was_ever_full)
+    }
+
+    /// Whether nothing may be read for it.
+    pub(super) fn is_full(&self, id: ServiceId) -> bool {
+        self.all.get(&id).is_some_and(|mailbox| mailbox.is_full)
+    }
+
+    /// It handled messages of this charge.
+    pub(super) fn handled(&mut self, id: ServiceId, charge: usize, exit: bool, max: usize) {
+        let Some(mailbox) = self.all.get_mut(&id) else { return };
+        mailbox.charge_bytes = mailbox.charge_bytes.saturating_sub(charge);
+        mailbox.is_draining |= exit;
+        mailbox.is_full &= mailbox.charge_bytes >= max.div_ceil(2);
+    }
+
+    /// It is told something.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(super) fn tell(
+        &mut self,
+        id: ServiceId,
+        message: &Message,
+        max: usize,
+    ) -> Result<(), String> {
+        let Some(mailbox) = self.all.get_mut(&id) else {
+            return Err(format!("{message}, told to {id}, which has ended"));
+        };
+        mailbox.charge_bytes += message.charge_bytes();
+        let is_full = mailbox.charge_bytes >= max;
+        mailbox.is_full |= is_full;
+        mailbox.was_ever_full |= is_full;
+        Ok(())
+    }
+
+    /// Somebody was refused, and waits.
+    pub(super) fn wait(&mut self, socket: SocketId, by: ServiceId, waiter: Waiter) {
+        self.waiters.insert((socket, by), waiter);
+    }
+
+    /// Somebody is told that a socket has room.
+    ///
+    /// # Errors
+    /// If it did not wait for that.
+    pub(super) fn ready(&mut self, socket: SocketId, by: ServiceId) -> Result<(), String> {
+        match self.waiters.remove(&(socket, by)) {
+            Some(_) => Ok(()),
+            None => Err(format!("SendReady {socket} for {by}, which does not wait")),
+        }
+    }
+
+    /// Nobody waits for a socket any more: no send is accepted there.
+    pub(super) fn forget_socket(&mut self, socket: SocketId) {
+        self.waiters.retain(|(of, _), _| *of != socket);
+    }
+
+    /// Who waits, in order.
+    pub(super) fn waiters(&self) -> impl Iterator<Item = (SocketId, ServiceId, Waiter)> {
+        self.waiters.iter().map(|((socket, by), waiter)| (*socket, *by, *waiter))
+    }
+
+    /// The sockets that somebody waits for.
+    pub(super) fn awaited(&self) -> BTreeSet<SocketId> {
+        self.waiters.keys().map(|(socket, _)| *socket).collect()
+    }
+}
