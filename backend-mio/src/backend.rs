@@ -413,16 +413,22 @@ mod tests {
         }
     }
 
-    fn refused_address() -> Endpoint {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        listener.local_addr().unwrap().into()
+    /// An address that refuses: bound, so that nobody else gets it, and not listening.
+    fn refused_address() -> (socket2::Socket, Endpoint) {
+        let kind = socket2::Type::STREAM;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
+        let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(&any_port.into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, address.into())
     }
 
     #[test]
     fn after_a_refused_connect_the_same_id_connects_elsewhere() {
         let mut bench = Bench::new();
         let socket = id(3, 1);
-        let fault = bench.connect(socket, refused_address()).unwrap_err();
+        let (_reserved, refused) = refused_address();
+        let fault = bench.connect(socket, refused).unwrap_err();
         assert_eq!(fault.kind, FaultKind::ConnectionRefused);
         assert_eq!(bench.backend.open_sockets(), 0, "a failed connect leaves nothing behind");
         let mut peer = bench.stream(socket);

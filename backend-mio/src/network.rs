@@ -345,8 +345,13 @@ mod tests {
         (Handle::new(shared), thread::spawn(|| network.run()))
     }
 
-    fn refused_port() -> u16 {
-        TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    /// A port that refuses: bound, so that nobody else gets it, and not listening.
+    fn refused_port() -> (socket2::Socket, u16) {
+        let kind = socket2::Type::STREAM;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+        (socket, port)
     }
 
     #[test]
@@ -355,13 +360,14 @@ mod tests {
         let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let at = server.local_addr().unwrap();
         let (told, messages) = channel();
-        let name = format!("{}-{}-{}", refused_port(), refused_port(), at.port());
+        let (refused, other_refused) = (refused_port(), refused_port());
+        let name = format!("{}-{}-{}", refused.1, other_refused.1, at.port());
         handle.spawn(Box::new(Dialer { name, told: told.clone() })).unwrap();
         match messages.recv_timeout(BOUND).unwrap() {
             Message::Connect { peer, .. } => assert_eq!(peer, at.into()),
             other => panic!("{other}"),
         }
-        let name = format!("{}-{}", refused_port(), refused_port());
+        let name = format!("{}-{}", refused.1, other_refused.1);
         handle.spawn(Box::new(Dialer { name, told })).unwrap();
         match messages.recv_timeout(BOUND).unwrap() {
             Message::Error { fault, .. } => assert_eq!(fault.kind, FaultKind::ConnectionRefused),

@@ -54,7 +54,8 @@ fn an_unreachable_port_costs_one_datagram_and_not_the_socket() {
     bounded("udp refused", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            let peer = plain();
+            // An address of its own, so that no other test takes the port meanwhile.
+            let peer = UdpSocket::bind(("127.77.0.1", 0)).unwrap();
             let at = peer.local_addr().unwrap();
             drop(peer);
             let id = strings.call(move |net| net.udp_dial(at).unwrap());

@@ -235,9 +235,10 @@ fn a_refused_connect_says_so() {
     bounded("refused", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            let unused = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-            let at = unused.local_addr().unwrap();
-            drop(unused);
+            // Bound, so that nobody else gets the port, and not listening.
+            let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+            let at = bound.local_addr().unwrap().as_socket().unwrap();
             let id = strings.call(move |net| {
                 let id = net.connect(at, ConnectOptions::default()).unwrap();
                 net.send(id, "lost").unwrap();
