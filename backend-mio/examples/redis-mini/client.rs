@@ -14,7 +14,6 @@ use crate::resp::Parser;
 pub(crate) struct Client {
     pub(crate) socket: SocketId,
     pub(crate) parser: Parser,
-    message_bytes_max: usize,
     /// Input that came while the client was held.
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
@@ -40,7 +39,6 @@ impl Client {
         Self {
             socket,
             parser: Parser::new(settings.limits),
-            message_bytes_max: settings.message_bytes_max,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             unsent: VecDeque::new(),
@@ -92,12 +90,9 @@ impl Client {
     }
 
     /// Sends replies, or keeps them until the outbox has room.
-    pub(crate) fn send(&mut self, net: &mut Net<'_>, mut replies: Bytes) {
-        while !replies.is_empty() {
-            let message = replies.split_to(replies.len().min(self.message_bytes_max));
-            self.unsent_bytes += message.len();
-            self.unsent.push_back(message);
-        }
+    pub(crate) fn send(&mut self, net: &mut Net<'_>, replies: Vec<Bytes>) {
+        self.unsent_bytes += replies.iter().map(Bytes::len).sum::<usize>();
+        self.unsent.extend(replies);
         self.send_kept(net);
     }
 

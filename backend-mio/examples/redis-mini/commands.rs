@@ -496,9 +496,9 @@ mod tests {
             let mut input = request;
             let request = parser.feed(&mut input).unwrap().expect("one whole request");
             let (store, settings, now) = (&mut self.store, &self.settings, self.now);
-            let mut reply = Reply::default();
+            let mut reply = Reply::new(settings.message_bytes_max);
             let after = execute(&mut Context { store, settings, now, reply: &mut reply }, request);
-            (String::from_utf8(reply.take().to_vec()).unwrap(), after)
+            (String::from_utf8(reply.take().concat()).unwrap(), after)
         }
 
         fn ask(&mut self, line: &str) -> String {

@@ -2,16 +2,28 @@
 
 use tidelock_core::Bytes;
 
-/// The replies of one or more requests, in order.
-#[derive(Debug, Default)]
+/// The replies of one or more requests, in order, cut into messages.
+///
+/// Each message has memory of its own, so that what was sent is given back while the rest waits.
+#[derive(Debug)]
 pub(crate) struct Reply {
-    bytes: Vec<u8>,
+    message_bytes_max: usize,
+    /// Messages of exactly `message_bytes_max`.
+    full: Vec<Bytes>,
+    /// What follows. Invariant: less than `message_bytes_max`.
+    rest: Vec<u8>,
 }
 
 impl Reply {
-    /// How many bytes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    /// No reply yet.
+    pub(crate) fn new(message_bytes_max: usize) -> Self {
+        assert!(message_bytes_max > 0, "a message has at least a byte");
+        Self { message_bytes_max, full: Vec::new(), rest: Vec::new() }
+    }
+
+    /// Whether there is a whole message.
+    pub(crate) fn has_full(&self) -> bool {
+        !self.full.is_empty()
     }
 
     /// `+text`
@@ -21,11 +33,8 @@ impl Reply {
 
     /// `-code message`. Line breaks in it become spaces, because they would end it early.
     pub(crate) fn error(&mut self, text: &[u8]) {
-        self.bytes.push(b'-');
-        let shown =
-            text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte });
-        self.bytes.extend(shown);
-        self.bytes.extend_from_slice(b"\r\n");
+        let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        self.line(b'-', &text.iter().map(one_line).collect::<Vec<u8>>());
     }
 
     /// `:value`
@@ -41,8 +50,8 @@ impl Reply {
     /// `$length`, and the bytes.
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
         self.line(b'$', bytes.len().to_string().as_bytes());
-        self.bytes.extend_from_slice(bytes);
-        self.bytes.extend_from_slice(b"\r\n");
+        self.push(bytes);
+        self.push(b"\r\n");
     }
 
     /// `$-1`: nothing is there.
@@ -60,16 +69,31 @@ impl Reply {
         self.line(b'*', count.to_string().as_bytes());
     }
 
-    /// Takes everything.
-    pub(crate) fn take(&mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).into()
+    /// Takes everything, as messages that are not empty.
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+        let mut messages = std::mem::take(&mut self.full);
+        if !self.rest.is_empty() {
+            messages.push(std::mem::take(&mut self.rest).into());
+        }
+        messages
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
         assert!(!text.contains(&b'\n'), "a line break would end the reply early");
-        self.bytes.push(kind);
-        self.bytes.extend_from_slice(text);
-        self.bytes.extend_from_slice(b"\r\n");
+        self.push(&[kind]);
+        self.push(text);
+        self.push(b"\r\n");
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) {
+        while self.rest.len() + bytes.len() >= self.message_bytes_max {
+            let (front, back) = bytes.split_at(self.message_bytes_max - self.rest.len());
+            self.rest.extend_from_slice(front);
+            self.full.push(std::mem::take(&mut self.rest).into());
+            bytes = back;
+        }
+        self.rest.extend_from_slice(bytes);
+        assert!(self.rest.len() < self.message_bytes_max, "a whole message is put aside");
     }
 }
 
@@ -77,4 +101,25 @@ impl Reply {
 pub(crate) fn bulk_len(len: usize) -> usize {
     // The longest length is 20 digits; what matters is an upper bound that is not far off.
     len + 25
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_at_their_size_and_lose_nothing() {
+        for message_bytes_max in 1..30 {
+            let mut reply = Reply::new(message_bytes_max);
+            reply.status("OK");
+            reply.bulk(b"0123456789");
+            reply.integer(-7);
+            let messages = reply.take();
+            assert_eq!(messages.concat(), b"+OK\r\n$10\r\n0123456789\r\n:-7\r\n");
+            let lens = messages.iter().map(Bytes::len);
+            assert!(lens.clone().all(|len| 0 < len && len <= message_bytes_max));
+            assert!(lens.rev().skip(1).all(|len| len == message_bytes_max));
+            assert!(reply.take().is_empty() && !reply.has_full());
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl RedisMini {
         };
         assert!(!client.is_held() && !client.is_ending, "{socket} is not to be served");
         let (store, settings, now) = (&mut self.store, &self.settings, net.now());
-        let mut reply = Reply::default();
+        let mut reply = Reply::new(settings.message_bytes_max);
         let mut rest = input;
         while !client.is_held() && !client.is_ending {
             match client.parser.feed(&mut rest) {
@@ -138,7 +138,7 @@ impl RedisMini {
                     client.is_ending = true;
                 }
             }
-            if reply.len() >= settings.message_bytes_max {
+            if reply.has_full() {
                 client.send(net, reply.take());
             }
         }

@@ -370,8 +370,8 @@ fn array(to: &mut Vec<u8>, arguments: &[&[u8]]) {
 
 /// What the requests give without a network: in one piece, on a store of their own.
 fn answers(requests: &[u8]) -> Vec<u8> {
-    let (mut store, mut reply) = (Store::default(), Reply::default());
     let settings = Settings::default();
+    let (mut store, mut reply) = (Store::default(), Reply::new(settings.message_bytes_max));
     let mut parser = Parser::new(settings.limits);
     let mut rest = requests;
     loop {
@@ -391,7 +391,7 @@ fn answers(requests: &[u8]) -> Vec<u8> {
             }
         }
     }
-    reply.take().to_vec()
+    reply.take().concat()
 }
 
 fn below(net: &mut Net<'_>, bound: u64) -> u64 {
