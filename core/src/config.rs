@@ -176,6 +176,12 @@ impl Config {
                 return Err(ConfigError::Contradiction { lower, lower_value, upper, upper_value });
             }
         }
+        // What the core divides by, loops to, and subtracts without looking again.
+        assert!(self.sockets_per_turn > 0 && self.accepts_per_turn > 0, "a turn does nothing");
+        assert!(self.read_buffer_bytes_max > 0, "a read asks for nothing");
+        assert!(self.warn_bytes <= self.outbox_bytes_max / 2, "a warning comes too late");
+        assert!(self.outbox_bytes_max <= self.total_bytes_max, "a socket exceeds the total");
+        assert!(!self.accept_retry_max.is_zero(), "a listener would spin");
         Ok(())
     }
 }

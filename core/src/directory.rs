@@ -180,11 +180,14 @@ impl Directory {
     }
 
     pub(crate) fn charge_limits(&self) -> ChargeLimits {
-        ChargeLimits {
+        let limits = ChargeLimits {
             socket: self.config.outbox_bytes_max,
             total: self.config.total_bytes_max,
             datagram: self.config.datagram_bytes_max,
-        }
+        };
+        assert!(limits.socket <= limits.total, "a socket may hold more than all of them");
+        assert!(limits.datagram > 0, "no datagram would ever fit");
+        limits
     }
 }
 

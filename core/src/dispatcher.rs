@@ -106,6 +106,8 @@ impl Dispatcher {
             place.resident = Some(batch.resident);
             if !place.mailbox.is_empty() {
                 self.queue(id);
+                let is_queued = self.place_mut(id).is_some_and(|place| place.is_queued);
+                assert!(is_queued, "{id} has messages and is forgotten");
             }
         }
     }
@@ -175,6 +177,7 @@ impl Dispatcher {
 
     fn place_mut(&mut self, id: ServiceId) -> Option<&mut Place> {
         let place = self.places.get_mut(id.index() as usize)?.as_mut()?;
+        assert_eq!(place.id.index(), id.index(), "{} stands in another's place", place.id);
         (place.id == id).then_some(place)
     }
 }
@@ -209,6 +212,8 @@ impl Batch {
         outlet: &mut dyn Outlet,
     ) {
         let resident = &mut self.resident;
+        let has_work = !resident.is_started || !self.messages.is_empty();
+        assert!(has_work, "{} is run twice", self.id);
         let mut net = Net {
             directory,
             service: self.id,

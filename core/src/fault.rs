@@ -177,16 +177,4 @@ impl Operation {
             | Operation::Start => false,
         }
     }
-
-    /// Whether a socket can live on after its failure.
-    pub(crate) fn can_pass(self) -> bool {
-        matches!(
-            self,
-            Operation::Accept
-                | Operation::SendTo
-                | Operation::ReceiveFrom
-                | Operation::ConnectDatagram
-                | Operation::SetOption
-        )
-    }
 }

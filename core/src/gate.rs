@@ -78,6 +78,8 @@ fn check_word(word: u64) {
     assert!(word & OPEN == 0 || word & ALIVE != 0, "a dead id admits sends");
     assert!(word & OPEN == 0 || word & LISTENER == 0, "a listener admits sends");
     assert_ne!(word & (LISTENER | DATAGRAM), LISTENER | DATAGRAM, "an id of two kinds");
+    assert!(word & HAS_PEER == 0 || word & ALIVE != 0, "a dead id has a peer");
+    assert!(word & FLAGS == 0 || word >> 32 != 0, "flags of no generation");
     assert!(word & ANNOUNCED == 0 || word & ALIVE != 0, "a send is on its way to a dead id");
 }
 
@@ -93,6 +95,7 @@ impl Gate {
         assert_eq!(before & (ALIVE | ANNOUNCED), 0, "the place of {id} is still in use");
         assert_ne!(before >> 32, generation_bits(id) >> 32, "{id} is issued twice");
         assert_eq!(self.charged_bytes.load(Ordering::Acquire), 0, "{id} is born with a charge");
+        assert!(self.is_alive(id), "{id} was just born");
     }
 
     /// Whether `id` is the living socket of this place.
@@ -185,7 +188,9 @@ impl Gate {
 
     /// No further send is admitted. Answers whether `id` was alive.
     pub(crate) fn close_output(&self, id: SocketId) -> bool {
-        self.clear(id, OPEN)
+        let was_alive = self.change(id, |word| word & !OPEN);
+        assert!(!self.is_open(id), "{id} admits sends after its end");
+        was_alive
     }
 
     /// A datagram socket got a peer. Answers whether `id` was alive.
@@ -196,13 +201,9 @@ impl Gate {
     /// The id dies: every later command is stale.
     pub(crate) fn kill(&self, id: SocketId) {
         assert!(!self.has_announced(), "{id} dies under an announced send");
-        let was_alive = self.clear(id, ALIVE | OPEN | HAS_PEER);
+        let was_alive = self.change(id, |word| word & !(ALIVE | OPEN | HAS_PEER));
         assert!(was_alive, "{id} died twice");
         assert!(!self.is_alive(id), "{id} survived its death");
-    }
-
-    fn clear(&self, id: SocketId, bits: u64) -> bool {
-        self.change(id, |word| word & !bits)
     }
 
     fn change(&self, id: SocketId, change: impl Fn(u64) -> u64) -> bool {

@@ -31,7 +31,10 @@ macro_rules! handle {
             /// The id as one number, never zero: the generation in the upper half, the index in
             /// the lower one. [`from_bits`](Self::from_bits) is the inverse.
             pub const fn to_bits(self) -> u64 {
-                ((self.generation.get() as u64) << 32) | self.index as u64
+                let bits = ((self.generation.get() as u64) << 32) | self.index as u64;
+                assert!(bits != 0, "an id is never zero");
+                assert!(bits as u32 == self.index, "the generation covers the index");
+                bits
             }
 
             /// The id whose [`to_bits`](Self::to_bits) is `bits`, or `None` if the generation

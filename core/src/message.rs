@@ -184,18 +184,21 @@ impl Message {
             Message::Data { socket, bytes } => {
                 assert!(!bytes.is_empty(), "{socket}: data without a byte");
             }
-            Message::Connect { .. } | Message::Eof { .. } | Message::Paused { .. } => {}
+            Message::Connect { socket, local, .. } => {
+                assert_ne!(local.port(), Some(0), "{socket} is connected at no real port");
+            }
+            Message::Eof { .. } | Message::Paused { .. } => {}
             Message::Close { socket, reason, .. } => reason.check(*socket),
-            Message::Accept { socket, accepted, .. } => {
+            Message::Accept { socket, accepted, local, .. } => {
+                assert_ne!(local.port(), Some(0), "{socket} accepted at no real port");
                 assert_ne!(socket, accepted, "a listener accepted itself");
                 assert_ne!(socket.index(), accepted.index(), "{socket}: two sockets in a place");
             }
             Message::Error { socket, fault, operation, fatal } => {
                 fault.check();
-                let is_wrong = *fatal && !operation.can_be_fatal();
-                assert!(!is_wrong, "{socket}: nobody dies of {operation:?}");
-                let is_wrong = !*fatal && !operation.can_pass();
-                assert!(!is_wrong, "{socket}: nobody survives {operation:?}");
+                let is_fatal = operation.can_be_fatal();
+                assert_eq!(*fatal, is_fatal, "{socket}: does it survive {operation:?}?");
+                assert_ne!(*operation, Operation::Start, "{socket}: `start` is refused instead");
             }
             Message::Udp { socket, payload, .. } => {
                 assert!(payload.len() <= 65_527, "{socket}: {} B in a datagram", payload.len());

@@ -324,6 +324,7 @@ impl Net<'_> {
     /// it was still to come.
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
         let was_set = self.state.take_timer(timer);
+        assert!(!self.state.is_armed(timer), "{timer} would be delivered after its end");
         if was_set {
             let service = self.service;
             self.ask(Command::CancelTimer { timer, service });

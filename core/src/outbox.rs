@@ -75,11 +75,13 @@ impl Outbox {
 
     /// Unsent payload bytes.
     pub const fn pending_bytes(&self) -> usize {
+        debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
         self.pending_bytes
     }
 
     /// Messages of which at least one byte is unsent.
     pub const fn messages(&self) -> usize {
+        debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
         self.messages
     }
 

@@ -55,11 +55,11 @@ impl ServiceState {
             let taken = self.timers.remove(timer.index() as usize);
             assert_eq!(taken, timer.generation(), "{timer} was another timer");
         }
-        assert!(!self.is_armed(timer), "{timer} is taken once");
         is_set
     }
 
-    fn is_armed(&self, timer: TimerId) -> bool {
+    /// Whether the timer was neither cancelled nor delivered.
+    pub(crate) fn is_armed(&self, timer: TimerId) -> bool {
         self.timers.get(timer.index() as usize) == Some(&timer.generation())
     }
 

@@ -38,7 +38,9 @@ impl Add<Duration> for Instant {
 
     fn add(self, span: Duration) -> Instant {
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Instant(self.0.saturating_add(nanos))
+        let later = Instant(self.0.saturating_add(nanos));
+        assert!(later >= self, "a sum of times wrapped around");
+        later
     }
 }
 

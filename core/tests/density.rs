@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ASSERTIONS_PER_FUNCTION_MIN: f64 = 1.5;
+const ASSERTIONS_PER_FUNCTION_MIN: f64 = 1.8;
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 500;
 

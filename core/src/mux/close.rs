@@ -116,6 +116,9 @@ impl Mux {
         let left = (slot.outbox.clear() + slot.rare.datagrams.clear()) as u64;
         let unsent = slot.rare.unsent_bytes + left;
         let reason = slot.cause.expect("a closing socket has a cause");
+        slot.check_reason(reason);
+        let by_exit = reason == CloseReason::Exit;
+        assert!(!by_exit || self.exit.is_some(), "{id} ends with a runtime that goes on");
         assert!(slot.is_told || unsent == 0, "{id} lost bytes that nobody sent");
         let (is_told, fatal) = (slot.is_told, slot.rare.fatal.take());
         let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::slot::{Deferred, Kind, Listener, Opening};
+use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
@@ -88,6 +88,8 @@ impl Mux {
             Command::Close { .. } => {
                 self.table.slot_mut(id).add_cause(CloseReason::Closed);
                 self.begin_close(id);
+                let state = self.table.slot(id).state;
+                assert_eq!(state, SocketState::Closing, "{id} outlives its close");
             }
             Command::Shutdown { .. } => self.shut_down(id, CloseReason::Shutdown, false),
             Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
@@ -108,6 +110,7 @@ impl Mux {
                     && slot.owner == Some(owner)
                     && !slot.is_kept_open;
                 if is_due {
+                    assert_eq!(slot.cause, Some(CloseReason::Peer), "{id}: the peer ended it");
                     self.shut_down(id, CloseReason::Peer, false);
                 }
             }
@@ -210,6 +213,8 @@ impl Mux {
     }
 
     fn refuse_start(&mut self, socket: SocketId, by: ServiceId) {
+        let is_over = self.table.get(socket).is_none_or(|slot| slot.cause.is_some());
+        assert!(is_over, "{socket} goes on and cannot be started");
         let (operation, why) = (Operation::Start, RefusedReason::Gone);
         self.tell(Some(by), Message::Refused { socket, operation, why });
     }
@@ -232,8 +237,12 @@ impl Mux {
             slot.enter(SocketState::Open, self.now);
         }
         let has_eof = slot.state == SocketState::EofSeen;
+        assert!(slot.is_reading && !slot.is_pause_owed, "{id} was started and owes `Paused`");
         if is_new_owner {
             self.change_owner(id, by);
+            let slot = self.table.slot(id);
+            let has_moved = slot.owner == Some(by) || slot.cause.is_some();
+            assert!(has_moved, "{id} was started by {by} and belongs to another");
             let is_open = self.table.get(id).is_some_and(|slot| slot.state == SocketState::EofSeen);
             if has_eof && is_open {
                 self.tell_owner(id, Message::Eof { socket: id });
@@ -243,6 +252,7 @@ impl Mux {
 
     fn pause(&mut self, id: SocketId) {
         let slot = self.table.slot_mut(id);
+        assert!(slot.is_told || slot.closing != Closing::No, "{id}: nobody knows of it");
         match slot.state {
             SocketState::Closing => {}
             SocketState::Flushing | SocketState::Draining if !slot.is_finishing => {}

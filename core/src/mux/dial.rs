@@ -55,6 +55,8 @@ impl Mux {
             }
             return;
         }
+        let is_tried = dial.attempt != Attempt::None;
+        assert_eq!(slot.is_open, is_tried, "{id}: what holds the backend?");
         match dial.attempt {
             Attempt::GivenUp => match backend.close(id, CloseHow::Plain) {
                 Answer::Ready(()) => self.attempt_ended(id, FaultKind::TimedOut.into()),
@@ -106,6 +108,7 @@ impl Mux {
         assert_eq!(slot.state, SocketState::Connecting, "{id} tries addresses");
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
         assert!(!dial.addresses.is_empty(), "{id} tried no address");
+        assert_ne!(fault.kind, FaultKind::Cancelled, "{id}: nobody cancelled the attempt");
         dial.attempt = Attempt::None;
         dial.last_fault = Some(fault);
         dial.addresses.pop_front();

@@ -1,7 +1,7 @@
 //! What the backend reports.
 
 use super::Mux;
-use super::slot::{Attempt, Closing, Kind, Latch, Slot};
+use super::slot::{Attempt, Closing, Kind, Latch, Slot, Style};
 use crate::{
     Accepted, Bytes, Connected, Event, Fault, Instant, Message, Readiness, SocketId, SocketState,
 };
@@ -16,10 +16,11 @@ impl Mux {
         self.advance_clock(now);
         event.check();
         let id = event.socket();
-        if self.table.get(id).is_none() {
+        let Some(slot) = self.table.get_mut(id) else {
             self.stats.stale_events += 1;
             return;
-        }
+        };
+        slot.note_style(&event);
         match event {
             Event::Ready { readiness, .. } => self.ready(id, readiness),
             Event::Resolved { result, .. } => {
@@ -54,6 +55,7 @@ impl Mux {
     fn ready(&mut self, id: SocketId, readiness: Readiness) {
         let now = self.now;
         let slot = self.table.slot_mut(id);
+        assert_ne!(slot.state, SocketState::Opening, "{id}: the backend was not asked yet");
         if slot.state == SocketState::Closing {
             return;
         }
@@ -183,6 +185,9 @@ impl Mux {
         if slot.state == SocketState::Closing {
             assert_eq!(slot.closing, Closing::Waiting, "{id} closed without being asked");
             assert!(slot.is_open, "{id}: the backend held nothing");
+            let is_over = slot.input == Latch::Ready && slot.output == Latch::Ready;
+            let is_owed = slot.style == Some(Style::Completion) && !is_over;
+            assert!(!is_owed, "{id} closed before the completion of what was pending");
             slot.outbox.withdraw_offer();
             slot.closing = Closing::Done;
             return;
@@ -190,6 +195,25 @@ impl Mux {
         let dial = slot.rare.dial.as_mut().expect("only a connect is given up and goes on");
         assert_eq!(dial.attempt, Attempt::Closing, "{id} closed without being asked");
         self.attempt_ended(id, crate::FaultKind::TimedOut.into());
+    }
+}
+
+impl Slot {
+    /// A backend speaks of one socket in one style: readiness, or completions.
+    fn note_style(&mut self, event: &Event) {
+        let style = match event {
+            // Both styles tell these.
+            Event::Resolved { .. } | Event::Closed { .. } => return,
+            Event::Ready { .. } => Style::Readiness,
+            Event::Connected { .. }
+            | Event::Accepted { .. }
+            | Event::Received { .. }
+            | Event::ReceivedFrom { .. }
+            | Event::Written { .. }
+            | Event::SentTo { .. } => Style::Completion,
+        };
+        let noted = *self.style.get_or_insert(style);
+        assert_eq!(noted, style, "{} is told of in two styles: {event:?}", self.id);
     }
 }
 

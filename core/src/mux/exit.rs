@@ -84,6 +84,7 @@ impl Mux {
         assert!(from <= places, "a table does not shrink");
         assert!(!is_forcing || exit.is_half_over, "the whole is over before the half");
         exit.swept = places.min(from.saturating_add(PLACES_PER_TURN));
+        assert!(exit.swept > from || from == places, "a sweep stands still");
         for index in from..exit.swept {
             let Some(id) = self.table.at(index).map(|slot| slot.id) else { continue };
             self.sweep(id, is_forcing);

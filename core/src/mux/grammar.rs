@@ -1,7 +1,7 @@
 //! What a socket may say in which state.
 
 use super::slot::{Closing, Kind, Slot};
-use crate::{Fault, Message, Operation, SocketState};
+use crate::{CloseReason, Fault, Message, Operation, SocketState, Timeout};
 
 impl Slot {
     /// Checks that the socket, as it is, may tell its owner this.
@@ -113,6 +113,75 @@ impl Slot {
         if is_fatal {
             assert_eq!(state, SocketState::Closing, "{id} dies of {fault} and is {state:?}");
             assert_eq!(self.closing, Closing::Done, "{id}: only Close follows, and must wait");
+        }
+    }
+
+    /// Checks that the socket can have ended for this reason.
+    ///
+    /// # Panics
+    /// If its kind, or what it did, contradicts the reason.
+    pub(super) fn check_reason(&self, reason: CloseReason) {
+        let (id, counters) = (self.id, &self.rare.counters);
+        let is_stream = self.kind == Kind::Stream;
+        match reason {
+            CloseReason::Peer => {
+                assert!(is_stream, "{id} has no peer that could end it");
+                assert!(self.is_eof, "{id} was ended by a peer whose FIN was not read");
+            }
+            CloseReason::ConnectFailed(_) => {
+                assert!(self.rare.local.is_none(), "{id} never opened and is somewhere");
+                assert_eq!(counters.bytes_out, 0, "{id} never opened and wrote");
+                assert_eq!(counters.bytes_in, 0, "{id} never opened and was read");
+            }
+            CloseReason::Fault(fault) => {
+                assert!(is_stream, "{id}: {fault} breaks no connection");
+                assert!(self.rare.peer.is_some(), "{id} broke and was never open");
+            }
+            CloseReason::TimedOut(Timeout::Flush) => {
+                assert_ne!(self.kind, Kind::Listener, "{id}: a listener flushes nothing");
+            }
+            CloseReason::TimedOut(which) => {
+                assert!(is_stream, "{id}: only streams have a bound of {which:?}");
+                let is_unread = which != Timeout::Start || counters.messages_in == 0;
+                assert!(is_unread, "{id} was never started and was read");
+                let is_flushed = which != Timeout::Linger || !self.has_output();
+                assert!(is_flushed, "{id} sent FIN before its output");
+            }
+            CloseReason::Closed
+            | CloseReason::Shutdown
+            | CloseReason::OwnerGone
+            | CloseReason::Exit => {}
+        }
+    }
+
+    /// Checks that a timeout belongs to the state in which it is over.
+    pub(super) fn check_timeout(&self, which: Timeout) {
+        let (id, state) = (self.id, self.state);
+        assert_ne!(self.kind, Kind::Listener, "{id}: no timeout ends a listener");
+        match which {
+            Timeout::Start => assert_eq!(state, SocketState::Accepted, "{id} was started"),
+            Timeout::Idle => {
+                assert_eq!(state, SocketState::Open, "{id} is {state:?}, not idle");
+                assert!(self.is_reading, "{id} is paused, not idle");
+            }
+            Timeout::HalfOpen => {
+                let is_half_open = match state {
+                    SocketState::EofSeen => self.is_eof,
+                    SocketState::Open => self.is_fin_noticed,
+                    SocketState::Draining => self.is_finishing,
+                    _ => false,
+                };
+                assert!(is_half_open, "{id} is {state:?}, not half open");
+            }
+            Timeout::Flush => {
+                let is_broken = self.rare.write_fault.is_some();
+                let flushes = state == SocketState::Flushing || is_broken;
+                assert!(flushes, "{id} is {state:?} and does not flush");
+            }
+            Timeout::Linger => {
+                assert_eq!(state, SocketState::Draining, "{id} does not wait for FIN");
+                assert!(!self.has_output(), "{id} sent FIN before its output");
+            }
         }
     }
 }

@@ -16,6 +16,10 @@ const PLACES_PER_TURN: u32 = 256;
 
 impl Mux {
     pub(super) fn begin_info(&mut self, by: ServiceId) {
+        if !self.services.is_alive(by) {
+            self.stats.stale_commands += 1;
+            return;
+        }
         self.info_jobs.push_back(InfoJob { by, next_place: 0, sockets: Vec::new() });
     }
 

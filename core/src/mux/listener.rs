@@ -67,6 +67,7 @@ impl Mux {
         let owner = slot.owner;
         let listener = slot.rare.listener.as_mut().expect("a listener's part");
         listener.accepted += 1;
+        assert!(listener.reserved.is_none(), "{child} would be given away twice");
         listener.failures = 0;
         listener.is_reported = false;
         let auto_start = listener.auto_start;
@@ -84,6 +85,8 @@ impl Mux {
             slot.enter(SocketState::Open, now);
             slot.is_reading = true;
         }
+        let is_reading = slot.is_reading;
+        assert!(!is_reading || auto_start, "{child} is read and was never started");
         self.settle(child);
     }
 

@@ -23,6 +23,7 @@ impl Mux {
                 let is_draining = entry.ending != Ending::No;
                 self.table.push_back(&mut entry.owned, Chain::Owned, id);
                 self.table.slot_mut(id).owner = Some(to);
+                assert!(self.table.is_linked(Chain::Owned, id), "{id} is not in {to}'s list");
                 if is_draining {
                     self.shut_down(id, CloseReason::Exit, false);
                 }
@@ -104,6 +105,7 @@ impl Mux {
         for (timer, deadline) in timers {
             self.disarm_service_timer(id, timer, deadline);
         }
+        assert!(self.directory.is_service_alive(id), "{id} gave its id back before its sockets");
         self.waiters.forget_service(id);
         self.info_jobs.retain(|job| job.by != id);
         self.deliveries.push_back(Delivery::Release(id));

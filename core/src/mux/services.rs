@@ -70,12 +70,16 @@ impl Services {
 
     /// A service, also one that was released and still has sockets.
     pub(super) fn get(&self, id: ServiceId) -> Option<&Entry> {
-        self.places.get(id.index() as usize)?.as_ref().filter(|entry| entry.id == id)
+        let entry = self.places.get(id.index() as usize)?.as_ref()?;
+        assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
+        (entry.id == id).then_some(entry)
     }
 
     /// A service, also one that was released and still has sockets.
     pub(super) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Entry> {
-        self.places.get_mut(id.index() as usize)?.as_mut().filter(|entry| entry.id == id)
+        let entry = self.places.get_mut(id.index() as usize)?.as_mut()?;
+        assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
+        (entry.id == id).then_some(entry)
     }
 
     /// Whether the service gets messages.

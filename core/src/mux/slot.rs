@@ -20,6 +20,15 @@ pub(super) enum Latch {
     Pending,
 }
 
+/// How a backend tells of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// A call may be repeated.
+    Readiness,
+    /// A call has ended, with this result.
+    Completion,
+}
+
 /// One socket. Which fields mean something depends on the state.
 pub(super) struct Slot {
     pub(super) id: SocketId,
@@ -30,6 +39,8 @@ pub(super) struct Slot {
     pub(super) input: Latch,
     /// For `connect`, `write`, `send_to`.
     pub(super) output: Latch,
+    /// How the backend tells of this socket, once it did.
+    pub(super) style: Option<Style>,
     /// The owner wants input: it started, and did not pause.
     pub(super) is_reading: bool,
     /// The id was returned by a command or told by `Accept`: a `Close` is owed.
@@ -204,10 +215,6 @@ const FOLLOWERS: [(SocketState, &[SocketState]); 10] = {
     ]
 };
 
-fn may_follow(from: SocketState, to: SocketState) -> bool {
-    FOLLOWERS.iter().any(|(state, followers)| *state == from && followers.contains(&to))
-}
-
 impl Slot {
     pub(super) fn new(
         id: SocketId,
@@ -227,6 +234,7 @@ impl Slot {
             owner: None,
             input: Latch::Ready,
             output: Latch::Ready,
+            style: None,
             is_reading: false,
             is_told: true,
             is_open: false,
@@ -253,7 +261,9 @@ impl Slot {
     /// Enters a state; its time begins.
     pub(super) fn enter(&mut self, state: SocketState, now: Instant) {
         let (id, from) = (self.id, self.state);
-        assert!(may_follow(from, state), "{id}: {state:?} does not follow {from:?}");
+        let mut rows = FOLLOWERS.iter().filter(|(row, _)| *row == from);
+        let (_, followers) = rows.next().expect("each state has a row");
+        assert!(followers.contains(&state), "{id}: {state:?} does not follow {from:?}");
         assert!(now >= self.since && now >= self.progress_at, "{id}: time went back to {now}");
         self.state = state;
         self.since = now;
@@ -369,14 +379,17 @@ impl Slot {
 
     /// Whether the socket writes what is queued.
     pub(super) fn writes(&self) -> bool {
-        matches!(
+        let writes = matches!(
             self.state,
             SocketState::Accepted
                 | SocketState::Open
                 | SocketState::EofSeen
                 | SocketState::Flushing
                 | SocketState::Datagram
-        )
+        );
+        assert!(!writes || self.kind != Kind::Listener, "{}: a listener writes", self.id);
+        assert!(!writes || self.closing == Closing::No, "{} ends and writes", self.id);
+        writes
     }
 
     /// Whether there is output work that can be done now. `has_announced`: whether a send is on

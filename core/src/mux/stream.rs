@@ -123,6 +123,7 @@ impl Mux {
         if slot.state != SocketState::Flushing || !slot.outbox.is_empty() || has_announced {
             return;
         }
+        assert!(slot.is_open && slot.cause.is_some(), "{id} ends its output");
         if let Some(fault) = slot.rare.write_fault {
             if slot.discards_input() {
                 self.fail(id, fault, Operation::Write);

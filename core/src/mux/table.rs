@@ -144,9 +144,12 @@ impl Table {
 
     pub(super) fn is_linked(&self, chain: Chain, id: SocketId) -> bool {
         let index = id.index() as usize;
-        self.chunks
-            .get(index / PLACES_PER_CHUNK)
-            .is_some_and(|chunk| chunk[index % PLACES_PER_CHUNK].links[chain as usize].is_linked)
+        self.chunks.get(index / PLACES_PER_CHUNK).is_some_and(|chunk| {
+            let place = &chunk[index % PLACES_PER_CHUNK];
+            let is_linked = place.links[chain as usize].is_linked;
+            assert!(!is_linked || place.slot.is_some(), "a free place is in a list of {chain:?}");
+            is_linked
+        })
     }
 
     /// Puts a slot at the end of a list.

@@ -1,6 +1,7 @@
 //! What is due when.
 
 use super::Mux;
+use super::services::Ending;
 use super::slot::{Kind, Latch, Slot};
 use crate::{
     CloseReason, Config, Instant, Message, ServiceId, SocketId, SocketState, Timeout, TimerId,
@@ -45,6 +46,7 @@ impl Mux {
         let Some(entry) = self.services.get_mut(service) else { return };
         // A timer that is due already is on its way to the service, which drops it there.
         if let Some(deadline) = entry.timers.remove(&timer) {
+            assert!(!matches!(entry.ending, Ending::Released { .. }), "{service} has timers");
             self.disarm_service_timer(service, timer, deadline);
         }
     }
@@ -74,7 +76,9 @@ impl Mux {
         }
         let is_new = self.timers.insert((deadline, TimerKey::Socket(id)));
         assert!(is_new, "{id} has a timer that it does not know");
-        self.table.slot_mut(id).armed_at = Some(deadline);
+        let slot = self.table.slot_mut(id);
+        slot.armed_at = Some(deadline);
+        assert!(deadline >= slot.since, "{id}: a deadline lies before its state");
     }
 
     pub(super) fn fire_timers(&mut self) {
@@ -108,12 +112,14 @@ impl Mux {
             Some((_, Due::Dial)) => self.dial_timed_out(id),
             Some((_, Due::AcceptRetry)) => {
                 let slot = self.table.slot_mut(id);
+                assert_eq!(slot.state, SocketState::Listening, "{id} accepts again");
                 let listener = slot.rare.listener.as_mut().expect("a listener's part");
                 assert!(listener.failures > 0, "{id} tries again what did not fail");
                 listener.retry_at = None;
             }
             Some((_, Due::Timeout(which))) => {
                 let slot = self.table.slot_mut(id);
+                slot.check_timeout(which);
                 match slot.rare.write_fault {
                     // It was dying of that anyway, and waited for its owner's mailbox.
                     Some(fault) => self.fail(id, fault, crate::Operation::Write),

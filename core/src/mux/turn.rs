@@ -33,7 +33,13 @@ impl Mux {
             self.settle(id);
         }
         self.gather_info();
-        self.progress()
+        let progress = self.progress();
+        let next = self.next_deadline();
+        let is_idle = progress == Progress::Idle;
+        assert!(!is_idle || next.is_none_or(|next| next > now), "idle, and a deadline has passed");
+        let is_over = progress == Progress::Exit;
+        assert!(!is_over || next.is_none(), "the runtime has stopped, and something is due");
+        progress
     }
 
     fn progress(&self) -> Progress {

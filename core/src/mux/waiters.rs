@@ -109,7 +109,9 @@ impl Mux {
                 && charged + waiter.charge_bytes <= outbox_bytes_max
         };
         assert!(charged <= outbox_bytes_max, "{id} is over its limit");
+        let asked = waiters.len();
         let (ready, waiting): (Vec<_>, Vec<_>) = waiters.drain(..).partition(has_room);
+        assert_eq!(ready.len() + waiting.len(), asked, "somebody who waits for {id} is lost");
         assert!(charged > 0 || waiting.is_empty(), "{id} is empty, and somebody waits");
         if waiting.is_empty() {
             self.waiters.sockets.remove(&id);
@@ -126,6 +128,7 @@ impl Mux {
         if self.waiters.total.is_empty() {
             return;
         }
+        let asked = self.waiters.total.len();
         let charged = self.directory.total_charged_bytes();
         let total_bytes_max = self.directory.config().total_bytes_max;
         let has_room = |(_, waiter): &(SocketId, Waiter)| {
@@ -133,6 +136,7 @@ impl Mux {
                 && charged + waiter.charge_bytes <= total_bytes_max
         };
         let (ready, waiting): (Vec<_>, Vec<_>) = self.waiters.total.drain(..).partition(has_room);
+        assert_eq!(ready.len() + waiting.len(), asked, "somebody who waits is lost");
         assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
         for (id, waiter) in ready {

@@ -8,7 +8,7 @@ use tidelock_core::{
 };
 
 use crate::cell::World;
-use crate::puppet::endpoint;
+use crate::puppet::{connected, endpoint};
 use crate::rows::ROWS;
 
 fn build(world: &mut World, name: &str) -> SocketId {
@@ -21,7 +21,11 @@ fn build(world: &mut World, name: &str) -> SocketId {
 #[test]
 fn a_fin_that_waited_for_a_paused_owner_ends_a_socket_that_is_shut_down() {
     let mut world = World::new();
-    let id = build(&mut world, "Draining, finish");
+    let id = build(&mut world, "Connecting");
+    world.event(Event::Connected { id, result: Ok(connected()) });
+    world.ask(move |net| net.finish(id).unwrap());
+    world.work();
+    assert_eq!(std::mem::take(&mut world.told), ["Connect"]);
     world.ask(move |net| net.pause(id).unwrap());
     world.work();
     // A completion backend had a read pending since before the pause; FIN completes it.
@@ -38,6 +42,8 @@ fn what_a_service_opens_after_its_release_ends_by_itself() {
     let ids = world.ask(move |net| {
         let own = net.service();
         net.release(own).unwrap();
+        net.info();
+        net.set_timer(Duration::from_secs(60));
         let options = ConnectOptions::default;
         [
             net.connect(endpoint(7), options()).unwrap(),
