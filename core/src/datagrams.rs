@@ -71,11 +71,11 @@ impl Datagrams {
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
-        debug_assert!(self.pending_bytes == 0 || !self.is_empty(), "bytes without datagrams");
         self.pending_bytes
     }
 
     pub(crate) fn charge_bytes(&self) -> usize {
+        assert!(self.pending_bytes == 0 || !self.is_empty(), "bytes without datagrams");
         self.pending_bytes + self.len() * MESSAGE_OVERHEAD_BYTES
     }
 

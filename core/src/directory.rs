@@ -102,7 +102,10 @@ impl Directory {
         if self.is_stopped() {
             return Err(OpenError::Stopped);
         }
-        self.take_socket(GateKind::Listener).ok_or(OpenError::LimitReached)
+        let id = self.take_socket(GateKind::Listener).ok_or(OpenError::LimitReached)?;
+        let admits = self.gate(id).is_some_and(|gate| gate.is_open(id));
+        assert!(!admits, "{id} listens and admits sends");
+        Ok(id)
     }
 
     /// Takes an id for a new socket; `None` at `sockets_max`.

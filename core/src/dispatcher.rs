@@ -58,7 +58,9 @@ impl Dispatcher {
                 message.check();
                 if let Some(place) = self.place_mut(id) {
                     place.mailbox.push_back(message);
+                    let is_out = place.resident.is_none();
                     self.queue(id);
+                    assert!(is_out || !self.is_idle(), "{id} has a message and nobody runs it");
                 }
             }
             Delivery::Release(id) => {
@@ -83,14 +85,15 @@ impl Dispatcher {
             assert!(place.is_queued, "{id} was runnable without being queued");
             assert_eq!(place.id, id, "another service stands in the place");
             place.is_queued = false;
+            let is_new = place.resident.as_ref().is_some_and(|resident| !resident.is_started);
             let waiting = place.mailbox.len();
             let resident = place.resident.take().expect("a service that runs is not runnable");
             let rest = place.mailbox.split_off(place.mailbox.len().min(messages_max));
             let messages = std::mem::replace(&mut place.mailbox, rest);
             assert!(messages.len() <= messages_max, "{id}: a batch is too long");
             assert_eq!(messages.len() + place.mailbox.len(), waiting, "{id} lost messages");
-            let is_new = !resident.is_started;
             assert!(is_new || !messages.is_empty(), "{id} has nothing to handle");
+            debug_assert!(!self.runnable.contains(&id), "{id} is runnable twice");
             return Some(Batch { id, resident, messages });
         }
     }

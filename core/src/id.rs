@@ -41,7 +41,11 @@ macro_rules! handle {
             /// half is zero. The id need not be alive; it is a legal argument everywhere.
             pub const fn from_bits(bits: u64) -> Option<Self> {
                 match NonZeroU32::new((bits >> 32) as u32) {
-                    Some(generation) => Some(Self { index: bits as u32, generation }),
+                    Some(generation) => {
+                        let id = Self { index: bits as u32, generation };
+                        assert!(id.to_bits() == bits, "an id is its bits");
+                        Some(id)
+                    }
                     None => None,
                 }
             }

@@ -270,6 +270,11 @@ impl Net<'_> {
             Ok(queued) => {
                 parts.retain(|part| !part.is_empty());
                 assert_eq!(parts.is_empty(), len == 0, "only parts without bytes are dropped");
+                debug_assert_eq!(
+                    parts.iter().map(Bytes::len).sum::<usize>(),
+                    len,
+                    "bytes are lost"
+                );
                 let parts = parts.into_boxed_slice();
                 self.ask_send(len, Command::SendVectored { id, low: false, parts });
                 Ok(queued)

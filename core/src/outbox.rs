@@ -118,7 +118,9 @@ impl Outbox {
         assert!(!bytes.is_empty(), "an empty message is never queued");
         self.pending_bytes += bytes.len();
         self.messages += 1;
-        self.queue(priority).push_back(Part { bytes, is_last: true });
+        let queue = self.queue(priority);
+        assert!(queue.back().is_none_or(|part| part.is_last), "a message follows a torn one");
+        queue.push_back(Part { bytes, is_last: true });
         self.check_counts();
     }
 
@@ -263,6 +265,7 @@ impl Outbox {
         }
         let begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
         assert!(self.offered_bytes <= begun_bytes, "offered more than has begun");
+        assert!(self.offered_bytes == 0 || !self.begun.is_empty(), "an offer has begun");
         let begun = self.begun.iter().filter(|part| part.is_last).count();
         assert!(begun <= self.messages, "more messages have begun than there are");
         assert!(self.messages <= self.pending_bytes, "each message has a byte");

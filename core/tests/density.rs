@@ -1,12 +1,12 @@
 //! How densely the core asserts, and how long its functions and files are.
 //!
-//! A density of assertions, no function over 70 lines, no file over 500 lines
+//! Two assertions per function on average, no function over 70 lines, no file over 500 lines
 //! before its tests: the house rules that no compiler checks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ASSERTIONS_PER_FUNCTION_MIN: f64 = 1.8;
+const ASSERTIONS_PER_FUNCTION_MIN: f64 = 2.0;
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 500;
 

@@ -87,7 +87,13 @@ impl Mux {
             Some(Ok(_) | Err(_)) | None => {}
         }
         slot.rare.held_datagram = None;
-        self.drop_held_accept(id);
+        let keeps_fault = slot.rare.held.is_none() || slot.has_held_fault();
+        assert!(keeps_fault, "{id} keeps bytes that nobody wants");
+        let Some(listener) = slot.rare.listener.as_mut() else { return };
+        if let Some(Ok(accepted)) = listener.held.take() {
+            assert!(listener.reserved.is_some(), "{id} accepted without an id");
+            self.refuse_accepted(id, accepted);
+        }
     }
 
     /// Asks the backend to let go, and tells `Close` when everything has.
@@ -113,6 +119,7 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         assert_eq!(slot.closing, Closing::Done, "{id} is closed while the backend holds it");
         let charge = slot.charge_bytes();
+        assert_eq!(charge, gate.charged_bytes(), "{id} ends with a charge for nothing");
         let left = (slot.outbox.clear() + slot.rare.datagrams.clear()) as u64;
         let unsent = slot.rare.unsent_bytes + left;
         let reason = slot.cause.expect("a closing socket has a cause");

@@ -197,6 +197,8 @@ impl Mux {
         gate.receive_announced(id);
         let charge = len + crate::MESSAGE_OVERHEAD_BYTES;
         assert!(charge <= gate.charged_bytes(), "{id}: {len} B came and were not charged");
+        let total = self.directory.total_charged_bytes();
+        assert!(charge <= total, "{id}: {len} B came and are not in the total");
         let accepts = self.table.get(id).is_some_and(|slot| {
             let is_broken = slot.rare.write_fault.is_some();
             !is_broken && !matches!(slot.state, SocketState::Draining | SocketState::Closing)

@@ -11,6 +11,7 @@ const SENDS_PER_TURN: usize = 64;
 
 impl Mux {
     pub(super) fn serve_datagram_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let size_max = self.config().datagram_bytes_max;
         for _ in 0..SENDS_PER_TURN {
             let slot = self.table.slot_mut(id);
             if !slot.writes() || slot.output == Latch::Pending {
@@ -19,6 +20,8 @@ impl Mux {
             assert_eq!(slot.kind, Kind::Datagram, "{id} sends datagrams");
             assert!(slot.outbox.is_empty(), "{id}: a datagram socket has no stream");
             let Some(datagram) = slot.rare.datagrams.begin() else { break };
+            let len = datagram.payload.len();
+            assert!(len <= size_max, "{id}: {len} B passed a gate of {size_max}");
             match backend.send_to(id, datagram.to.as_ref(), &datagram.payload) {
                 Answer::Ready(result) => self.datagram_went(id, result),
                 Answer::Later => slot.output = Latch::Pending,

@@ -143,6 +143,8 @@ impl Dial {
     /// Gives the address in front an equal share of the time that is left, at least a second of
     /// it where there is one.
     fn allot_time(&mut self, now: crate::Instant) {
+        assert_eq!(self.attempt, Attempt::None, "an attempt is given time twice");
+        assert!(!self.addresses.is_empty(), "time for no address");
         let left = self.deadline.saturating_since(now);
         let addresses = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1);
         let share = (left / addresses).max(Duration::from_secs(1).min(left));

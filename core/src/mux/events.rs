@@ -3,7 +3,8 @@
 use super::Mux;
 use super::slot::{Attempt, Closing, Kind, Latch, Slot, Style};
 use crate::{
-    Accepted, Bytes, Connected, Event, Fault, Instant, Message, Readiness, SocketId, SocketState,
+    Accepted, Bytes, Connected, Event, Fault, FaultKind, Instant, Message, Readiness, SocketId,
+    SocketState,
 };
 
 impl Mux {
@@ -142,6 +143,8 @@ impl Mux {
             return;
         }
         assert!(slot.rare.held.is_none(), "{id} completed two reads");
+        let is_cancelled = matches!(&result, Err(fault) if fault.kind == FaultKind::Cancelled);
+        assert!(!is_cancelled, "{id} lives, and its read was cancelled");
         let is_end = matches!(&result, Ok(bytes) if bytes.is_empty());
         if is_end && !slot.is_fin_noticed {
             slot.is_fin_noticed = true;
@@ -174,6 +177,7 @@ impl Mux {
             Err(fault) => {
                 slot.outbox.withdraw_offer();
                 if slot.state != SocketState::Closing {
+                    assert_ne!(fault.kind, FaultKind::Cancelled, "{id} lives and is cancelled");
                     self.write_failed(id, fault);
                 }
             }

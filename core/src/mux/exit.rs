@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Mux;
+use super::services::Ending;
 use super::slot::Kind;
 use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState};
 
@@ -49,6 +50,7 @@ impl Mux {
             return;
         }
         let half_at = self.now + within / 2;
+        assert!(half_at <= deadline, "half of the time is longer than all of it");
         let (is_half_over, is_forcing) = (false, false);
         self.exit = Some(Exit { half_at, deadline, swept: 0, is_half_over, is_forcing });
         let services: Vec<ServiceId> = self.services.iter().map(|entry| entry.id).collect();
@@ -72,6 +74,8 @@ impl Mux {
             exit.is_half_over = true;
             let services: Vec<ServiceId> = self.services.iter().map(|entry| entry.id).collect();
             services.into_iter().for_each(|id| self.drain_service(id));
+            let all_end = self.services.iter().all(|entry| entry.ending != Ending::No);
+            assert!(all_end, "half of the time is over and a service goes on");
         }
         let Some(exit) = &mut self.exit else { return };
         if !exit.is_forcing && exit.deadline <= self.now {

@@ -28,6 +28,7 @@ impl Mux {
         let Some(mut job) = self.info_jobs.pop_front() else { return };
         let places = self.table.places();
         assert!(job.next_place <= places, "a table does not shrink");
+        assert!(self.services.is_alive(job.by), "{} asked and is gone", job.by);
         let until = places.min(job.next_place.saturating_add(PLACES_PER_TURN));
         let slots = (job.next_place..until).filter_map(|index| self.table.at(index));
         job.sockets.extend(slots.filter(|slot| slot.is_told).map(|slot| self.info_of(slot)));

@@ -30,12 +30,16 @@ impl Mux {
         let total = self.directory.total_charged_bytes();
         assert!(charged_bytes <= total, "queued {charged_bytes} B, charged {total}");
         assert!(total <= self.config().total_bytes_max, "the total exceeds its limit");
+        assert!(self.stats.closed <= self.stats.opened, "more closed than opened");
         let opened = self.stats.opened - self.stats.closed;
+        let taken = self.directory.sockets_used();
+        assert!(self.table.used() <= taken, "a socket lives under an id that is not taken");
         assert_eq!(opened, self.table.used() as u64, "opened and closed do not add up");
         assert!(told <= opened, "more was told than is alive");
         assert_eq!(self.exit.is_some(), self.directory.is_stopped(), "an exit stops the directory");
         self.check_services();
         self.check_queues();
+        self.check_waiters();
         let armed = self.table.iter().filter(|slot| slot.armed_at.is_some()).count();
         let set: usize = self.services.iter().map(|entry| entry.timers.len()).sum();
         assert_eq!(armed + set, self.timers.len(), "timers are armed for nobody");
@@ -119,6 +123,8 @@ impl Mux {
             assert!(self.table.is_linked(Chain::Input, id), "{id} waits in no list");
             assert!(goes_on, "{id} waits for {} in vain", owner.id);
         }
+        let owner = slot.owner.map(|owner| self.services.get(owner));
+        assert!(owner.is_none_or(|entry| entry.is_some()), "{id} belongs to who is gone");
         let is_owned = self.table.is_linked(Chain::Owned, id);
         assert_eq!(is_owned, slot.owner.is_some(), "{id}: the owner does not know it");
     }
@@ -191,6 +197,8 @@ impl Mux {
         let report = &self.exit_report;
         assert!(report.closed <= self.stats.closed, "more closed in the exit than ever");
         assert!(report.closed_at_deadline <= report.closed, "more were forced than closed");
+        let is_loss = report.unsent.iter().all(|(_, bytes)| *bytes > 0);
+        assert!(is_loss, "a socket is named that lost nothing");
         let named: u64 = report.unsent.iter().map(|(_, bytes)| bytes).sum();
         assert!(named <= report.unsent_bytes, "more bytes are named than were lost");
         assert!(report.closed == 0 || self.exit.is_some(), "an exit is reported that never began");

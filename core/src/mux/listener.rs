@@ -26,6 +26,7 @@ impl Mux {
                 None => match backend.accept(id, reserved) {
                     Answer::Ready(result) => result,
                     Answer::Later => {
+                        assert_eq!(listener.reserved, Some(reserved), "{id} offered another id");
                         slot.input = Latch::Pending;
                         return;
                     }
@@ -117,20 +118,13 @@ impl Mux {
         self.settle(child);
     }
 
-    pub(super) fn drop_held_accept(&mut self, id: SocketId) {
-        let Some(listener) = self.table.slot_mut(id).rare.listener.as_mut() else { return };
-        if let Some(Ok(accepted)) = listener.held.take() {
-            assert!(listener.reserved.is_some(), "{id} accepted without an id");
-            self.refuse_accepted(id, accepted);
-        }
-    }
-
     fn accept_failed(&mut self, id: SocketId, fault: Fault) {
         if fault.kind == FaultKind::ConnectionAborted {
             // That client has gone meanwhile; the next one may be there already.
             self.stats.accepts_aborted += 1;
             return;
         }
+        assert_ne!(fault.kind, FaultKind::LimitReached, "{id}: the Mux's own limit");
         self.stats.accepts_failed += 1;
         let (now, config) = (self.now, self.config());
         let (retry_min, retry_max) = (config.accept_retry_min, config.accept_retry_max);

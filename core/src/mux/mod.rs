@@ -147,6 +147,7 @@ impl Mux {
 
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
+        assert!(self.stats.closed <= self.stats.opened, "more closed than opened");
         &self.stats
     }
 

@@ -75,6 +75,8 @@ impl Mux {
                 self.resuming.push_back(id);
             }
         }
+        let costs = entry.charge_bytes > 0;
+        assert!(costs || !entry.is_held_back, "{id} handled everything and is held back");
         if exit {
             self.drain_service(id);
         }
@@ -127,14 +129,12 @@ impl Mux {
         }
     }
 
-    pub(super) fn has_service_work(&self) -> bool {
-        !self.resuming.is_empty() || !self.ending.is_empty()
-    }
-
     /// Answers whether sockets are left.
     fn resume_some(&mut self, id: ServiceId) -> bool {
         for _ in 0..SOCKETS_PER_STEP {
             let Some(entry) = self.services.get_mut(id) else { return false };
+            let (waiting, owned) = (entry.waiting_input.len(), entry.owned.len());
+            assert!(waiting <= owned, "{id} waits for {waiting} sockets and owns {owned}");
             if entry.is_held_back {
                 // It filled up again; the next time that it has room it resumes again.
                 return false;
@@ -231,6 +231,15 @@ impl Mux {
                 slot.enter(SocketState::Flushing, now);
             }
         }
+        let state = self.table.slot(id).state;
+        let ends = matches!(
+            state,
+            SocketState::Opening
+                | SocketState::Connecting
+                | SocketState::Flushing
+                | SocketState::Draining
+        );
+        assert!(ends, "{id} was shut down and is {state:?}");
         if self.table.slot(id).discards_input() {
             self.drop_held_input(id);
             let slot = self.table.slot(id);

@@ -5,7 +5,7 @@
 //! in `invariants.rs`.
 
 use super::slot::{Attempt, Closing, Kind, Latch, Listener, Slot};
-use crate::{CloseReason, SocketState};
+use crate::{CloseHow, CloseReason, SocketState};
 
 impl Slot {
     /// # Panics
@@ -52,6 +52,8 @@ impl Slot {
             assert_eq!(self.is_open, !is_asked_for, "{id} is {state:?}: what holds the backend?");
         }
         assert!(self.is_told || state == SocketState::Closing, "{id} lives and nobody knows");
+        assert!(self.is_told || self.owner.is_none(), "{id} is owned by who never heard of it");
+        assert!(self.is_told || !self.has_output(), "{id} has output of nobody");
     }
 
     fn check_times(&self) {
@@ -105,6 +107,9 @@ impl Slot {
         let (id, state, rare) = (self.id, self.state, &self.rare);
         let is_opening = state == SocketState::Opening;
         assert_eq!(rare.opening.is_some(), is_opening, "{id} is {state:?}: what is opened?");
+        assert!(!is_opening || rare.local.is_none(), "{id} is somewhere before it is open");
+        assert!(!is_opening || rare.peer.is_none(), "{id} has a far end before it is open");
+        assert!(!is_opening || self.armed_at.is_none(), "{id} is opened without a bound");
         let is_connecting = state == SocketState::Connecting;
         assert_eq!(rare.dial.is_some(), is_connecting, "{id} is {state:?}: what is dialled?");
         let is_listener = self.kind == Kind::Listener;
@@ -177,7 +182,9 @@ impl Slot {
         assert!(is_stream || self.outbox.is_empty(), "{id}: bytes for no stream");
         let is_datagram = self.kind == Kind::Datagram;
         assert!(is_datagram || self.rare.datagrams.is_empty(), "{id}: datagrams in a stream");
-        assert!(!self.has_output() || state != SocketState::Draining, "{id} queues behind FIN");
+        let is_draining = state == SocketState::Draining;
+        assert!(!is_draining || !self.has_output(), "{id} queues behind FIN");
+        assert!(!is_draining || self.output == Latch::Ready, "{id} writes behind FIN");
         let is_offered = self.outbox.offered_bytes() > 0;
         assert!(!is_offered || self.output == Latch::Pending, "{id} offers bytes to no write");
         let is_written = self.writes() || state == SocketState::Closing;
@@ -240,6 +247,14 @@ impl Slot {
                 assert_eq!(self.rare.unsent_bytes, 0, "{id}: a listener lost bytes");
             }
         }
+        let was_read = counters.messages_in > 0 || counters.bytes_in > 0;
+        assert!(was_read || counters.last_read.is_none(), "{id} read nothing, at some time");
+        let is_accepted = self.state == SocketState::Accepted;
+        assert!(!is_accepted || !was_read, "{id} was read and was never started");
+        let can_lose = self.kind != Kind::Stream
+            || self.rare.write_fault.is_some()
+            || matches!(self.state, SocketState::Draining | SocketState::Closing);
+        assert!(can_lose || self.rare.unsent_bytes == 0, "{id} lost bytes and goes on");
         let is_before = matches!(self.state, SocketState::Opening | SocketState::Connecting);
         assert!(!is_before || counters.bytes_in == 0, "{id} was read before it was open");
         assert!(!is_before || counters.bytes_out == 0, "{id} was written before it was open");
@@ -261,6 +276,9 @@ impl Slot {
         let is_new = self.state == SocketState::Opening;
         assert!(!is_new || listener.accepted == 0, "{id} accepted before it was open");
         assert!(!is_new || listener.failures == 0, "{id} failed before it was open");
+        assert!(!is_new || !has_id, "{id} offers an id before it is open");
+        assert!(!is_new || !listener.is_stalled, "{id} needs an id before it is open");
+        assert!(!listener.is_stalled || !is_asked, "{id} waits for an id and accepts");
     }
 
     fn check_dial(&self) {
@@ -271,6 +289,11 @@ impl Slot {
         assert!(!is_tried || !dial.addresses.is_empty(), "{id} connects to no address");
         assert!(dial.target.is_none() || dial.addresses.is_empty(), "{id} is resolved already");
         assert!(dial.target.is_none() || !is_tried, "{id} connects before it is resolved");
+        let has_address = !dial.addresses.is_empty();
+        assert!(has_address || dial.last_fault.is_none(), "{id} failed before it was resolved");
+        let is_given_up = matches!(dial.attempt, Attempt::GivenUp | Attempt::Closing);
+        let is_extended = dial.attempt_deadline == dial.deadline;
+        assert!(!is_given_up || is_extended, "{id} gives one attempt up twice");
         assert!(is_tried || self.output == Latch::Ready, "{id} waits for no connect");
         assert_eq!(self.input, Latch::Ready, "{id} was read before it was open");
         assert!(self.rare.local.is_none(), "{id} is somewhere before it is open");
@@ -284,6 +307,17 @@ impl Slot {
         assert!(rare.opening.is_none() && rare.dial.is_none(), "{id} ends and is opened");
         let is_asked = matches!(self.closing, Closing::Asked(_) | Closing::Waiting);
         assert!(!is_asked || self.is_open, "{id}: the backend holds nothing");
+        if let Closing::Asked(how) = self.closing {
+            let is_stream = self.kind == Kind::Stream;
+            assert!(is_stream || how == CloseHow::Plain, "{id}: only streams are reset");
+            let is_lossy = is_stream && self.has_output();
+            assert!(!is_lossy || how == CloseHow::Reset, "{id}: the peer must learn of the loss");
+        }
+        let is_orderly = matches!(
+            self.cause,
+            Some(CloseReason::Shutdown | CloseReason::Peer | CloseReason::TimedOut(_))
+        );
+        assert!(rare.fatal.is_none() || !is_orderly, "{id} failed, and ends as if it had not");
         let is_done = self.closing == Closing::Done;
         assert!(!is_done || self.outbox.offered_bytes() == 0, "{id}: a write outlived its close");
         assert!(!self.has_input_work(), "{id} ends and is read");

@@ -226,6 +226,8 @@ impl Slot {
         let is_birth =
             matches!(state, SocketState::Opening | SocketState::Connecting | SocketState::Accepted);
         assert!(is_birth, "{id} cannot begin as {state:?}");
+        let can_be_any = state == SocketState::Opening || kind == Kind::Stream;
+        assert!(can_be_any, "{id} is a {kind:?} and cannot begin as {state:?}");
         assert!(warn_next_bytes > 0, "{id} would warn of nothing");
         Self {
             id,

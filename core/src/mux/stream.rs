@@ -56,6 +56,7 @@ impl Mux {
                     assert_eq!(slot.outbox.offered_bytes(), 0, "a finished write offers nothing");
                     budget_bytes = budget_bytes.saturating_sub(count);
                     let messages = messages_before - slot.outbox.messages();
+                    assert!(messages <= count, "{id}: each message has a byte at least");
                     self.output_went(id, count, messages, charge_before);
                 }
                 Answer::Ready(Err(fault)) => {
@@ -164,6 +165,7 @@ impl Mux {
                 None => match backend.read(id, size_hint) {
                     Answer::Ready(result) => result,
                     Answer::Later => {
+                        assert!(!slot.has_held_input(), "{id} was read, and had what it wants");
                         slot.input = Latch::Pending;
                         break;
                     }

@@ -93,6 +93,7 @@ impl Mux {
                 TimerKey::Socket(id) => self.fire_socket_timer(id),
                 TimerKey::Service(service, timer) => {
                     let entry = self.services.get_mut(service).expect("timers end with services");
+                    assert_eq!(entry.id, service, "another service has the place");
                     let set_to = entry.timers.remove(&timer);
                     assert_eq!(set_to, Some(deadline), "{timer} of {service} fires by mistake");
                     self.tell(Some(service), Message::Timer { timer });

@@ -49,7 +49,8 @@ impl Mux {
         if !self.ready_output.is_empty()
             || !self.ready_input.is_empty()
             || has_due_timer
-            || self.has_service_work()
+            || !self.resuming.is_empty()
+            || !self.ending.is_empty()
             || self.has_exit_work()
             || !self.info_jobs.is_empty()
         {
@@ -165,6 +166,8 @@ impl Mux {
             let (result, operation) = match deferred {
                 Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
                 Deferred::Peer(peer) => {
+                    let kind = self.table.slot(id).kind;
+                    assert_eq!(kind, Kind::Datagram, "{id} has a peer for good");
                     let result = backend.connect_datagram(id, &peer);
                     if result.is_ok() {
                         self.table.slot_mut(id).rare.peer = Some(peer);

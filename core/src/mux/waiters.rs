@@ -144,6 +144,27 @@ impl Mux {
         }
     }
 
+    /// Nobody waits for a socket that is gone, nor for room that is there.
+    pub(super) fn check_waiters(&self) {
+        let config = self.config();
+        for (id, waiters) in &self.waiters.sockets {
+            assert!(self.table.get(*id).is_some(), "somebody waits for {id}, which is gone");
+            let charged = self.directory.gate(*id).expect("a living id has a gate").charged_bytes();
+            let is_low = charged < config.outbox_bytes_max.div_ceil(2);
+            for waiter in waiters {
+                let fits = charged + waiter.charge_bytes <= config.outbox_bytes_max;
+                assert!(!(is_low && fits), "{} waits for {id} in vain", waiter.service);
+            }
+        }
+        let (total, total_max) = (self.directory.total_charged_bytes(), config.total_bytes_max);
+        let is_low = total < total_max - total_max / 8;
+        for (id, waiter) in &self.waiters.total {
+            assert!(self.table.get(*id).is_some(), "somebody waits for {id}, which is gone");
+            let fits = total + waiter.charge_bytes <= total_max;
+            assert!(!(is_low && fits), "{} waits for the total in vain", waiter.service);
+        }
+    }
+
     fn tell_send_ready(&mut self, id: SocketId, to: ServiceId) {
         let is_alive = self.table.get(id).is_some_and(|slot| slot.state != SocketState::Closing);
         if is_alive {

@@ -274,6 +274,7 @@ impl World {
             let progress = self.mux.turn(&mut self.puppet, self.now);
             self.mux.check_invariants();
             let was_busy = self.dispatch();
+            self.dispatcher.check_invariants();
             if progress != Progress::More && !was_busy {
                 return;
             }
