@@ -9,7 +9,8 @@ use tidelock_core::{
 
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
-use crate::kernel::{Address, Errno, Readiness};
+use crate::kernel::{self, Address, Errno, Readiness};
+use crate::kinds::Kind;
 use crate::scenario::Side;
 use crate::world::Shared;
 
@@ -130,6 +131,13 @@ enum Call {
 impl<C: Choices> SimBackend<'_, C> {
     fn is_completion(&self) -> bool {
         self.shared.kernel.readiness(self.host) == Readiness::Completion
+    }
+
+    /// Whether a call that can be completed now is: as the options say, or, by decision, not so.
+    fn is_at_once(&mut self, socket: u32, is_possible: impl Fn(kernel::Bits) -> bool) -> bool {
+        let entity = self.shared.kernel.entity(socket);
+        let is_flipped = self.shared.kernel.draw(Kind::COMPLETION_INLINE, entity, 2) == 1;
+        self.is_inline != is_flipped && is_possible(self.shared.kernel.bits(socket))
     }
 
     fn socket(&self, id: SocketId) -> u32 {
@@ -328,7 +336,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
 
     fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
         let socket = self.socket(id);
-        if self.is_completion() && !(self.is_inline && self.shared.kernel.bits(socket).readable) {
+        if self.is_completion() && !self.is_at_once(socket, |bits| bits.readable) {
             self.note(Call::Read, id, LATER);
             self.shared.kernel.submit_read(socket, size_hint);
             return Answer::Later;
@@ -347,7 +355,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
         let socket = self.socket(id);
-        if self.is_completion() && !(self.is_inline && self.shared.kernel.bits(socket).writable) {
+        if self.is_completion() && !self.is_at_once(socket, |bits| bits.writable) {
             unsent.offer(size_max);
             let shares: Vec<Bytes> = unsent.offered().collect();
             self.shared.oracle.offered(self.host, id, &shares);

@@ -59,14 +59,28 @@ pub struct Joined {
 impl Joined {
     /// Adds bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.carry |= u64::from(*byte) << (8 * (self.length % 8));
-            self.length += 1;
-            if self.length.is_multiple_of(8) {
-                self.state = (self.state ^ self.carry).wrapping_mul(ODD).rotate_left(29);
-                self.carry = 0;
-            }
+        let missing = (8 - self.length % 8) % 8;
+        let (head, rest) = bytes.split_at(bytes.len().min(missing as usize));
+        head.iter().for_each(|byte| self.byte(*byte));
+        let mut words = rest.chunks_exact(8);
+        for word in &mut words {
+            self.length += 8;
+            self.fold(u64::from_le_bytes(word.try_into().expect("eight bytes")));
         }
+        words.remainder().iter().for_each(|byte| self.byte(*byte));
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.carry |= u64::from(byte) << (8 * (self.length % 8));
+        self.length += 1;
+        if self.length.is_multiple_of(8) {
+            let word = std::mem::take(&mut self.carry);
+            self.fold(word);
+        }
+    }
+
+    fn fold(&mut self, word: u64) {
+        self.state = (self.state ^ word).wrapping_mul(ODD).rotate_left(29);
     }
 
     /// The hash of everything so far.

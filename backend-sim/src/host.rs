@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     Batch, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands, Message, Mux,
-    Progress, Service, ServiceId, SocketId, SocketState, mix,
+    Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -57,7 +57,18 @@ pub struct Host {
 /// A batch that a worker has.
 struct Work {
     batch: Batch,
+    /// What the service let go before its batch was over.
+    early: Vec<Command>,
     commands: Vec<Command>,
+}
+
+/// Collects what a service on a worker lets go before its batch is over.
+struct Early(Vec<Command>);
+
+impl Outlet for Early {
+    fn publish(&mut self, commands: &mut Vec<Command>) {
+        self.0.append(commands);
+    }
 }
 
 /// What was told about one socket so far, with consecutive data joined.
@@ -87,7 +98,7 @@ impl Host {
             commands.push_back(Command::Spawn { id, service });
             id
         };
-        let operator = spawn(Box::new(Operator::new(Arc::clone(&notes))));
+        let operator = spawn(Box::new(Operator::new(Arc::clone(&notes), options.is_by_name == 1)));
         for service in services {
             spawn(service);
         }
@@ -335,16 +346,28 @@ impl Host {
                 continue;
             }
             let Some(mut batch) = self.dispatcher.take() else { return };
-            batch.run(&self.directory, now, &mut commands, &mut KeepCommands);
-            let commands = std::mem::take(&mut commands);
-            self.workers[slot] = Some(Work { batch, commands });
+            let mut early = Early(Vec::new());
+            batch.run(&self.directory, now, &mut commands, &mut early);
+            let (Early(early), commands) = (early, std::mem::take(&mut commands));
+            let is_parted = !early.is_empty();
+            self.workers[slot] = Some(Work { batch, early, commands });
             self.works += 1;
             let (host, slot) = (self.number, slot as u16);
             let entity = shared.kernel.host_entity(host);
             let span = WORK_NANOS
                 + shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS)
                 + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
+            if is_parted {
+                shared.kernel.at(shared.kernel.now + span / 2, What::WorkerPart { host, slot });
+            }
             shared.kernel.at(shared.kernel.now + span, What::Worker { host, slot });
+        }
+    }
+
+    /// A worker publishes what its service let go early.
+    pub fn work_is_parted(&mut self, slot: u16) {
+        if let Some(work) = &mut self.workers[slot as usize] {
+            self.commands.extend(work.early.drain(..));
         }
     }
 
@@ -352,6 +375,8 @@ impl Host {
     pub fn work_is_done<C: Choices>(&mut self, slot: u16, shared: &mut Shared<C>) {
         let work = self.workers[slot as usize].take().expect("a worker that works");
         shared.digest.word(work.batch.service().to_bits());
+        // Of two things at the same nanosecond, the end may be drawn first.
+        self.commands.extend(work.early);
         self.commands.extend(work.commands);
         self.dispatcher.give_back(work.batch);
     }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidelock_core::{
-    ConnectOptions, Endpoint, Message, Net, SendError, Service, SocketId, UdpOptions,
+    ConnectOptions, Endpoint, Message, Net, SendError, Service, SocketId, Target, UdpOptions,
 };
 
 use crate::address;
 use crate::kernel::Address;
 use crate::payload::Mark;
-use crate::scenario::{Action, Label, Operation, Side};
+use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side};
 
 /// What an operator did, for the world that asked it: a service cannot answer otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,15 +34,16 @@ pub type Notes = Arc<Mutex<Vec<Note>>>;
 /// Does what is asked from outside.
 pub struct Operator {
     notes: Notes,
+    is_by_name: bool,
     sockets: BTreeMap<Side, SocketId>,
     /// Sends that were refused because an outbox was full, and everything behind them.
     waiting: BTreeMap<Side, VecDeque<Operation>>,
 }
 
 impl Operator {
-    /// An operator that leaves its notes there.
-    pub fn new(notes: Notes) -> Self {
-        Self { notes, sockets: BTreeMap::new(), waiting: BTreeMap::new() }
+    /// An operator that leaves its notes there, and connects by name or by address.
+    pub fn new(notes: Notes, is_by_name: bool) -> Self {
+        Self { notes, is_by_name, sockets: BTreeMap::new(), waiting: BTreeMap::new() }
     }
 
     fn note(&self, note: Note) {
@@ -78,8 +79,11 @@ impl Operator {
         let id = match (operation.action, socket) {
             (Action::Connect { to, port, is_paused }, _) => {
                 let options = ConnectOptions::default().paused(is_paused);
-                let to = address::endpoint(Address { host: to, port });
-                return match net.connect(to, options) {
+                let target = match HOST_NAMES.get(to as usize) {
+                    Some(name) if self.is_by_name => Target::host(name, port),
+                    _ => Target::from(address::endpoint(Address { host: to, port })),
+                };
+                return match net.connect(target, options) {
                     Ok(id) => {
                         self.opened(label, id);
                         Outcome::Done

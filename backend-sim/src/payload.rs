@@ -32,6 +32,24 @@ impl Mark {
         bytes.freeze()
     }
 
+    /// Where `bytes`, which should be those from `offset` on, first differ.
+    pub fn first_difference(self, offset: u32, bytes: &[u8]) -> Option<u32> {
+        let mut at = offset;
+        let mut left = bytes;
+        while !left.is_empty() {
+            let block = self.block(at / 8).to_le_bytes();
+            let block = &block[(at % 8) as usize..];
+            let count = block.len().min(left.len());
+            if block[..count] != left[..count] {
+                let same = block.iter().zip(left).take_while(|(one, other)| one == other);
+                return Some(at + same.count() as u32);
+            }
+            at += count as u32;
+            left = &left[count..];
+        }
+        None
+    }
+
     fn block(self, number: u32) -> u64 {
         let side = u64::from(self.is_accepted_side) << 1 | u64::from(self.is_low);
         let seed = (u64::from(self.connection) << 34) | (u64::from(self.message) << 2) | side;
@@ -56,6 +74,19 @@ mod tests {
         assert_eq!(payload.len(), 1001);
         for (offset, byte) in payload.iter().enumerate() {
             assert_eq!(*byte, MARK.byte(offset as u32), "at {offset}");
+        }
+    }
+
+    #[test]
+    fn the_first_difference_is_found_at_every_place() {
+        let payload = MARK.payload(40);
+        for from in 0..40 {
+            assert_eq!(MARK.first_difference(from, &payload[from as usize..]), None);
+            for wrong in from..40 {
+                let mut bytes = payload.to_vec();
+                bytes[wrong as usize] ^= 1;
+                assert_eq!(MARK.first_difference(from, &bytes[from as usize..]), Some(wrong));
+            }
         }
     }
 

@@ -84,6 +84,13 @@ pub enum What {
         /// The worker.
         slot: u16,
     },
+    /// A worker publishes what its service let go early.
+    WorkerPart {
+        /// The host.
+        host: u16,
+        /// The worker.
+        slot: u16,
+    },
     /// Something is asked from outside.
     Operation {
         /// Its place in the plan.
@@ -129,6 +136,7 @@ impl What {
             What::FaultEnd { index } => code(17, index),
             What::Quiet => code(18, 0),
             What::Stop => code(19, 0),
+            What::WorkerPart { host, slot } => code(20, u32::from(host)) | u64::from(slot) << 32,
         }
     }
 }

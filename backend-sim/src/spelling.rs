@@ -45,7 +45,7 @@ pub fn troubles(lines: &[ScriptFault], quiet_at_nanos: u64) -> (Vec<Trouble>, Ve
                 troubles.push(Trouble { at_nanos, until_nanos, kind });
             }
             _ => wrong.push(format!(
-                "fault {} {}: expected `@TIME partition HOST>HOST` or `@TIME descriptors HOST`",
+                "fault {} {}: expected `@TIME` and `partition HOST>HOST`, `pause HOST` or `descriptors HOST`",
                 line.label,
                 line.words.join(" ")
             )),
@@ -113,6 +113,7 @@ fn trouble_kind(words: &[&str]) -> Option<TroubleKind> {
             let (from, to) = hosts.split_once('>')?;
             Some(TroubleKind::Partition { from: host(from)?, to: host(to)? })
         }
+        ["pause", name] => Some(TroubleKind::Pause { host: host(name)? }),
         ["descriptors", name] => Some(TroubleKind::Descriptors { host: host(name)? }),
         _ => None,
     }

@@ -54,6 +54,8 @@ options! {
     workers,
     /// The seed of the noise; 0 is silence.
     noise,
+    /// Clients connect by the server's name, which is resolved first.
+    is_by_name,
     /// Connections that the plan makes.
     connections,
     /// Further operations of the plan.
@@ -168,6 +170,7 @@ impl Options {
         self.scripted = s.pick(&[0, 0, 1, 1, 2, 2]);
         self.workers = s.pick(&[0, 0, 1, 2, 3]);
         self.noise = 1 + s.below(u64::MAX - 1);
+        self.is_by_name = u64::from(s.one_in(4));
         self.connections = if s.one_in(2) { 1 + s.below(2) } else { s.log_uniform(2, 32) };
         if s.one_in(100) {
             self.connections = 100 + s.below(30);

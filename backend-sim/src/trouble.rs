@@ -30,6 +30,11 @@ pub enum TroubleKind {
         /// To this one.
         to: u16,
     },
+    /// A host stands still.
+    Pause {
+        /// The host.
+        host: u16,
+    },
     /// A host gets no descriptor beyond those that it has.
     Descriptors {
         /// The host.
@@ -51,6 +56,7 @@ impl Trouble {
             let kind = match s.below(4) {
                 0 => TroubleKind::Partition { from: CLIENT, to: SERVER },
                 1 => TroubleKind::Partition { from: SERVER, to: CLIENT },
+                2 => TroubleKind::Pause { host: s.pick(&[CLIENT, SERVER]) },
                 _ => TroubleKind::Descriptors { host: s.pick(&[CLIENT, SERVER]) },
             };
             Trouble { at_nanos, until_nanos: at_nanos + length, kind }
@@ -68,6 +74,10 @@ impl Trouble {
                 kernel.link_mut(from, to).block(self.until_nanos);
                 false
             }
+            TroubleKind::Pause { host } => {
+                kernel.pause_host(host, self.until_nanos);
+                false
+            }
             TroubleKind::Descriptors { host } => {
                 let used = kernel.descriptors(host);
                 kernel.set_descriptors_max(host, used);
@@ -79,7 +89,7 @@ impl Trouble {
     /// Ends it.
     pub fn end<C: Choices>(&self, kernel: &mut Kernel<C>) {
         match self.kind {
-            TroubleKind::Partition { .. } => {}
+            TroubleKind::Partition { .. } | TroubleKind::Pause { .. } => {}
             TroubleKind::Descriptors { host } => kernel.set_descriptors_max(host, u32::MAX),
         }
     }
@@ -93,6 +103,7 @@ impl fmt::Display for TroubleKind {
                 let name = |host: u16| HOST_NAMES[host as usize];
                 write!(f, "partition {}>{}", name(from), name(to))
             }
+            TroubleKind::Pause { host } => write!(f, "pause {}", HOST_NAMES[host as usize]),
             TroubleKind::Descriptors { host } => {
                 write!(f, "descriptors {}", HOST_NAMES[host as usize])
             }

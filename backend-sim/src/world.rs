@@ -200,6 +200,13 @@ impl<C: Choices> World<C> {
                 self.take_notes(host);
                 self.wake(host);
             }
+            What::WorkerPart { host, slot } => {
+                if let Machine::Host(machine) = &mut self.machines[host as usize] {
+                    machine.work_is_parted(slot);
+                }
+                self.take_notes(host);
+                self.wake(host);
+            }
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
@@ -230,6 +237,9 @@ impl<C: Choices> World<C> {
     }
 
     fn step(&mut self, host: u16) {
+        if let Some(until) = self.shared.kernel.paused_until(host) {
+            return self.shared.kernel.at(until, What::Step { host });
+        }
         let (has_more, cost) = match &mut self.machines[host as usize] {
             Machine::Host(machine) => machine.step(&mut self.shared),
             Machine::Peer(peer) => peer.step(&mut self.shared),

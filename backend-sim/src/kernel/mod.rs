@@ -93,13 +93,19 @@ struct Host {
     completed: VecDeque<(u32, Completion)>,
     descriptors: u32,
     descriptors_max: u32,
+    paused_until_nanos: u64,
     next_port: u16,
     /// Streams' listeners and datagram sockets by port.
     listening: BTreeMap<u16, u32>,
     bound: BTreeMap<u16, u32>,
     /// Sockets that are open, for spurious events: in order of opening.
     open: Vec<u32>,
+    /// The tokens of the last few that were closed.
+    closed: VecDeque<u64>,
 }
+
+/// How many closed descriptors a host remembers for spurious events.
+const CLOSED_MAX: usize = 4;
 
 /// A descriptor of one host.
 #[derive(Debug)]
@@ -177,10 +183,12 @@ impl<C: Choices> Kernel<C> {
             completed: VecDeque::new(),
             descriptors: 0,
             descriptors_max: u32::MAX,
+            paused_until_nanos: 0,
             next_port: 32_768,
             listening: BTreeMap::new(),
             bound: BTreeMap::new(),
             open: Vec::new(),
+            closed: VecDeque::new(),
         });
         let count = self.hosts.len();
         self.links = vec![Link::new(1, 0, 0); count * count];
@@ -200,6 +208,18 @@ impl<C: Choices> Kernel<C> {
     /// How many descriptors a host may have open.
     pub fn set_descriptors_max(&mut self, host: u16, max: u32) {
         self.hosts[host as usize].descriptors_max = max;
+    }
+
+    /// Lets a host's program stand still until then; its kernel goes on.
+    pub fn pause_host(&mut self, host: u16, until_nanos: u64) {
+        let table = &mut self.hosts[host as usize];
+        table.paused_until_nanos = table.paused_until_nanos.max(until_nanos);
+    }
+
+    /// Until when a host's program stands still, if it does.
+    pub fn paused_until(&self, host: u16) -> Option<u64> {
+        let until = self.hosts[host as usize].paused_until_nanos;
+        (until > self.now).then_some(until)
     }
 
     /// How many descriptors a host has open.
@@ -330,7 +350,13 @@ impl<C: Choices> Kernel<C> {
         s.found = Bits::default();
         let host = s.host as usize;
         self.hosts[host].descriptors -= 1;
-        self.hosts[host].open.retain(|open| *open != socket);
+        let token = s.token;
+        let table = &mut self.hosts[host];
+        table.open.retain(|open| *open != socket);
+        if table.closed.len() == CLOSED_MAX {
+            table.closed.pop_front();
+        }
+        table.closed.push_back(token);
         match &mut s.shape {
             Shape::Stream { end } => {
                 let end = *end;

@@ -228,19 +228,28 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
+    /// Something that nothing caused: for a socket that is open, or for one that was closed and
+    /// whose place somebody else may have taken.
     fn poll_spurious(&mut self, host: u16, entity: u32, out: &mut Vec<Polled>) {
-        let open = self.hosts[host as usize].open.len();
-        if open == 0 {
+        let table = &self.hosts[host as usize];
+        let known = table.closed.len() + table.open.len();
+        if known == 0 {
             return;
         }
-        let bound = u32::try_from(3 * open + 1).unwrap_or(u32::MAX);
+        let bound = u32::try_from(3 * known + 1).unwrap_or(u32::MAX);
         let drawn = self.draw(Kind::SPURIOUS, entity, bound);
         if drawn == 0 {
             return;
         }
         let (which, how) = ((drawn - 1) as usize / 3, (drawn - 1) % 3);
-        let socket = self.hosts[host as usize].open[which];
-        let token = self.sockets[socket as usize].token;
+        let table = &self.hosts[host as usize];
+        let token = match table.closed.get(which) {
+            Some(token) => *token,
+            None => {
+                let socket = table.open[which - table.closed.len()];
+                self.sockets[socket as usize].token
+            }
+        };
         let bits = Bits { readable: how != 1, writable: how != 0, ..Bits::default() };
         out.push(Polled::Ready { token, bits });
     }

@@ -60,15 +60,14 @@ impl StreamCheck {
                 }
             };
             let count = ((sent.bytes - offset) as usize).min(bytes.len());
-            for (at, byte) in (offset..).zip(&bytes[..count]) {
-                let expected = sent.mark.byte(at);
-                if *byte != expected {
-                    return Err(format!(
-                        "byte {} of the stream is {byte:#04x}, byte {at} of {:?} is {expected:#04x}",
-                        self.received_bytes + u64::from(at - offset),
-                        sent.mark
-                    ));
-                }
+            if let Some(at) = sent.mark.first_difference(offset, &bytes[..count]) {
+                return Err(format!(
+                    "byte {} of the stream is {:#04x}, byte {at} of {:?} is {:#04x}",
+                    self.received_bytes + u64::from(at - offset),
+                    bytes[(at - offset) as usize],
+                    sent.mark,
+                    sent.mark.byte(at)
+                ));
             }
             self.received_bytes += count as u64;
             bytes = &bytes[count..];
