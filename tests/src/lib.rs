@@ -10,3 +10,4 @@ pub mod mux_model;
 pub mod outbox_model;
 pub mod scripted;
 pub mod world;
+pub mod world_input;
