@@ -481,6 +481,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
         let socket = self.io.remove(id);
+        self.shared.oracle.closes(self.host, id, how == CloseHow::Reset);
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
         self.note(Call::Close, id, u64::from(is_later));
         if is_later { Answer::Later } else { Answer::Ready(()) }

@@ -77,6 +77,20 @@ impl Oracle {
         }
     }
 
+    /// The descriptor of a socket is closed, with a reset or without.
+    pub fn closes(&mut self, host: u16, id: SocketId, is_reset: bool) {
+        let Some(view) = self.socket(host, id).filter(|view| view.end.is_some()) else { return };
+        // A broken one tells nobody anything any more.
+        let (unsent, is_broken) = (view.outbox.unsent_bytes(), view.is_broken);
+        let is_loss = unsent > 0 && !is_broken;
+        let result = match (is_loss, is_reset) {
+            (true, false) => Err(format!("{id} closes cleanly with {unsent} B unsent")),
+            (false, true) if !is_broken => Err(format!("{id} is reset with nothing unsent")),
+            _ => Ok(()),
+        };
+        self.check(Law::LossIsTold, result);
+    }
+
     /// The system was given a datagram, and took it or did not.
     pub fn sent_datagram(&mut self, host: u16, id: SocketId, payload: &[u8], is_taken: bool) {
         let Some(view) = self.socket(host, id) else { return };

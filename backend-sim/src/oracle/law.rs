@@ -19,6 +19,9 @@ pub enum Law {
     StreamBytes,
     /// `Close` counts exactly the bytes that were accepted and that the system did not take.
     UnsentCount,
+    /// A stream that closes with unsent bytes is reset, so that the peer learns of the loss; one
+    /// without is not.
+    LossIsTold,
     /// `Close` names a cause that was asked for, answered by a call, or shown by silence.
     CloseReason,
     /// An own `close` is followed by `Close` as soon as the system has let go.
@@ -46,7 +49,7 @@ pub enum Law {
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 19;
+pub const LAW_COUNT: usize = 20;
 
 impl Law {
     /// All of them, in order.
@@ -58,6 +61,7 @@ impl Law {
         Law::InputOrder,
         Law::StreamBytes,
         Law::UnsentCount,
+        Law::LossIsTold,
         Law::CloseReason,
         Law::CloseFollows,
         Law::Warnings,
@@ -82,6 +86,7 @@ impl Law {
             Law::InputOrder => "input-order",
             Law::StreamBytes => "stream-bytes",
             Law::UnsentCount => "unsent-count",
+            Law::LossIsTold => "loss-is-told",
             Law::CloseReason => "close-reason",
             Law::CloseFollows => "close-follows",
             Law::Warnings => "warnings",
