@@ -254,6 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn every_family_is_injected_and_every_law_is_checked() {
+        let mut injected = std::collections::BTreeMap::new();
+        let mut checked = std::collections::BTreeMap::new();
+        for scenario in scenarios::all() {
+            for number in 0..200 {
+                let report = seed(scenario, number, false);
+                for (family, count) in report.injected {
+                    *injected.entry(family).or_insert(0) += count;
+                }
+                for (law, count) in report.checked {
+                    *checked.entry(law).or_insert(0) += count;
+                }
+            }
+        }
+        // Only a scenario with datagrams loses any.
+        let has_datagrams = scenarios::find("datagrams").is_some();
+        let idle = injected.iter().filter(|(_, count)| **count == 0).map(|(family, _)| *family);
+        let idle: Vec<&str> =
+            idle.filter(|family| has_datagrams || *family != "datagrams").collect();
+        assert!(idle.is_empty(), "never injected: {idle:?}");
+        let unchecked = checked.iter().filter(|(_, count)| **count == 0).map(|(law, _)| *law);
+        let unchecked: Vec<&str> = unchecked.collect();
+        assert!(unchecked.is_empty(), "never checked: {unchecked:?}");
+    }
+
+    #[test]
     fn different_seeds_are_different_worlds() {
         let echo = scenarios::find("echo").expect("it is one of them");
         let digests: std::collections::BTreeSet<u64> =

@@ -180,6 +180,8 @@ impl<C: Choices> World<C> {
                 return self.shared.oracle.fail(Law::Liveness, detail);
             }
         }
+        // Nothing is left to happen, in time.
+        self.shared.oracle.check(Law::Liveness, Ok(()));
         self.finish();
     }
 
