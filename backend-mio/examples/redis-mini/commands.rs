@@ -31,7 +31,7 @@ impl Default for Settings {
         Self {
             limits: Limits::default(),
             clients_bytes_max: 256 << 20,
-            message_bytes_max: 256 << 10,
+            message_bytes_max: 64 << 10,
             reply_bytes_max: 32 << 20,
             store_bytes_max: 1 << 30,
             clients_max: 10_000,
