@@ -143,6 +143,29 @@ pub fn a_full_socket_says_so_at_the_call(kind: ArmKind) {
     world.finish();
 }
 
+/// `SendReady` comes when the charge falls below half of the limit, not at it. (scripted)
+pub fn send_ready_comes_below_half_of_the_limit(kind: ArmKind) {
+    let config = Config { warn_bytes: 1000, outbox_bytes_max: 10_000, ..Config::default() };
+    let mut world = World::with_config(kind, config);
+    world.kernel().stream_bytes_max = 1000;
+    let (id, peer) = world.started();
+    world.send(id, vec![1; 1000]);
+    world.settle();
+    world.ask(move |net| {
+        net.send(id, vec![2; 9_000]).expect("below the limit");
+        assert!(matches!(net.send(id, vec![3; 2_000]), Err(SendError::SocketFull(_))));
+    });
+    let ready = |world: &World| world.count(|it| it.kind() == MessageKind::SendReady);
+    // One message is left, so that its overhead counts once.
+    world.peer_read_exactly(peer, 4_000 + OVERHEAD);
+    world.settle();
+    assert_eq!(ready(&world), 0, "a charge of 5000 is not below half of 10000");
+    world.peer_read_exactly(peer, 1);
+    world.settle();
+    assert_eq!(ready(&world), 1);
+    world.finish();
+}
+
 /// A refusal is answered by `SendReady` on real sockets as well.
 pub fn who_was_refused_is_told_when_there_is_room(kind: ArmKind) {
     let mut world = World::new(kind);

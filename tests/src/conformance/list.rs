@@ -131,6 +131,7 @@ macro_rules! scripted_conformance_tests {
                 drained_is_told_below_half_of_the_mark
                 no_warning_comes_after_the_own_end
                 a_full_socket_says_so_at_the_call
+                send_ready_comes_below_half_of_the_limit
                 a_full_total_says_so_at_the_call
                 a_limit_charges_what_a_message_costs
                 the_smallest_buffers_only_slow_down;
