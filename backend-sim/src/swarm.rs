@@ -198,6 +198,18 @@ impl Options {
         (self.message_bytes_max / 256).max(1)
     }
 
+    /// A message's length: half of them of any size, half of a size at which something turns over,
+    /// so that unsent bytes come to stand exactly at a mark.
+    pub fn draw_message_bytes(&self, s: &mut Stream) -> u64 {
+        let most = self.message_bytes_max;
+        if s.one_in(2) {
+            return s.log_uniform(1, most);
+        }
+        let (warn, buffer) = (self.warn_bytes, self.send_buffer_bytes);
+        let marks = [warn, warn, 2 * warn, warn.div_ceil(2), warn / 4, warn + 1, buffer, 1, most];
+        s.pick(&marks).clamp(1, most)
+    }
+
     fn draw_limits(&mut self, s: &mut Stream) {
         let config = Config::default();
         self.sockets_max = 2 * self.connections + 16;

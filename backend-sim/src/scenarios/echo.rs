@@ -53,7 +53,7 @@ fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
         let is_low = s.one_in(3);
         let message = messages[usize::from(is_low)];
         messages[usize::from(is_low)] += 1;
-        let bytes = s.log_uniform(1, options.message_bytes_max) as u32;
+        let bytes = options.draw_message_bytes(s) as u32;
         let action = Action::Send { on: *on, message, bytes, is_low };
         let label = Label { letter: b's', number };
         plan.push(Operation { label, when: When::At { nanos: at }, host: CLIENT, action });
