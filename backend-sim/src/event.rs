@@ -8,8 +8,29 @@ use crate::choices::Choices;
 use crate::kernel::{Completion, Polled};
 use crate::world::Shared;
 
-/// The judge sees an event, right before the Mux does. `is_closing`: the Mux has let go of it.
-pub fn observe<C>(shared: &mut Shared<C>, host: u16, event: &Event, is_closing: bool) {
+/// An event as the host holds it, and the descriptor of a completion.
+pub type Fetched = (Option<u32>, Event);
+
+/// The kernel and the judge see an event handed over, right before the Mux does. `is_closing`: the
+/// Mux has let go of the socket.
+pub fn hand_over<C: Choices>(
+    io: &mut Io,
+    shared: &mut Shared<C>,
+    host: u16,
+    fetched: &Fetched,
+    is_closing: bool,
+) {
+    let (socket, event) = fetched;
+    if let Some(socket) = *socket {
+        shared.kernel.handed_over(socket);
+    }
+    if let Event::Connected { id, result: Err(_) } = event
+        && io.socket(*id).is_some()
+    {
+        // A connect that failed leaves nothing behind.
+        let is_later = shared.kernel.close(io.remove(*id), false);
+        assert!(!is_later, "nothing else is pending for it");
+    }
     let oracle = &mut shared.oracle;
     match event {
         Event::Ready { id, readiness } if readiness.peer_closed => oracle.fin_noticed(host, *id),
@@ -35,49 +56,52 @@ pub fn observe<C>(shared: &mut Shared<C>, host: u16, event: &Event, is_closing: 
 }
 
 /// What a poll gave, as the Mux takes it.
-pub fn event<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, polled: Polled) -> Event {
+pub fn fetch<C: Choices>(
+    io: &mut Io,
+    shared: &mut Shared<C>,
+    host: u16,
+    polled: Polled,
+) -> Fetched {
     let oracle = &mut shared.oracle;
     let name = |token| SocketId::from_bits(token).expect("every token is an id");
     match polled {
-        Polled::Ready { token, bits } => Event::Ready {
-            id: name(token),
-            readiness: Bits {
+        Polled::Ready { token, bits } => {
+            let readiness = Bits {
                 readable: bits.readable,
                 writable: bits.writable,
                 peer_closed: bits.peer_closed,
                 failed: bits.failed,
-            },
-        },
-        Polled::Completion(completion) => match completion {
-            Completion::Connected { token, result } => {
-                let id = name(token);
-                if result.is_err() && io.socket(id).is_some() {
-                    // A connect that failed leaves nothing behind.
-                    let is_later = shared.kernel.close(io.remove(id), false);
-                    assert!(!is_later, "nothing else is pending for it");
+            };
+            (None, Event::Ready { id: name(token), readiness })
+        }
+        Polled::Completion { socket: completed, completion } => {
+            let event = match completion {
+                Completion::Connected { token, result } => {
+                    let id = name(token);
+                    Event::Connected { id, result: result.map(connected).map_err(fault) }
                 }
-                Event::Connected { id, result: result.map(connected).map_err(fault) }
-            }
-            Completion::Accepted { token, child, result } => {
-                let id = name(child);
-                if let Ok((socket, ..)) = result {
-                    io.insert(id, socket);
-                    oracle.opened(host, id, shared.kernel.end_of(socket));
+                Completion::Accepted { token, child, result } => {
+                    let id = name(child);
+                    if let Ok((socket, ..)) = result {
+                        io.insert(id, socket);
+                        oracle.opened(host, id, shared.kernel.end_of(socket));
+                    }
+                    let result = result.map(|(_, local, peer)| connected((local, peer)));
+                    Event::Accepted { listener: name(token), id, result: result.map_err(fault) }
                 }
-                let result = result.map(|(_, local, peer)| connected((local, peer)));
-                Event::Accepted { listener: name(token), id, result: result.map_err(fault) }
-            }
-            Completion::Received { token, result } => {
-                Event::Received { id: name(token), result: result.map_err(fault) }
-            }
-            Completion::ReceivedFrom { token, result } => Event::ReceivedFrom {
-                id: name(token),
-                result: result.map(|(from, payload)| (endpoint(from), payload)).map_err(fault),
-            },
-            Completion::Written { token, result } => {
-                Event::Written { id: name(token), result: result.map_err(fault) }
-            }
-            Completion::Closed { token } => Event::Closed { id: name(token) },
-        },
+                Completion::Received { token, result } => {
+                    Event::Received { id: name(token), result: result.map_err(fault) }
+                }
+                Completion::ReceivedFrom { token, result } => Event::ReceivedFrom {
+                    id: name(token),
+                    result: result.map(|(from, payload)| (endpoint(from), payload)).map_err(fault),
+                },
+                Completion::Written { token, result } => {
+                    Event::Written { id: name(token), result: result.map_err(fault) }
+                }
+                Completion::Closed { token } => Event::Closed { id: name(token) },
+            };
+            (Some(completed), event)
+        }
     }
 }

@@ -12,7 +12,7 @@ use tidelock_core::{
 use crate::backend::{Io, Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::digest::Joined;
-use crate::event::{event, observe};
+use crate::event::{Fetched, fetch, hand_over};
 use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
@@ -35,7 +35,7 @@ pub struct Host {
     resolving: Vec<Resolving>,
     polled: Vec<Polled>,
     /// Events that were polled and not handed over yet.
-    fetched: VecDeque<Event>,
+    fetched: VecDeque<Fetched>,
     commands: VecDeque<Command>,
     operator: ServiceId,
     notes: Notes,
@@ -217,13 +217,13 @@ impl Host {
         }
         shared.kernel.poll(self.number, &mut self.polled);
         for polled in self.polled.drain(..) {
-            let event = event(&mut self.io, shared, self.number, polled);
-            self.fetched.push_back(event);
+            let fetched = fetch(&mut self.io, shared, self.number, polled);
+            self.fetched.push_back(fetched);
         }
         let now = shared.kernel.now;
         while let Some(at) = self.resolving.iter().position(|one| one.at_nanos <= now) {
             let Resolving { id, result, .. } = self.resolving.remove(at);
-            self.fetched.push_back(Event::Resolved { id, result });
+            self.fetched.push_back((None, Event::Resolved { id, result }));
         }
     }
 
@@ -238,7 +238,8 @@ impl Host {
             part => part,
         };
         let count = count.min(self.hand_over_max);
-        for event in self.fetched.drain(..count as usize) {
+        for fetched in self.fetched.drain(..count as usize) {
+            let (_, event) = &fetched;
             let id = event.socket();
             shared.digest.word(EVENT | u64::from(self.number));
             shared.digest.word(id.to_bits());
@@ -246,9 +247,9 @@ impl Host {
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
             self.io.touched.push(id);
             let is_closing = self.mux.state(id) == Some(SocketState::Closing);
-            observe(shared, self.number, &event, is_closing);
+            hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
             let stale_before = self.mux.stats().stale_events;
-            self.mux.handle_event(event, now);
+            self.mux.handle_event(fetched.1, now);
             let was_stale = self.mux.stats().stale_events > stale_before;
             shared.oracle.event(self.number, id, was_stale);
         }

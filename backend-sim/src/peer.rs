@@ -168,7 +168,7 @@ impl Peer {
                         self.activate(token as usize);
                     }
                 }
-                Polled::Completion(_) => unreachable!("a peer asks for no completion"),
+                Polled::Completion { .. } => unreachable!("a peer asks for no completion"),
             }
         }
         for _ in 0..self.active.len() {

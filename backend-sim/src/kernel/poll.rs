@@ -49,8 +49,13 @@ pub enum Polled {
         /// Which calls.
         bits: Bits,
     },
-    /// A call was completed.
-    Completion(Completion),
+    /// A call was completed; [`Kernel::handed_over`] must follow.
+    Completion {
+        /// The descriptor.
+        socket: u32,
+        /// What came of the call.
+        completion: Completion,
+    },
 }
 
 /// A completed call.
@@ -196,8 +201,7 @@ impl<C: Choices> Kernel<C> {
             let completed = &mut self.hosts[host as usize].completed;
             let (socket, completion) =
                 completed.remove(at).expect("the place is one of those that wait");
-            self.hand_out(host, socket);
-            out.push(Polled::Completion(completion));
+            out.push(Polled::Completion { socket, completion });
         }
         if readiness != Readiness::Completion {
             self.poll_spurious(host, entity, out);
@@ -376,9 +380,11 @@ impl<C: Choices> Kernel<C> {
         self.wake(host);
     }
 
-    /// The host has it; after the last one for a descriptor that closes comes `Closed`.
-    fn hand_out(&mut self, host: u16, socket: u32) {
+    /// The host's program has a completion; after the last one for a descriptor that closes comes
+    /// `Closed`.
+    pub fn handed_over(&mut self, socket: u32) {
         let s = &mut self.sockets[socket as usize];
+        let host = s.host;
         assert!(s.completions_out > 0, "nothing was to be completed");
         s.completions_out -= 1;
         if s.completions_out == 0 && s.is_closing {

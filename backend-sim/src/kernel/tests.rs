@@ -75,7 +75,7 @@ impl Net {
                 let names = names.filter(|(is_set, _)| *is_set).map(|(_, name)| name);
                 Some(names.collect::<Vec<_>>().join(" "))
             }
-            Polled::Completion(completion) => Some(format!("{completion:?}")),
+            Polled::Completion { completion, .. } => Some(format!("{completion:?}")),
         };
         polled.into_iter().filter_map(text).collect()
     }
