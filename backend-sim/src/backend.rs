@@ -25,6 +25,10 @@ pub struct Io {
     pub touched: Vec<SocketId>,
     /// Connects that no operation asked for.
     unnamed: u32,
+    /// How many addresses each side tried.
+    attempts: BTreeMap<Side, u32>,
+    /// How often each port was listened at.
+    times_listened: BTreeMap<u16, u32>,
 }
 
 impl Io {
@@ -241,7 +245,12 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         };
         let backlog = options.backlog as usize;
         let name = self.shared.kernel.host_name(self.host);
-        let naming = || format!("{name}/listen:{}", at.port);
+        let times = self.io.times_listened.entry(at.port).or_default();
+        *times += 1;
+        let naming = || match *times {
+            1 => format!("{name}/listen:{}", at.port),
+            again => format!("{name}/listen:{}+{}", at.port, again - 1),
+        };
         let result = self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming);
         match result {
             Ok((socket, _)) => self.io.insert(id, socket),
@@ -268,7 +277,14 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                 let (side, unnamed) = (self.io.sides.get(&id).copied(), self.io.unnamed);
                 self.io.unnamed += u32::from(side.is_none());
                 let own = self.shared.kernel.host_name(host);
+                let attempt = side.map_or(0, |side| {
+                    let attempts = self.io.attempts.entry(side).or_default();
+                    *attempts += 1;
+                    *attempts - 1
+                });
                 let name = || match side {
+                    // The next address is another connection of the same side.
+                    Some(side) if attempt > 0 => format!("{side}+{attempt}"),
                     Some(side) => side.to_string(),
                     None => format!("{own}/connect#{unnamed}"),
                 };
@@ -480,8 +496,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
-        let socket = self.io.remove(id);
         self.shared.oracle.closes(self.host, id, how == CloseHow::Reset);
+        let socket = self.io.remove(id);
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
         self.note(Call::Close, id, u64::from(is_later));
         if is_later { Answer::Later } else { Answer::Ready(()) }

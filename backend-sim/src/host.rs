@@ -223,6 +223,7 @@ impl Host {
         let now = shared.kernel.now;
         while let Some(at) = self.resolving.iter().position(|one| one.at_nanos <= now) {
             let Resolving { id, result, .. } = self.resolving.remove(at);
+            shared.oracle.resolved(self.number, id, &result);
             self.fetched.push_back((None, Event::Resolved { id, result }));
         }
     }

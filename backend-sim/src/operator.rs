@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidelock_core::{
-    ConnectOptions, Endpoint, Message, Net, SendError, Service, SocketId, Target, UdpOptions,
+    ConnectOptions, Endpoint, Message, Net, OpenError, Queued, SendError, Service, ServiceId,
+    SocketId, SocketOption, Target, UdpOptions,
 };
 
 use crate::address;
-use crate::kernel::Address;
-use crate::payload::Mark;
+use crate::kernel::{Address, NAMES};
+use crate::payload::{FRAME_HEAD_BYTES, Mark};
 use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side};
 
 /// What an operator did, for the world that asked it: a service cannot answer otherwise.
@@ -38,12 +39,15 @@ pub struct Operator {
     sockets: BTreeMap<Side, SocketId>,
     /// Sends that were refused because an outbox was full, and everything behind them.
     waiting: BTreeMap<Side, VecDeque<Operation>>,
+    /// Services that sockets were handed to.
+    keepers: BTreeMap<Side, ServiceId>,
 }
 
 impl Operator {
     /// An operator that leaves its notes there, and connects by name or by address.
     pub fn new(notes: Notes, is_by_name: bool) -> Self {
-        Self { notes, is_by_name, sockets: BTreeMap::new(), waiting: BTreeMap::new() }
+        let (sockets, waiting, keepers) = Default::default();
+        Self { notes, is_by_name, sockets, waiting, keepers }
     }
 
     fn note(&self, note: Note) {
@@ -58,7 +62,11 @@ impl Operator {
     }
 
     fn ask(&mut self, net: &mut Net<'_>, operation: Operation) {
-        let side = operation.action.side();
+        let side = match operation.action {
+            // Whether it reads has nothing to do with what waits to be sent.
+            Action::Pause { .. } | Action::Start { .. } => None,
+            action => action.side(),
+        };
         if let Some(queue) = side.and_then(|side| self.waiting.get_mut(&side)) {
             queue.push_back(operation);
             return;
@@ -74,55 +82,68 @@ impl Operator {
     }
 
     fn perform(&mut self, net: &mut Net<'_>, operation: Operation) -> Outcome {
-        let label = operation.label;
         let socket = operation.action.side().map(|side| self.sockets.get(&side).copied());
-        let id = match (operation.action, socket) {
-            (Action::Connect { to, port, is_paused }, _) => {
-                let options = ConnectOptions::default().paused(is_paused);
-                let target = match HOST_NAMES.get(to as usize) {
-                    Some(name) if self.is_by_name => Target::host(name, port),
-                    _ => Target::from(address::endpoint(Address { host: to, port })),
-                };
-                return match net.connect(target, options) {
-                    Ok(id) => {
-                        self.opened(label, id);
-                        Outcome::Done
-                    }
-                    Err(_limit_or_stopped) => Outcome::Void,
-                };
+        match (operation.action, socket) {
+            (_, Some(Some(id))) => self.perform_on(net, id, operation.action),
+            (_, Some(None)) => Outcome::Void,
+            (Action::Info, None) => {
+                net.info();
+                Outcome::Done
             }
-            (Action::Udp { port }, _) => {
-                let at = Endpoint::from(([0, 0, 0, 0], port));
-                return match net.udp(UdpOptions::default().bind(at)) {
-                    Ok(id) => {
-                        self.opened(label, id);
-                        Outcome::Done
-                    }
-                    Err(_limit_or_stopped) => Outcome::Void,
-                };
-            }
-            (_, Some(Some(id))) => id,
-            (_, Some(None) | None) => return Outcome::Void,
-        };
-        let result = match operation.action {
+            (action, None) => match open(net, action, self.is_by_name) {
+                Ok(id) => {
+                    self.opened(operation.label, id);
+                    Outcome::Done
+                }
+                Err(_limit_or_stopped) => Outcome::Void,
+            },
+        }
+    }
+
+    fn perform_on(&mut self, net: &mut Net<'_>, id: SocketId, action: Action) -> Outcome {
+        let result = match action {
             Action::Send { on, message, bytes, is_low } => {
                 let payload = mark(on, message, is_low).payload(bytes);
                 let sent = if is_low { net.send_low(id, payload) } else { net.send(id, payload) };
-                return Outcome::of_send(sent.map(|_queued| ()));
+                return Outcome::of_send(&sent);
+            }
+            Action::Frame { on, message, bytes } => {
+                let mut body = frame_mark(on, message, bytes).payload(bytes);
+                let head = body.split_to(FRAME_HEAD_BYTES as usize);
+                return Outcome::of_send(&net.send_vectored(id, vec![head, body]));
             }
             Action::SendTo { on, to, port, message, bytes } => {
                 let payload = mark(on, message, false).payload(bytes);
                 let to = address::endpoint(Address { host: to, port });
-                return Outcome::of_send(net.send_to(id, to, payload).map(|_queued| ()));
+                return Outcome::of_send(&net.send_to(id, to, payload));
             }
             Action::Shutdown { .. } => net.shutdown(id),
             Action::Finish { .. } => net.finish(id),
             Action::Close { .. } => net.close(id),
             Action::Pause { .. } => net.pause(id),
             Action::Start { .. } => net.start(id),
-            Action::Connect { .. } | Action::Udp { .. } => unreachable!("they were done before"),
+            Action::KeepOpen { .. } => net.keep_open(id),
+            Action::Nodelay { .. } => net.set_option(id, SocketOption::Nodelay(true)),
+            Action::UdpConnect { to, port, .. } => {
+                net.udp_connect(id, address::endpoint(Address { host: to, port }))
+            }
+            Action::HandOver { on } => return self.hand_over(net, on, id),
+            Action::Release { on } => match self.keepers.remove(&on) {
+                Some(keeper) => net.release(keeper),
+                None => return Outcome::Void,
+            },
+            Action::Connect { .. }
+            | Action::ConnectName { .. }
+            | Action::Udp { .. }
+            | Action::Info => unreachable!("they are about no socket"),
         };
         if result.is_ok() { Outcome::Done } else { Outcome::Void }
+    }
+
+    fn hand_over(&mut self, net: &mut Net<'_>, on: Side, id: SocketId) -> Outcome {
+        let Ok(keeper) = net.spawn(Box::new(Keeper)) else { return Outcome::Void };
+        self.keepers.insert(on, keeper);
+        if net.post(keeper, id).is_ok() { Outcome::Done } else { Outcome::Void }
     }
 
     fn retry(&mut self, net: &mut Net<'_>, id: SocketId) {
@@ -140,8 +161,14 @@ impl Operator {
 
 /// What the world calls a message of this side.
 pub fn mark(on: Side, message: u32, is_low: bool) -> Mark {
-    let is_accepted_side = on.is_accepted;
-    Mark { connection: on.label.number, is_accepted_side, is_low, message }
+    let (connection, is_accepted_side) = (on.label.number, on.is_accepted);
+    Mark { connection, is_accepted_side, is_low, message, framed_bytes: None }
+}
+
+/// What the world calls a framed message of this side.
+pub fn frame_mark(on: Side, message: u32, bytes: u32) -> Mark {
+    assert!(bytes >= FRAME_HEAD_BYTES, "a frame has a head");
+    Mark { framed_bytes: Some(bytes), ..mark(on, message, false) }
 }
 
 enum Outcome {
@@ -151,12 +178,50 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of_send(sent: Result<(), SendError>) -> Self {
+    fn of_send<T>(sent: &Result<Queued, SendError<T>>) -> Self {
         match sent {
-            Ok(()) => Outcome::Done,
+            Ok(_) => Outcome::Done,
             Err(SendError::SocketFull(_) | SendError::TotalFull(_)) => Outcome::Full,
             Err(_) => Outcome::Void,
         }
+    }
+}
+
+fn open(net: &mut Net<'_>, action: Action, is_by_name: bool) -> Result<SocketId, OpenError> {
+    match action {
+        Action::Connect { to, port, is_paused } => {
+            let target = match HOST_NAMES.get(to as usize) {
+                Some(name) if is_by_name => Target::host(name, port),
+                _ => Target::from(address::endpoint(Address { host: to, port })),
+            };
+            net.connect(target, ConnectOptions::default().paused(is_paused))
+        }
+        Action::ConnectName { name, port, is_paused } => {
+            let to = Target::host(NAMES[name as usize].0, port);
+            net.connect(to, ConnectOptions::default().paused(is_paused))
+        }
+        Action::Udp { port } => {
+            let at = Endpoint::from(([0, 0, 0, 0], port));
+            net.udp(UdpOptions::default().bind(at))
+        }
+        other => unreachable!("{other:?} opens nothing"),
+    }
+}
+
+/// Owns what it is given, until it is released.
+struct Keeper;
+
+impl Service for Keeper {
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        if let Message::Posted { value, .. } = message {
+            let id = *value.downcast::<SocketId>().expect("it is given sockets");
+            // One that died on the way is told to its owner.
+            let _gone = net.start(id);
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "keeper"
     }
 }
 

@@ -14,7 +14,12 @@ pub struct Mark {
     pub is_low: bool,
     /// Which message of its side, from 0.
     pub message: u32,
+    /// Its length, if it says it in the four bytes behind its first one.
+    pub framed_bytes: Option<u32>,
 }
+
+/// The bytes at the front of a framed message: its first byte and its whole length.
+pub const FRAME_HEAD_BYTES: u32 = 5;
 
 impl Mark {
     /// The byte at `offset` of the message.
@@ -54,11 +59,14 @@ impl Mark {
         let side = u64::from(self.is_accepted_side) << 1 | u64::from(self.is_low);
         let seed = (u64::from(self.connection) << 34) | (u64::from(self.message) << 2) | side;
         let block = mix(seed, u64::from(number));
-        if number == 0 {
-            let first = (self.message & 0x7F) << 1 | u32::from(self.is_low);
-            return block & !0xFF | u64::from(first);
+        if number > 0 {
+            return block;
         }
-        block
+        let first = u64::from((self.message & 0x7F) << 1 | u32::from(self.is_low));
+        match self.framed_bytes {
+            Some(length) => block & !0xFF_FFFF_FFFF | u64::from(length) << 8 | first,
+            None => block & !0xFF | first,
+        }
     }
 }
 
@@ -66,7 +74,13 @@ impl Mark {
 mod tests {
     use super::*;
 
-    const MARK: Mark = Mark { connection: 3, is_accepted_side: false, is_low: false, message: 5 };
+    const MARK: Mark = Mark {
+        connection: 3,
+        is_accepted_side: false,
+        is_low: false,
+        message: 5,
+        framed_bytes: None,
+    };
 
     #[test]
     fn every_byte_is_what_its_place_says() {
@@ -88,6 +102,13 @@ mod tests {
                 assert_eq!(MARK.first_difference(from, &bytes[from as usize..]), Some(wrong));
             }
         }
+    }
+
+    #[test]
+    fn a_framed_message_says_its_length() {
+        let payload = Mark { framed_bytes: Some(0x0102), ..MARK }.payload(0x0102);
+        assert_eq!(payload[..FRAME_HEAD_BYTES as usize], [5 << 1, 2, 1, 0, 0]);
+        assert_eq!(payload[FRAME_HEAD_BYTES as usize..8], MARK.payload(8)[5..]);
     }
 
     #[test]

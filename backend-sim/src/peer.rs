@@ -8,9 +8,9 @@ use crate::choices::Choices;
 use crate::kernel::{Address, Errno, Polled};
 use crate::kinds::Kind;
 use crate::noise::Amount;
-use crate::operator::mark;
+use crate::operator::{frame_mark, mark};
 use crate::oracle::Law;
-use crate::scenario::{Action, Behaviour, Operation, SERVER_PORT, Side};
+use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Side};
 use crate::swarm::Options;
 use crate::world::Shared;
 
@@ -83,8 +83,18 @@ impl Peer {
 
     /// Does what is asked from outside.
     pub fn ask<C: Choices>(&mut self, index: u32, operation: Operation, shared: &mut Shared<C>) {
-        if let Action::Connect { to, port, .. } = operation.action {
-            return self.connect(index, operation, Address { host: to, port }, shared);
+        if operation.action.is_hopeless() || operation.action == Action::Info {
+            // A peer that needs nobody's answer learns nothing from it.
+            return shared.oracle.complete(index);
+        }
+        match operation.action {
+            Action::Connect { to, port, .. } => {
+                return self.connect(index, operation, Address { host: to, port }, shared);
+            }
+            Action::ConnectName { port, .. } => {
+                return self.connect(index, operation, Address { host: SERVER, port }, shared);
+            }
+            _ => {}
         }
         let at = operation.action.side().and_then(|side| self.sides.get(&side).copied());
         let Some(at) = at.filter(|at| self.streams[*at].is_open) else { return };
@@ -98,14 +108,28 @@ impl Peer {
                     stream.unsent.push_back(mark(on, message, is_low).payload(bytes));
                 }
             }
-            Action::Shutdown { .. } | Action::Finish { .. } => stream.wants_fin = true,
+            Action::Frame { on, message, bytes } => {
+                if stream.wants_fin {
+                    return;
+                }
+                stream.unsent.push_back(frame_mark(on, message, bytes).payload(bytes));
+            }
+            Action::Shutdown { .. } | Action::Finish { .. } | Action::Release { .. } => {
+                stream.wants_fin = true;
+            }
             Action::Close { .. } => {
                 let is_reset = !stream.unsent.is_empty();
                 self.close(at, is_reset, shared);
             }
             Action::Pause { .. } => stream.is_paused = true,
             Action::Start { .. } => stream.is_paused = false,
-            Action::Connect { .. } | Action::Udp { .. } | Action::SendTo { .. } => return,
+            Action::KeepOpen { .. } | Action::Nodelay { .. } | Action::HandOver { .. } => {}
+            Action::Connect { .. }
+            | Action::ConnectName { .. }
+            | Action::Info
+            | Action::Udp { .. }
+            | Action::UdpConnect { .. }
+            | Action::SendTo { .. } => return,
         }
         shared.oracle.asked(index, &operation, None);
         self.activate(at);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use tidelock_core::Service;
 
+use crate::kernel::{Lookup, NAMES};
 use crate::streams::Stream;
 use crate::swarm::Options;
 
@@ -48,6 +49,8 @@ pub const CLIENT: u16 = 0;
 pub const SERVER: u16 = 1;
 /// Where the server listens.
 pub const SERVER_PORT: u16 = 9000;
+/// Where nobody ever listens.
+pub const DEAD_PORT: u16 = 9999;
 /// The hosts' names, by their number.
 pub const HOST_NAMES: [&str; 2] = ["client", "server"];
 
@@ -70,9 +73,14 @@ pub struct Label {
 }
 
 impl Label {
+    /// The letter of what connects.
+    pub const CONNECT: u8 = b'c';
+    /// The letter of what opens a datagram socket.
+    pub const DATAGRAM: u8 = b'u';
+
     /// The connect with this number.
     pub const fn connect(number: u32) -> Self {
-        Self { letter: b'c', number }
+        Self { letter: Self::CONNECT, number }
     }
 
     /// Reads a label.
@@ -142,7 +150,16 @@ pub enum Action {
         /// Do not read before `Start`.
         is_paused: bool,
     },
-    /// Send one message.
+    /// Connect by a name of [`NAMES`](crate::kernel::NAMES).
+    ConnectName {
+        /// Which of the names.
+        name: u8,
+        /// The port.
+        port: u16,
+        /// Do not read before `Start`.
+        is_paused: bool,
+    },
+    /// Send one message; on a datagram socket one datagram to its peer.
     Send {
         /// From where.
         on: Side,
@@ -152,6 +169,15 @@ pub enum Action {
         bytes: u32,
         /// With low priority.
         is_low: bool,
+    },
+    /// Send one message with high priority that begins with its length, in two parts.
+    Frame {
+        /// From where.
+        on: Side,
+        /// Which message of this side and priority, from 0.
+        message: u32,
+        /// Its length, with the head.
+        bytes: u32,
     },
     /// Flush, FIN, discard what comes.
     Shutdown {
@@ -178,9 +204,40 @@ pub enum Action {
         /// Which.
         on: Side,
     },
+    /// Outlive the peer's FIN.
+    KeepOpen {
+        /// Which.
+        on: Side,
+    },
+    /// Set an option.
+    Nodelay {
+        /// Which.
+        on: Side,
+    },
+    /// Give it to a service of its own, which starts it.
+    HandOver {
+        /// Which.
+        on: Side,
+    },
+    /// Release the service that it was given to.
+    Release {
+        /// Which.
+        on: Side,
+    },
+    /// Ask about all sockets.
+    Info,
     /// Open a datagram socket. The operation's label names it.
     Udp {
         /// The port; 0 lets the system choose.
+        port: u16,
+    },
+    /// Give a datagram socket its only peer.
+    UdpConnect {
+        /// Which.
+        on: Side,
+        /// The host.
+        to: u16,
+        /// The port.
         port: u16,
     },
     /// Send one datagram.
@@ -202,14 +259,32 @@ impl Action {
     /// The side that it is about, if it is not the one that opens it.
     pub fn side(&self) -> Option<Side> {
         match self {
-            Action::Connect { .. } | Action::Udp { .. } => None,
+            Action::Connect { .. }
+            | Action::ConnectName { .. }
+            | Action::Udp { .. }
+            | Action::Info => None,
             Action::Send { on, .. }
             | Action::Shutdown { on }
             | Action::Finish { on }
             | Action::Close { on }
             | Action::Pause { on }
             | Action::Start { on }
+            | Action::Frame { on, .. }
+            | Action::KeepOpen { on }
+            | Action::Nodelay { on }
+            | Action::HandOver { on }
+            | Action::Release { on }
+            | Action::UdpConnect { on, .. }
             | Action::SendTo { on, .. } => Some(*on),
+        }
+    }
+
+    /// Whether it tries to reach what nobody ever serves, so that trying completes it.
+    pub fn is_hopeless(&self) -> bool {
+        match self {
+            Action::Connect { port, .. } => *port == DEAD_PORT,
+            Action::ConnectName { name, .. } => !NAMES[*name as usize].1.contains(&Lookup::Right),
+            _ => false,
         }
     }
 }
@@ -224,9 +299,22 @@ impl fmt::Display for Operation {
                 let paused = if is_paused { " paused" } else { "" };
                 write!(f, "connect {}:{port}{paused}", host(to))
             }
+            Action::ConnectName { name, port, is_paused } => {
+                let paused = if is_paused { " paused" } else { "" };
+                write!(f, "connect-name {}:{port}{paused}", NAMES[name as usize].0)
+            }
             Action::Send { on, message, bytes, is_low } => {
                 let verb = if is_low { "send-low" } else { "send" };
                 write!(f, "{verb} {on} {message} {bytes}")
+            }
+            Action::Frame { on, message, bytes } => write!(f, "frame {on} {message} {bytes}"),
+            Action::KeepOpen { on } => write!(f, "keep-open {on}"),
+            Action::Nodelay { on } => write!(f, "nodelay {on}"),
+            Action::HandOver { on } => write!(f, "hand-over {on}"),
+            Action::Release { on } => write!(f, "release {on}"),
+            Action::Info => write!(f, "info"),
+            Action::UdpConnect { on, to, port } => {
+                write!(f, "udp-connect {on} {}:{port}", host(to))
             }
             Action::Shutdown { on } => write!(f, "shutdown {on}"),
             Action::Finish { on } => write!(f, "finish {on}"),

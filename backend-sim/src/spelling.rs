@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::kernel::NAMES;
+use crate::payload::FRAME_HEAD_BYTES;
 use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side, When};
 use crate::script::{self, ScriptFault, ScriptOperation};
 use crate::trouble::{Trouble, TroubleKind};
@@ -81,6 +83,20 @@ fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str>
             let (to, port) = place(to).ok_or(PLACE)?;
             Ok(Action::Connect { to, port, is_paused: words.len() == 3 })
         }
+        ["connect-name", to] | ["connect-name", to, "paused"] => {
+            let (name, port) = to.split_once(':').ok_or(PLACE)?;
+            let name = NAMES.iter().position(|known| known.0 == name).ok_or("a known name")?;
+            let port = port.parse().map_err(|_not_one| NUMBER)?;
+            Ok(Action::ConnectName { name: name as u8, port, is_paused: words.len() == 3 })
+        }
+        ["frame", on_text, message, bytes] => {
+            let (on, message, bytes) = (on(on_text)?, count(message)?, count(bytes)?);
+            if bytes < FRAME_HEAD_BYTES {
+                return Err("a frame of at least five bytes");
+            }
+            numbers.insert((on, false), message + 1);
+            Ok(Action::Frame { on, message, bytes })
+        }
         [verb @ ("send" | "send-low"), on_text, ref rest @ ..] => {
             let (on, is_low) = (on(on_text)?, verb == "send-low");
             let next = numbers.entry((on, is_low)).or_default();
@@ -97,13 +113,25 @@ fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str>
         ["close", at] => Ok(Action::Close { on: on(at)? }),
         ["pause", at] => Ok(Action::Pause { on: on(at)? }),
         ["start", at] => Ok(Action::Start { on: on(at)? }),
+        ["keep-open", at] => Ok(Action::KeepOpen { on: on(at)? }),
+        ["nodelay", at] => Ok(Action::Nodelay { on: on(at)? }),
+        ["hand-over", at] => Ok(Action::HandOver { on: on(at)? }),
+        ["release", at] => Ok(Action::Release { on: on(at)? }),
+        ["info"] => Ok(Action::Info),
+        ["udp-connect", at, to] => {
+            let (to, port) = place(to).ok_or(PLACE)?;
+            Ok(Action::UdpConnect { on: on(at)?, to, port })
+        }
         ["udp", port] => Ok(Action::Udp { port: port.parse().map_err(|_not_one| NUMBER)? }),
         ["send-to", at, to, message, bytes] => {
             let (to, port) = place(to).ok_or(PLACE)?;
             let (message, bytes) = (count(message)?, count(bytes)?);
             Ok(Action::SendTo { on: on(at)?, to, port, message, bytes })
         }
-        _ => Err("connect, send, send-low, shutdown, finish, close, pause, start, udp or send-to"),
+        _ => Err(
+            "connect, connect-name, send, send-low, frame, shutdown, finish, close, pause, start, \
+             keep-open, nodelay, hand-over, release, info, udp, udp-connect or send-to",
+        ),
     }
 }
 

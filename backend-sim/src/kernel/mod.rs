@@ -21,6 +21,7 @@ use bytes::Bytes;
 pub use connection::{End, EndState};
 pub use datagram::Datagram;
 pub use errno::Errno;
+pub use names::{Lookup, NAMES};
 pub use poll::{Bits, Completion, Polled, Readiness};
 pub use stream::Pipe;
 

@@ -3,6 +3,7 @@
 use super::{Address, Errno, Kernel};
 use crate::choices::Choices;
 use crate::kinds::Kind;
+use crate::scenario::{DEAD_PORT, SERVER};
 
 /// How long a name takes without a decision.
 const RESOLVE_NANOS: u64 = 100_000;
@@ -18,14 +19,60 @@ impl<C: Choices> Kernel<C> {
         let entity = self.host_entity(host);
         let delay = RESOLVE_NANOS + self.draw_delay(Kind::RESOLVE_DELAY, entity);
         let met = self.draw(Kind::RESOLVE, entity, 4);
-        let known = self.hosts.iter().position(|known| known.name == name);
-        let address = known.map(|number| Address { host: number as u16, port });
-        let result = match (met, address) {
-            (1 | 2, _) | (_, None) => Err(Errno::AddressNotAvailable),
+        let right = self.hosts.iter().position(|known| known.name == name);
+        let known = NAMES.iter().find(|known| known.0 == name);
+        let at = |host, port| Address { host, port };
+        let result = match (met, known, right) {
+            (1 | 2, ..) | (_, None, None) | (_, Some((_, [Lookup::Nothing, ..])), _) => {
+                Err(Errno::AddressNotAvailable)
+            }
             // The first address is somebody who does not listen.
-            (3, Some(right)) => Ok(vec![Address { host, port: 1 }, right]),
-            (_, Some(right)) => Ok(vec![right]),
+            (3, _, Some(right)) => Ok(vec![at(host, 1), at(right as u16, port)]),
+            (_, _, Some(right)) => Ok(vec![at(right as u16, port)]),
+            (_, Some((_, answers)), None) => Ok(answers
+                .iter()
+                .map(|answer| match answer {
+                    Lookup::Right => at(SERVER, port),
+                    Lookup::Refused => at(SERVER, DEAD_PORT),
+                    Lookup::Unreachable => at(UNREACHABLE_HOST, port),
+                    Lookup::Silent => at(SILENT_HOST, port),
+                    Lookup::Nothing => unreachable!("it stands first"),
+                })
+                .collect()),
         };
         (delay, result)
     }
 }
+
+/// What a name is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The server.
+    Right,
+    /// The server at a port where nobody listens.
+    Refused,
+    /// A host that no way leads to.
+    Unreachable,
+    /// A host that does not answer.
+    Silent,
+    /// There is no such name.
+    Nothing,
+}
+
+/// Names that are no host's, and the addresses that each is answered with. The first is the
+/// server's own.
+pub const NAMES: [(&str, &[Lookup]); 8] = [
+    ("server", &[Lookup::Right]),
+    ("refused-first", &[Lookup::Refused, Lookup::Right]),
+    ("unreachable-first", &[Lookup::Unreachable, Lookup::Right]),
+    ("silent-first", &[Lookup::Silent, Lookup::Right]),
+    ("three", &[Lookup::Unreachable, Lookup::Refused, Lookup::Right]),
+    ("wrong", &[Lookup::Refused, Lookup::Unreachable]),
+    ("empty", &[]),
+    ("nobody", &[Lookup::Nothing]),
+];
+
+/// A host that no way leads to.
+const UNREACHABLE_HOST: u16 = 65_000;
+/// A host that does not answer.
+pub(super) const SILENT_HOST: u16 = 65_001;

@@ -1,7 +1,7 @@
 //! What the Mux asks of the system, and what it answers.
 
 use bytes::Bytes;
-use tidelock_core::{Fault, SocketId};
+use tidelock_core::{Endpoint, Fault, FaultKind, SocketId};
 
 use super::grammar::{Kind, Phase};
 use super::{Law, Oracle, SocketView};
@@ -23,6 +23,17 @@ impl Oracle {
     pub fn failed_to_open(&mut self, host: u16, id: SocketId, fault: Fault) {
         if let Some(view) = self.socket(host, id) {
             view.ending.opening_faults.push(fault);
+        }
+    }
+
+    /// A name was looked up.
+    pub fn resolved(&mut self, host: u16, id: SocketId, result: &Result<Vec<Endpoint>, Fault>) {
+        match result {
+            Err(fault) => self.failed_to_open(host, id, *fault),
+            Ok(none) if none.is_empty() => {
+                self.failed_to_open(host, id, Fault::new(FaultKind::NameNotFound));
+            }
+            Ok(_) => {}
         }
     }
 
@@ -80,6 +91,11 @@ impl Oracle {
     /// The descriptor of a socket is closed, with a reset or without.
     pub fn closes(&mut self, host: u16, id: SocketId, is_reset: bool) {
         let Some(view) = self.socket(host, id).filter(|view| view.end.is_some()) else { return };
+        // The attempt at one address is given up: what is queued waits for the next.
+        // One that was accepted for a listener which is gone is refused.
+        if matches!(view.phase, Phase::Opening | Phase::Unborn) {
+            return;
+        }
         // A broken one tells nobody anything any more.
         let (unsent, is_broken) = (view.outbox.unsent_bytes(), view.is_broken);
         let is_loss = unsent > 0 && !is_broken;

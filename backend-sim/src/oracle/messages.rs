@@ -29,6 +29,10 @@ impl Oracle {
         let result = view.message(message, step);
         self.check(Law::MessageOrder, result);
         if let Message::SendReady { .. } = message {
+            if self.hosts[host as usize].released.contains(&service) {
+                // It was told before its release was known.
+                return;
+            }
             let result = self.hosts[host as usize].services.ready(id, service);
             return self.check(Law::SendReady, result);
         }

@@ -31,8 +31,8 @@ pub use socket::SocketView;
 pub use stream::{Progress, Sent, StreamCheck};
 
 use self::services::Services;
-use crate::operator::mark;
-use crate::scenario::{Action, Behaviour, Operation, Side};
+use crate::operator::{frame_mark, mark};
+use crate::scenario::{Action, Behaviour, Label, Operation, Side};
 use crate::swarm::Options;
 
 /// A broken law.
@@ -181,7 +181,14 @@ impl Oracle {
 
     /// An operation was accepted by its host.
     pub fn asked(&mut self, index: u32, operation: &Operation, id: Option<SocketId>) {
-        match operation.action {
+        let action = operation.action;
+        match action {
+            Action::Send { on, .. } if on.label.letter != Label::CONNECT => self.complete(index),
+            Action::Frame { on, message, bytes } => {
+                let sent = Sent { mark: frame_mark(on, message, bytes), bytes, operation: index };
+                let reader = usize::from(on.is_accepted);
+                self.connection(on.label.number).checks[reader].expect(sent);
+            }
             Action::Send { on, message, bytes, is_low } => {
                 let mark = mark(on, message, is_low);
                 let sent = Sent { mark, bytes, operation: index };
@@ -201,10 +208,28 @@ impl Oracle {
                     _ => self.complete(index),
                 }
             }
-            Action::Connect { .. } | Action::Udp { .. } => {}
-            Action::Pause { .. } | Action::Start { .. } | Action::SendTo { .. } => {
+            Action::Connect { .. } | Action::ConnectName { .. } if action.is_hopeless() => {
                 self.complete(index);
             }
+            Action::Connect { .. } | Action::ConnectName { .. } | Action::Udp { .. } => {}
+            Action::Release { .. } => {
+                self.complete(index);
+                // Nobody is left to be told that it opened.
+                let Some(id) = id else { return };
+                let coming = self.hosts[operation.host as usize].sides.get(&id);
+                let coming = coming.map(|(_, opening)| *opening);
+                let view = self.socket(operation.host, id);
+                let opening = view.and_then(|view| view.opening.take()).or(coming);
+                opening.into_iter().for_each(|operation| self.complete(operation));
+            }
+            Action::Pause { .. }
+            | Action::Start { .. }
+            | Action::KeepOpen { .. }
+            | Action::Nodelay { .. }
+            | Action::HandOver { .. }
+            | Action::Info
+            | Action::UdpConnect { .. }
+            | Action::SendTo { .. } => self.complete(index),
         }
     }
 

@@ -118,7 +118,8 @@ mod tests {
     use super::*;
 
     fn sent(message: u32, is_low: bool) -> Sent {
-        let mark = Mark { connection: 1, is_accepted_side: false, is_low, message };
+        let mark =
+            Mark { connection: 1, is_accepted_side: false, is_low, message, framed_bytes: None };
         Sent { mark, bytes: 20, operation: message }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tidelock_core::{Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, SocketId};
 
+use super::planner::keep_calm;
 use crate::scenario::{
     Action, Behaviour, CLIENT, Label, Operation, SERVER, SERVER_PORT, Scenario, Side, When,
 };
@@ -14,25 +15,12 @@ use crate::swarm::Options;
 pub(super) const ECHO: Scenario = Scenario {
     name: "echo",
     about: "clients send messages of both priorities; the server sends back what it receives",
-    adjust,
+    adjust: keep_calm,
     plan,
     services: |_options| vec![Box::new(Echo::default())],
     clients: |_options| Vec::new(),
     server: Behaviour::Echo,
 };
-
-/// In a calm world nothing may take so long that a timeout ends it.
-fn adjust(options: &mut Options) {
-    if options.is_calm() {
-        let least = options.message_bytes_max;
-        options.send_buffer_bytes = options.send_buffer_bytes.max(least / 8).max(1);
-        options.receive_buffer_bytes = options.receive_buffer_bytes.max(least / 8).max(1);
-        options.peer_read_bytes = options.peer_read_bytes.max(least / 32);
-        options.latency_nanos = options.latency_nanos.min(1_000_000);
-        options.jitter_nanos = options.jitter_nanos.min(options.latency_nanos);
-        options.peer_think_nanos = options.peer_think_nanos.min(100_000);
-    }
-}
 
 fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
     let span = options.quiet_at_nanos;
@@ -75,6 +63,8 @@ fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
 /// Sends back what it receives; pauses a socket whose outbox is full.
 #[derive(Default)]
 pub(super) struct Echo {
+    /// Answers with low priority.
+    is_low: bool,
     /// What is to be sent back and was refused, by socket.
     waiting: BTreeMap<SocketId, Waiting>,
 }
@@ -87,11 +77,17 @@ struct Waiting {
 }
 
 impl Echo {
+    /// One that answers with low priority.
+    pub(super) fn low() -> Self {
+        Self { is_low: true, ..Self::default() }
+    }
+
     /// Sends what waits until it is refused.
     fn send(&mut self, net: &mut Net<'_>, id: SocketId) {
         let Some(waiting) = self.waiting.get_mut(&id) else { return };
         while let Some(part) = waiting.parts.pop_front() {
-            match net.send(id, part) {
+            let sent = if self.is_low { net.send_low(id, part) } else { net.send(id, part) };
+            match sent {
                 Ok(_queued) => {}
                 Err(SendError::TooLarge(mut part)) => {
                     let rest = part.split_off(part.len() / 2);

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use self::exit::Exit;
 use self::info::InfoJob;
 use self::services::{Ending, Services};
-use self::slot::{Closing, Kind, Latch, Slot};
+use self::slot::{Attempt, Closing, Kind, Latch, Slot};
 use self::table::{Chain, List, Table};
 use self::timers::TimerKey;
 use self::waiters::Waiters;
@@ -163,7 +163,11 @@ impl Mux {
         let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
         assert!(!slot.wants_input() || slot.is_open, "{} is read before it is open", slot.id);
         let output = match slot.state {
-            SocketState::Connecting => slot.is_open,
+            // While the backend lets go of an attempt there is nothing to wait for but that.
+            SocketState::Connecting => {
+                let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
+                slot.is_open && dial.attempt == Attempt::UnderWay
+            }
             _ => slot.writes() && slot.has_output(),
         };
         assert!(!output || slot.is_open, "{} is written before it is open", slot.id);

@@ -1,0 +1,99 @@
+//! Datagrams with and without a peer.
+
+use tidelock_core::{Endpoint, Message, Net, SendError, Service, SocketOption, UdpOptions};
+
+use super::planner::{Planner, keep_calm};
+use crate::scenario::{Action, Behaviour, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
+use crate::streams::Stream;
+use crate::swarm::Options;
+
+/// Clients send datagrams of all sizes; the server sends each back to where it came from.
+pub(super) const DATAGRAMS: Scenario = Scenario {
+    name: "datagrams",
+    about: "datagrams with and without a peer, lost, doubled, overtaken, to dead ports",
+    adjust,
+    plan,
+    services: |_options| vec![Box::new(Reflector)],
+    clients: |_options| Vec::new(),
+    server: Behaviour::Sink,
+};
+
+fn adjust(options: &mut Options) {
+    options.message_bytes_max = options.message_bytes_max.min(1 << 14);
+    // Scripted peers know only streams.
+    options.scripted = 0;
+    keep_calm(options);
+}
+
+fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
+    let mut plan = Planner::new(options, stream);
+    for number in 0..options.connections {
+        let at = plan.early(4);
+        // Some ask for a port, and one port is asked for twice.
+        let port = if plan.stream.one_in(3) { 5000 + (number / 2) as u16 } else { 0 };
+        let port = if options.is_calm() && number % 2 == 1 { 0 } else { port };
+        let line = plan.open(at, Action::Udp { port });
+        let mut peer = None;
+        let share = 1 + options.operations / options.connections;
+        for _ in 0..share + plan.stream.below(4) {
+            if plan.stream.one_in(2) {
+                plan.wait(line, 8);
+            }
+            let bytes = match plan.stream.below(8) {
+                0 => 0,
+                1 => options.message_bytes_max,
+                _ => plan.stream.log_uniform(1, options.message_bytes_max),
+            };
+            let to = if plan.stream.one_in(4) { DEAD_PORT } else { SERVER_PORT };
+            match plan.stream.below(10) {
+                0 | 1 => {
+                    plan.ask(line, |on| Action::UdpConnect { on, to: SERVER, port: to });
+                    peer = Some(to);
+                }
+                2 => plan.ask(line, |on| Action::Pause { on }),
+                3 => plan.ask(line, |on| Action::Start { on }),
+                4..=6 if peer.is_some() => {
+                    let is_low = plan.stream.one_in(4);
+                    plan.send(line, bytes, is_low);
+                }
+                _ => plan.send_to(line, SERVER, to, bytes),
+            }
+        }
+        plan.wait(line, 2);
+        match plan.stream.below(3) {
+            0 => plan.ask(line, |on| Action::Shutdown { on }),
+            1 => plan.ask(line, |on| Action::Close { on }),
+            _ => {}
+        }
+    }
+    plan.finish()
+}
+
+/// Sends each datagram back, one with a refused answer is dropped.
+struct Reflector;
+
+impl Service for Reflector {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
+        let options = UdpOptions::default().bind(at).option(SocketOption::Broadcast(true));
+        // If it cannot be opened, datagrams go to a dead port.
+        let _refused = net.udp(options);
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        if let Message::Udp { socket, from, payload } = message {
+            match net.send_to(socket, from, payload) {
+                // A datagram may be lost anywhere.
+                Ok(_) | Err(SendError::SocketFull(_) | SendError::TotalFull(_)) => {}
+                Err(error) => assert!(
+                    matches!(error, SendError::Closing(_) | SendError::Stale(_)),
+                    "an answer is refused: {error}"
+                ),
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "reflector"
+    }
+}

@@ -1,0 +1,90 @@
+//! Large transfers beside small messages that may overtake them.
+
+use super::echo::Echo;
+use super::planner::{Planner, keep_calm, keep_valid};
+use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Scenario};
+use crate::streams::Stream;
+use crate::swarm::Options;
+
+/// Each connection carries a file in low-priority pieces and control messages of high priority.
+pub(super) const FILES: Scenario = Scenario {
+    name: "files",
+    about: "a large low-priority transfer beside small high-priority control messages",
+    adjust,
+    plan,
+    services: |_options| vec![Box::new(Echo::low())],
+    clients: |_options| Vec::new(),
+    server: Behaviour::Echo,
+};
+
+/// Pieces of a file, at most.
+const PIECES_MAX: u64 = 6;
+/// A control message, at most.
+const CONTROL_BYTES_MAX: u64 = 64;
+
+/// The warning mark is a power of two, so that pending bytes can meet each doubling exactly.
+fn adjust(options: &mut Options) {
+    options.connections = options.connections.min(12);
+    options.message_bytes_max = options.message_bytes_max.max(256);
+    options.warn_bytes = 16 << (options.noise % 9);
+    keep_valid(options);
+    let doublings = DOUBLINGS * 64 + (options.warn_bytes << (DOUBLINGS - 1));
+    options.outbox_bytes_max = options.outbox_bytes_max.max(doublings);
+    keep_valid(options);
+    keep_calm(options);
+}
+
+/// How many sends double what is pending, in one row.
+const DOUBLINGS: u64 = 4;
+
+fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
+    let mut plan = Planner::new(options, stream);
+    for _ in 0..options.connections {
+        let at = plan.early(4);
+        let is_paused = plan.stream.one_in(8);
+        let line = plan.open(at, Action::Connect { to: SERVER, port: SERVER_PORT, is_paused });
+        if plan.stream.one_in(2) {
+            // Before the connection is there, what is pending is exactly what was sent.
+            let mut pending_bytes = 0;
+            for doubling in 0..DOUBLINGS {
+                let bytes = (options.warn_bytes << doubling) - pending_bytes;
+                let is_low = plan.stream.one_in(2);
+                plan.send(line, bytes, is_low);
+                pending_bytes += bytes;
+            }
+        }
+        transfer(options, &mut plan, line);
+        if is_paused {
+            plan.wait(line, 8);
+            plan.ask(line, |on| Action::Start { on });
+        }
+        plan.wait(line, 2);
+        match plan.stream.below(if options.is_calm() { 2 } else { 4 }) {
+            0 => plan.ask(line, |on| Action::Finish { on }),
+            1 => {}
+            2 => plan.ask(line, |on| Action::Shutdown { on }),
+            _ => plan.ask(line, |on| Action::Close { on }),
+        }
+    }
+    plan.finish()
+}
+
+/// A file in pieces, and control messages before, between and behind them.
+fn transfer(options: &Options, plan: &mut Planner<'_>, line: usize) {
+    let most = options.message_bytes_max;
+    for _ in 0..1 + plan.stream.below(PIECES_MAX) {
+        let bytes = match plan.stream.below(4) {
+            0 => options.warn_bytes.min(most),
+            1 => plan.stream.log_uniform(1, most),
+            _ => most,
+        };
+        plan.send(line, bytes, true);
+        for _ in 0..plan.stream.below(4) {
+            if plan.stream.one_in(2) {
+                plan.wait(line, 16);
+            }
+            let bytes = plan.stream.log_uniform(1, CONTROL_BYTES_MAX.min(most));
+            plan.send(line, bytes, false);
+        }
+    }
+}
