@@ -198,7 +198,9 @@ fn open(net: &mut Net<'_>, action: Action, is_by_name: bool) -> Result<SocketId,
         }
         Action::ConnectName { name, port, is_paused } => {
             let to = Target::host(NAMES[name as usize].0, port);
-            net.connect(to, ConnectOptions::default().paused(is_paused))
+            // Every other name's connections outlive the peer's FIN.
+            let is_half_open = name % 2 == 1;
+            net.connect(to, ConnectOptions::default().paused(is_paused).half_open(is_half_open))
         }
         Action::Udp { port } => {
             let at = Endpoint::from(([0, 0, 0, 0], port));

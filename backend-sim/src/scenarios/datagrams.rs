@@ -1,8 +1,12 @@
 //! Datagrams with and without a peer.
 
-use tidelock_core::{Endpoint, Message, Net, SendError, Service, SocketOption, UdpOptions};
+use std::time::Duration;
+
+use tidelock_core::{Bytes, Endpoint, Message, Net, SendError, Service, SocketOption, UdpOptions};
 
 use super::planner::{Planner, keep_calm};
+use crate::address;
+use crate::kernel::Address;
 use crate::scenario::{Action, Behaviour, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
 use crate::streams::Stream;
 use crate::swarm::Options;
@@ -14,7 +18,7 @@ pub(super) const DATAGRAMS: Scenario = Scenario {
     adjust,
     plan,
     services: |_options| vec![Box::new(Reflector)],
-    clients: |_options| Vec::new(),
+    clients: |_options| vec![Box::new(Dialer::default())],
     server: Behaviour::Sink,
 };
 
@@ -95,5 +99,48 @@ impl Service for Reflector {
 
     fn name(&self) -> &'static str {
         "reflector"
+    }
+}
+
+/// Dials the server and sends it a few datagrams; only those may come back.
+#[derive(Default)]
+struct Dialer {
+    sent: Vec<Bytes>,
+}
+
+/// The server has this long to open its socket.
+const START: Duration = Duration::from_millis(2);
+/// The dialer sends so many.
+const DIALED_MAX: u64 = 6;
+
+impl Service for Dialer {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        net.set_timer(START);
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        let server = address::endpoint(Address { host: SERVER, port: SERVER_PORT });
+        match message {
+            Message::Timer { .. } => {
+                // Without a free id, or at the end, there is nobody to dial.
+                let Ok(id) = net.udp_dial(server) else { return };
+                for number in 0..1 + net.random() % DIALED_MAX {
+                    let length = (net.random() % 32) as usize;
+                    let payload = Bytes::from(vec![number as u8; length]);
+                    if net.send(id, payload.clone()).is_ok() {
+                        self.sent.push(payload);
+                    }
+                }
+            }
+            Message::Udp { from, payload, .. } => {
+                assert_eq!(from, server, "a dialed socket hears only its peer");
+                assert!(self.sent.contains(&payload), "{payload:?} was never sent");
+            }
+            _ => {}
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "dialer"
     }
 }

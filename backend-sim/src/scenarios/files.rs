@@ -18,14 +18,21 @@ pub(super) const FILES: Scenario = Scenario {
 };
 
 /// Pieces of a file, at most.
-const PIECES_MAX: u64 = 6;
+const PIECES_MAX: u64 = 3;
 /// A control message, at most.
 const CONTROL_BYTES_MAX: u64 = 64;
 
 /// The warning mark is a power of two, so that pending bytes can meet each doubling exactly.
 fn adjust(options: &mut Options) {
-    options.connections = options.connections.min(12);
+    options.connections = options.connections.min(6);
     options.message_bytes_max = options.message_bytes_max.max(256);
+    // A world of files is large anyway; tiny buffers are for the others.
+    let buffer_bytes = options.message_bytes_max / 32;
+    options.send_buffer_bytes = options.send_buffer_bytes.max(buffer_bytes);
+    options.receive_buffer_bytes = options.receive_buffer_bytes.max(buffer_bytes);
+    options.peer_read_bytes = options.peer_read_bytes.max(buffer_bytes);
+    options.read_buffer_bytes_max = options.read_buffer_bytes_max.max(buffer_bytes);
+    options.write_bytes_per_turn = options.write_bytes_per_turn.max(buffer_bytes);
     options.warn_bytes = 16 << (options.noise % 9);
     keep_valid(options);
     let doublings = DOUBLINGS * 64 + (options.warn_bytes << (DOUBLINGS - 1));
