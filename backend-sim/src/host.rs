@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Batch, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands, Message, Mux,
-    Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
+    Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands,
+    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -316,8 +316,8 @@ impl Host {
                 return;
             }
             Message::Udp { payload, .. } => shared.digest.bytes(payload),
-            Message::Close { unsent, .. } => {
-                outcome.told = mix(outcome.told, *unsent);
+            Message::Close { reason, unsent, .. } => {
+                outcome.told = mix(mix(outcome.told, *unsent), reason_code(*reason));
                 let last = mix(outcome.told, outcome.data.finish());
                 shared.outcome = shared.outcome.wrapping_add(last);
                 self.outcome.remove(&id);
@@ -448,6 +448,21 @@ impl Host {
             ));
         }
         Ok(())
+    }
+}
+
+/// A number for each reason; of a fault, what kind it was.
+fn reason_code(reason: CloseReason) -> u64 {
+    match reason {
+        CloseReason::Closed => 1,
+        CloseReason::Shutdown => 2,
+        CloseReason::Peer => 3,
+        CloseReason::OwnerGone => 4,
+        CloseReason::Exit => 5,
+        CloseReason::TimedOut(which) => 0x100 | which as u64,
+        CloseReason::ConnectFailed(fault) => 0x200 | fault.kind as u64,
+        CloseReason::Fault(fault) => 0x300 | fault.kind as u64,
+        other => unreachable!("{other} is no reason that this simulator knows"),
     }
 }
 

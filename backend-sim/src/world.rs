@@ -313,6 +313,7 @@ impl<C: Choices> World<C> {
         for host in 0..self.machines.len() as u16 {
             match &mut self.machines[host as usize] {
                 Machine::Host(machine) if self.stops == 1 => {
+                    self.shared.oracle.settled(host, now);
                     machine.exit(Duration::from_nanos(EXIT_NANOS));
                 }
                 Machine::Peer(peer) if self.stops == 2 => peer.stop(&mut self.shared),

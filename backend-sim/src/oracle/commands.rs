@@ -14,17 +14,23 @@ impl Oracle {
             Command::Listen { id, owner, options, .. } => {
                 let view = self.born(host, *id, Kind::Listener, *owner);
                 (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
+                view.ending.is_started = true;
             }
             Command::Udp { id, owner, options } => {
-                self.born(host, *id, Kind::Datagram, *owner).is_reading = !options.paused;
+                let view = self.born(host, *id, Kind::Datagram, *owner);
+                view.is_reading = !options.paused;
+                view.ending.is_started = true;
             }
             Command::Adopt { id, owner, paused, .. } => {
-                self.born(host, *id, Kind::Outgoing, *owner).is_reading = !paused;
+                let view = self.born(host, *id, Kind::Outgoing, *owner);
+                view.is_reading = !paused;
+                view.ending.is_started = true;
             }
             Command::Connect { id, owner, options, .. } => {
                 let bounds = self.limits.bounds;
                 let view = self.born(host, *id, Kind::Outgoing, *owner);
                 view.is_reading = !options.paused;
+                view.ending.is_started = true;
                 view.ending.set_connect_timeout(options.timeout, &bounds);
             }
             Command::Send { id, low, bytes } => self.accepted(host, *id, bytes.clone(), *low),
@@ -61,7 +67,7 @@ impl Oracle {
         match command {
             Command::Start { by, .. } => {
                 view.claim(*by, step);
-                view.ending.is_started = true;
+                view.ending.starts += 1;
                 view.is_reading = true;
                 view.is_paused = false;
                 view.is_start_last = true;
@@ -86,6 +92,7 @@ impl Oracle {
                     view.finish_step.get_or_insert(step);
                 }
                 view.ending.shutdown_at.get_or_insert(now);
+                view.ending.last_shutdown_at = Some(now);
                 view.ending.flush_at.get_or_insert(now);
                 view.is_output_ended = true;
             }

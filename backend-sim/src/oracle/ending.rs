@@ -11,14 +11,18 @@ pub(super) struct Ending {
     pub(super) born_at: u64,
     /// A connect of it may take so long.
     pub(super) connect_nanos: u64,
-    /// `start` was asked, or needs no asking.
+    /// It needs no `start`.
     pub(super) is_started: bool,
+    /// How often `start` was asked and not refused.
+    pub(super) starts: u32,
     /// When own `close` reached the Mux.
     pub(super) close_at: Option<u64>,
     /// When the first own `shutdown` or `finish` reached the Mux.
     pub(super) shutdown_at: Option<u64>,
     /// When output was first to be flushed, whoever wanted that.
     pub(super) flush_at: Option<u64>,
+    /// When the last own `shutdown` or `finish` reached the Mux.
+    pub(super) last_shutdown_at: Option<u64>,
     /// `finish` was asked, and no `shutdown`.
     pub(super) is_finishing: bool,
     /// When `Eof` was told first.
@@ -68,6 +72,9 @@ pub(super) struct Around {
     pub(super) is_exiting: bool,
 }
 
+/// A timer that is due fires within this, once nothing disturbs any more.
+const GRACE_NANOS: u64 = 1_000_000_000;
+
 impl Ending {
     pub(super) fn set_connect_timeout(&mut self, timeout: Option<Duration>, bounds: &Bounds) {
         self.connect_nanos = match timeout {
@@ -108,6 +115,40 @@ impl Ending {
         }
     }
 
+    /// What should have ended by now, when nothing disturbs any more.
+    ///
+    /// # Errors
+    /// Which bound has passed.
+    pub(super) fn check_bounds(
+        &self,
+        now: u64,
+        is_open: bool,
+        bounds: &Bounds,
+    ) -> Result<(), String> {
+        let is_over = |marks: &[Option<u64>], span: u64| {
+            let last = marks.iter().flatten().max();
+            last.is_some_and(|last| now > last.saturating_add(span).saturating_add(GRACE_NANOS))
+        };
+        let (asked, fin) = (self.last_shutdown_at, self.fin_at);
+        let late = if self.close_at.is_some() {
+            Some("own close")
+        } else if !is_open {
+            is_over(&[Some(self.born_at)], self.connect_nanos).then_some("opening")
+        } else if !self.is_started && self.starts == 0 {
+            is_over(&[Some(self.born_at)], bounds.start_nanos).then_some("waiting for start")
+        } else if asked.is_some() && fin.is_none() {
+            is_over(&[asked, self.took_at], bounds.flush_stall_nanos).then_some("flushing")
+        } else if asked.is_some() && !self.is_finishing {
+            is_over(&[asked, fin], bounds.linger_nanos).then_some("lingering")
+        } else {
+            None
+        };
+        match late {
+            Some(what) => Err(format!("{what} takes too long: {self:?}")),
+            None => Ok(()),
+        }
+    }
+
     fn was_silent(&self, which: Timeout, around: Around, bounds: &Bounds) -> bool {
         let now = around.now;
         // Silence is measured from the last of what was given to it.
@@ -121,7 +162,9 @@ impl Ending {
                 bounds.idle_nanos > 0
                     && silent(&[born_at, self.took_at, self.told_at], bounds.idle_nanos)
             }
-            Timeout::Start => !self.is_started && silent(&[born_at], bounds.start_nanos),
+            Timeout::Start => {
+                !self.is_started && self.starts == 0 && silent(&[born_at], bounds.start_nanos)
+            }
             Timeout::Flush => {
                 // Whoever began the flush; a write that failed waits for its owner's mailbox.
                 let since = match (self.flush_at, around.is_owner_gone || around.is_exiting) {
@@ -189,6 +232,21 @@ mod tests {
         let peer = Ending { was_eof_first: true, ..both.clone() };
         assert!(judge(&peer, CloseReason::Peer, 9) && !judge(&peer, CloseReason::Shutdown, 9));
         assert!(judge(&both, CloseReason::Shutdown, 9) && !judge(&both, CloseReason::Peer, 9));
+    }
+
+    #[test]
+    fn what_is_bounded_ends_in_time() {
+        let second = GRACE_NANOS;
+        let started = Ending { is_started: true, ..Ending::default() };
+        let flushing = Ending { last_shutdown_at: Some(5), took_at: Some(50), ..started.clone() };
+        assert!(flushing.check_bounds(60 + second, true, &BOUNDS).is_ok());
+        assert!(flushing.check_bounds(61 + second, true, &BOUNDS).is_err());
+        let lingering = Ending { fin_at: Some(60), ..flushing };
+        assert!(lingering.check_bounds(80 + second, true, &BOUNDS).is_ok());
+        assert!(lingering.check_bounds(81 + second, true, &BOUNDS).is_err());
+        assert!(started.check_bounds(9 * second, true, &BOUNDS).is_ok());
+        assert!(Ending::default().check_bounds(9 * second, true, &BOUNDS).is_err());
+        assert!(started.check_bounds(9 * second, false, &BOUNDS).is_err());
     }
 
     #[test]

@@ -144,6 +144,28 @@ impl Oracle {
         self.check(Law::Limits, result);
     }
 
+    /// Faults have stopped long ago: every socket whose end is bounded has ended.
+    pub fn settled(&mut self, host: u16, now: u64) {
+        let bounds = self.limits.bounds;
+        let view = &self.hosts[host as usize];
+        let is_owed = |socket: &&SocketView| {
+            let is_alive = socket.owner.is_some_and(|owner| view.services.is_alive(owner));
+            socket.is_told_open() && is_alive
+        };
+        let all = view.sockets.iter().flatten().chain(&view.leaving);
+        let results: Vec<_> = all
+            .filter(is_owed)
+            .map(|socket| {
+                let is_open = socket.phase != Phase::Opening;
+                let result = socket.ending.check_bounds(now, is_open, &bounds);
+                result.map_err(|detail| format!("{} on host {host}: {detail}", socket.id))
+            })
+            .collect();
+        for result in results {
+            self.check(Law::Liveness, result);
+        }
+    }
+
     /// The world has ended: what every host still has open.
     pub fn finish(&mut self) {
         let mut open = Vec::new();

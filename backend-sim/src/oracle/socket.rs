@@ -146,6 +146,7 @@ impl SocketView {
 
     /// A service is told that it came too late.
     pub(super) fn refuse_claim(&mut self, by: ServiceId) {
+        self.ending.starts = self.ending.starts.saturating_sub(1);
         if let Some(at) = self.claims.iter().position(|claim| *claim == by) {
             self.claims.remove(at);
         }
