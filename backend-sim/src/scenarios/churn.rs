@@ -68,7 +68,7 @@ fn live(options: &Options, plan: &mut Planner<'_>, line: usize) {
     }
     for _ in 0..plan.stream.below(3) {
         wait_briefly(plan, line);
-        let bytes = options.draw_message_bytes(&mut plan.stream);
+        let bytes = options.draw_message_bytes(plan.stream);
         let is_low = plan.stream.one_in(4);
         plan.send(line, bytes, is_low);
     }

@@ -46,7 +46,7 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
             let bytes = match plan.stream.below(8) {
                 0 => 0,
                 1 => options.message_bytes_max,
-                _ => options.draw_message_bytes(&mut plan.stream),
+                _ => options.draw_message_bytes(plan.stream),
             };
             let to = if plan.stream.one_in(4) { DEAD_PORT } else { SERVER_PORT };
             match plan.stream.below(10) {

@@ -57,7 +57,7 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
                     false => Action::Start { on },
                 });
             }
-            let bytes = options.draw_message_bytes(&mut plan.stream);
+            let bytes = options.draw_message_bytes(plan.stream);
             let is_low = plan.stream.one_in(4);
             plan.send(line, bytes, is_low);
         }
