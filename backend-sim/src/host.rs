@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, Instant, KeepCommands,
-    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
+    Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant,
+    KeepCommands, Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -223,7 +223,13 @@ impl Host {
         let now = shared.kernel.now;
         while let Some(at) = self.resolving.iter().position(|one| one.at_nanos <= now) {
             let Resolving { id, result, .. } = self.resolving.remove(at);
-            shared.oracle.resolved(self.number, id, &result);
+            let failed = match &result {
+                Err(fault) => Some(*fault),
+                Ok(addresses) => addresses.is_empty().then(|| FaultKind::NameNotFound.into()),
+            };
+            if let Some(fault) = failed {
+                shared.oracle.failed_to_open(self.number, id, fault);
+            }
             self.fetched.push_back((None, Event::Resolved { id, result }));
         }
     }

@@ -181,7 +181,8 @@ mod tests {
     fn what_plans_print_can_be_read_back() {
         for scenario in scenarios::all() {
             for seed in 0..50 {
-                let options = Options::draw(seed, scenario.name);
+                let mut options = Options::draw(seed, scenario.name);
+                (scenario.adjust)(&mut options);
                 let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
                 for operation in (scenario.plan)(&options, &mut stream) {
                     let line = line(&operation.label.to_string(), &operation.to_string());

@@ -1,7 +1,7 @@
 //! What the Mux asks of the system, and what it answers.
 
 use bytes::Bytes;
-use tidelock_core::{Endpoint, Fault, FaultKind, SocketId};
+use tidelock_core::{Fault, SocketId};
 
 use super::grammar::{Kind, Phase};
 use super::{Law, Oracle, SocketView};
@@ -23,17 +23,6 @@ impl Oracle {
     pub fn failed_to_open(&mut self, host: u16, id: SocketId, fault: Fault) {
         if let Some(view) = self.socket(host, id) {
             view.ending.opening_faults.push(fault);
-        }
-    }
-
-    /// A name was looked up.
-    pub fn resolved(&mut self, host: u16, id: SocketId, result: &Result<Vec<Endpoint>, Fault>) {
-        match result {
-            Err(fault) => self.failed_to_open(host, id, *fault),
-            Ok(none) if none.is_empty() => {
-                self.failed_to_open(host, id, Fault::new(FaultKind::NameNotFound));
-            }
-            Ok(_) => {}
         }
     }
 
