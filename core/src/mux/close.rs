@@ -102,6 +102,9 @@ impl Mux {
         assert_ne!(slot.closing, Closing::No, "{id} is closed and does not end");
         if let Closing::Asked(how) = slot.closing {
             assert!(slot.is_open, "{id}: the backend holds nothing");
+            // A write may have taken the rest since the end began: then nothing is lost.
+            let is_lossless = !slot.has_output() && slot.rare.unsent_bytes == 0;
+            let how = if slot.is_told && is_lossless { CloseHow::Plain } else { how };
             slot.closing = match backend.close(id, how) {
                 Answer::Ready(()) => Closing::Done,
                 Answer::Later => Closing::Waiting,
