@@ -66,6 +66,11 @@ impl Net {
     fn events(&mut self, host: u16) -> Vec<String> {
         let mut polled = Vec::new();
         self.kernel.poll(host, &mut polled);
+        for polled in &polled {
+            if let Polled::Completion { socket, .. } = polled {
+                self.kernel.handed_over(*socket);
+            }
+        }
         let text = |polled| match polled {
             Polled::Ready { token: LISTENER, .. } => None,
             Polled::Ready { bits, .. } => {

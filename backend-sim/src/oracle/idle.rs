@@ -149,7 +149,7 @@ impl Oracle {
         let bounds = self.limits.bounds;
         let view = &self.hosts[host as usize];
         let is_owed = |socket: &&SocketView| {
-            let is_alive = socket.owner.is_some_and(|owner| view.services.is_alive(owner));
+            let is_alive = socket.next_owner().is_some_and(|owner| view.services.is_alive(owner));
             socket.is_told_open() && is_alive
         };
         let all = view.sockets.iter().flatten().chain(&view.leaving);
@@ -172,7 +172,7 @@ impl Oracle {
         for (host, view) in self.hosts.iter().enumerate() {
             let all = view.sockets.iter().flatten().chain(&view.leaving);
             let is_owed = |socket: &&SocketView| {
-                let owner = socket.owner.filter(|owner| view.services.is_alive(*owner));
+                let owner = socket.next_owner().filter(|owner| view.services.is_alive(*owner));
                 socket.is_told_open() && owner.is_some()
             };
             for socket in all.filter(is_owed) {

@@ -162,6 +162,11 @@ impl SocketView {
         }
     }
 
+    /// Who is told next: claims that were not refused hold.
+    pub(super) fn next_owner(&self) -> Option<ServiceId> {
+        self.claims.last().copied().or(self.owner)
+    }
+
     /// A message about it goes to this service.
     ///
     /// # Errors
