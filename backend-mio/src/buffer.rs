@@ -58,7 +58,7 @@ impl BufferRing {
         let bytes = match &result {
             Ok((count, _)) => {
                 assert!(*count <= size, "the system filled {count} of {size} B");
-                if *count <= self.copy_bytes_max {
+                if *count <= self.copy_bytes_max || 2 * *count < self.buffer_bytes {
                     Bytes::copy_from_slice(&whole[..*count])
                 } else {
                     whole.slice(..*count)

@@ -71,7 +71,6 @@ fn kind_of(errno: Errno) -> FaultKind {
         | Errno::PROTONOSUPPORT
         | Errno::NOTTY
         | Errno::NOSYS => FaultKind::Unsupported,
-        Errno::CANCELED => FaultKind::Cancelled,
         _ => FaultKind::Other,
     }
 }
@@ -133,7 +132,7 @@ mod tests {
             (95, FaultKind::Unsupported),
             (88, FaultKind::Unsupported),
             (92, FaultKind::Unsupported),
-            (125, FaultKind::Cancelled),
+            (125, FaultKind::Other),
             (5, FaultKind::Other),
         ];
         for (number, kind) in expected {

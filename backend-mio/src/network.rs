@@ -160,7 +160,10 @@ impl Network {
             };
             if let Command::Exit { within } = &command {
                 tracing::info!(?within, "the runtime is shutting down");
-                self.exit_deadline.get_or_insert(now + *within);
+                let deadline = now + *within;
+                // Asked twice: the earlier deadline counts.
+                let earlier = self.exit_deadline.map_or(deadline, |other| other.min(deadline));
+                self.exit_deadline = Some(earlier);
             }
             self.mux.handle_command(command, now);
         }

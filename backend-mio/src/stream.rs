@@ -101,7 +101,12 @@ impl Stream {
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
         let mut socket = &self.socket;
-        write_parts(unsent, size_max, |slices| socket.write_vectored(slices))
+        let answer = write_parts(unsent, size_max, |slices| socket.write_vectored(slices));
+        if matches!(answer, Answer::Ready(Err(_))) {
+            // What broke the stream may have come behind bytes whose event was not fetched yet.
+            self.input = Drained::default();
+        }
+        answer
     }
 
     pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {

@@ -91,11 +91,14 @@ impl Pool {
         let Some(dispatcher) = &mut state.dispatcher else {
             return;
         };
+        let mut leftovers = Vec::new();
         for delivery in deliveries.drain(..) {
-            dispatcher.deliver(guard(delivery));
+            leftovers.extend(dispatcher.deliver(guard(delivery)));
         }
         let wanted = dispatcher.runnable().min(state.idle_workers);
         drop(state);
+        // Dropping a service runs its code: not under the lock, and with a pool at work.
+        drop(leftovers);
         for _ in 0..wanted {
             self.work.notify_one();
         }
@@ -163,19 +166,19 @@ impl Pool {
     fn give_back(&self, worker: usize, batch: Option<Batch>) {
         let mut state = self.lock();
         state.inside[worker] = None;
-        // After a stop the batch, with its service, is dropped outside of the lock.
-        let mut left_over = None;
+        // What is over is dropped outside of the lock: that runs the service's code.
+        let (mut unused, mut released) = (None, None);
         let mut has_more_than_one = false;
         match (&mut state.dispatcher, batch) {
             (Some(dispatcher), Some(batch)) => {
-                dispatcher.give_back(batch);
+                released = dispatcher.give_back(batch);
                 has_more_than_one = dispatcher.runnable() > 1;
             }
-            (_, batch) => left_over = batch,
+            (_, batch) => unused = batch,
         }
         let wanted = has_more_than_one && state.idle_workers > 0;
         drop(state);
-        drop(left_over);
+        drop((unused, released));
         if wanted {
             self.work.notify_one();
         }

@@ -65,7 +65,8 @@ pub enum CloseHow {
 /// What the Mux promises:
 ///
 /// 8. While an id and a direction are pending, it does not call them, except to repeat the call
-///    after an `Event::Ready` for it.
+///    after an `Event::Ready` for it, or, of a readiness backend, to `read` after a `write` failed:
+///    what broke the stream may have come behind bytes whose event was not reported yet.
 /// 9. `close` is called once per id that is open or opening, and after it nothing for that id, but
 ///    that a `connect` that was given up may be followed, after `Closed` if `close` said `Later`,
 ///    by a `connect` for the same id to another address.

@@ -19,7 +19,8 @@ pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Sockets of all kinds at a time. Default 65,536; an unused place costs nothing until the
-    /// 256 places around it are first touched.
+    /// 256 places around it are first touched. A listener that accepts holds one place more, for
+    /// the connection that comes next.
     pub sockets_max: u32,
     /// Services at a time. Default 65,536.
     pub services_max: u32,
@@ -44,7 +45,7 @@ pub struct Config {
     /// Unsent bytes of one socket from which its owner gets `Warning`. Default 1 MiB.
     pub warn_bytes: usize,
     /// Unsent bytes of one socket, each message charged with 64 bytes more. Default 64 MiB.
-    /// At least twice [`warn_bytes`](Self::warn_bytes).
+    /// At least twice [`warn_bytes`](Self::warn_bytes), at most 512 MiB.
     pub outbox_bytes_max: usize,
     /// Unsent bytes of all sockets, charged likewise. Default 1 GiB.
     /// At least [`outbox_bytes_max`](Self::outbox_bytes_max).
@@ -139,7 +140,7 @@ impl Config {
                 return Err(ConfigError::Zero { name });
             }
         }
-        let ordered: [(&'static str, u128, &'static str, u128); 5] = [
+        let ordered: [(&'static str, u128, &'static str, u128); 6] = [
             (
                 "read_buffer_bytes_min",
                 self.read_buffer_bytes_min as u128,
@@ -158,6 +159,8 @@ impl Config {
                 "total_bytes_max",
                 self.total_bytes_max as u128,
             ),
+            // Each message is charged at least 64 bytes, and at most 2^24 - 1 are counted.
+            ("outbox_bytes_max", self.outbox_bytes_max as u128, "what can be counted", 512 << 20),
             (
                 "datagram_bytes_max",
                 self.datagram_bytes_max as u128,

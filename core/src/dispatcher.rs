@@ -43,6 +43,13 @@ pub struct Batch {
     messages: VecDeque<Message>,
 }
 
+/// What is left of a service that was released: itself, and the messages that it will not handle.
+/// Dropping it runs the user's code, so whoever holds a lock drops it after the lock.
+pub struct Leftovers {
+    _resident: Option<Resident>,
+    _mailbox: VecDeque<Message>,
+}
+
 impl Dispatcher {
     /// An empty one. `random_seed` decides what services' [`Net::random`] answers.
     pub fn new(directory: Arc<Directory>, random_seed: u64) -> Self {
@@ -51,7 +58,8 @@ impl Dispatcher {
 
     /// Takes one output of the Mux in. A message to a service that is gone is dropped; the Mux
     /// sends none.
-    pub fn deliver(&mut self, delivery: Delivery) {
+    pub fn deliver(&mut self, delivery: Delivery) -> Option<Leftovers> {
+        let mut leftovers = None;
         match delivery {
             Delivery::Spawn(id, service) => self.spawn(id, service),
             Delivery::Message(id, message) => {
@@ -67,11 +75,15 @@ impl Dispatcher {
                 // A batch that is out is dropped when it comes back.
                 let index = id.index() as usize;
                 if self.place_mut(id).is_some() {
-                    self.places[index] = None;
+                    leftovers = self.places[index].take().map(|place| Leftovers {
+                        _resident: place.resident,
+                        _mailbox: place.mailbox,
+                    });
                 }
                 assert!(self.place_mut(id).is_none(), "{id} survived its release");
             }
         }
+        leftovers
     }
 
     /// The next service that has something to handle, with at most `messages_per_batch` messages.
@@ -88,8 +100,9 @@ impl Dispatcher {
             let is_new = place.resident.as_ref().is_some_and(|resident| !resident.is_started);
             let waiting = place.mailbox.len();
             let resident = place.resident.take().expect("a service that runs is not runnable");
-            let rest = place.mailbox.split_off(place.mailbox.len().min(messages_max));
-            let messages = std::mem::replace(&mut place.mailbox, rest);
+            // Taking from the front costs what is taken, however much is left.
+            let messages: VecDeque<Message> =
+                place.mailbox.drain(..waiting.min(messages_max)).collect();
             assert!(messages.len() <= messages_max, "{id}: a batch is too long");
             assert_eq!(messages.len() + place.mailbox.len(), waiting, "{id} lost messages");
             assert!(is_new || !messages.is_empty(), "{id} has nothing to handle");
@@ -99,20 +112,23 @@ impl Dispatcher {
     }
 
     /// Takes a service back after its batch ran. It is dropped if it was released meanwhile.
-    pub fn give_back(&mut self, batch: Batch) {
+    pub fn give_back(&mut self, batch: Batch) -> Option<Leftovers> {
         assert!(batch.messages.is_empty(), "a batch comes back after it ran");
         let id = batch.id;
-        if let Some(place) = self.place_mut(id) {
-            assert!(place.resident.is_none(), "{id} was run twice at a time");
-            assert!(!place.is_queued, "{id} was runnable while it ran");
-            assert!(batch.resident.is_started, "{id} comes back before it began");
-            place.resident = Some(batch.resident);
-            if !place.mailbox.is_empty() {
-                self.queue(id);
-                let is_queued = self.place_mut(id).is_some_and(|place| place.is_queued);
-                assert!(is_queued, "{id} has messages and is forgotten");
-            }
+        let Some(place) = self.place_mut(id) else {
+            let (resident, mailbox) = (Some(batch.resident), batch.messages);
+            return Some(Leftovers { _resident: resident, _mailbox: mailbox });
+        };
+        assert!(place.resident.is_none(), "{id} was run twice at a time");
+        assert!(!place.is_queued, "{id} was runnable while it ran");
+        assert!(batch.resident.is_started, "{id} comes back before it began");
+        place.resident = Some(batch.resident);
+        if !place.mailbox.is_empty() {
+            self.queue(id);
+            let is_queued = self.place_mut(id).is_some_and(|place| place.is_queued);
+            assert!(is_queued, "{id} has messages and is forgotten");
         }
+        None
     }
 
     /// Whether nothing waits to be run. Batches that are out do not count.
@@ -234,7 +250,7 @@ impl Batch {
         let mut exit = false;
         let messages = self.messages.len();
         while let Some(message) = self.messages.pop_front() {
-            charge_bytes += message.charge_bytes();
+            charge_bytes += message.charge_bytes(directory.config());
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }

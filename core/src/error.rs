@@ -90,7 +90,7 @@ pub enum SendError<T = Bytes> {
     SocketFull(T),
     /// All outboxes together are full. One `SendReady` follows when they are below 7/8.
     TotalFull(T),
-    /// The runtime has stopped.
+    /// The runtime is shutting down, and the socket is gone.
     Stopped(T),
 }
 

@@ -107,7 +107,9 @@ impl Gate {
 
     /// Whether `id` still admits sends.
     pub(crate) fn is_open(&self, id: SocketId) -> bool {
-        self.is_alive(id) && self.word.load(Ordering::Acquire) & OPEN != 0
+        // One load: between two of them the place could be taken by another socket.
+        let word = self.word.load(Ordering::Acquire);
+        word >> 32 == generation_bits(id) >> 32 && word & (ALIVE | OPEN) == ALIVE | OPEN
     }
 
     /// Announces a send of `len` payload bytes in one message and charges it, or refuses.
@@ -184,6 +186,18 @@ impl Gate {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
         word & ANNOUNCED != 0
+    }
+
+    /// Payload bytes of sends that are on their way, given what the Mux holds of the charge.
+    pub(crate) fn announced_bytes(&self, held_charge_bytes: usize) -> usize {
+        let announced = (self.word.load(Ordering::Acquire) & ANNOUNCED) / ONE_ANNOUNCED;
+        let charged = self.charged_bytes();
+        assert!(charged >= held_charge_bytes, "the Mux holds more than is charged");
+        let overhead_bytes = announced as usize * MESSAGE_OVERHEAD_BYTES;
+        let bytes = (charged - held_charge_bytes).saturating_sub(overhead_bytes);
+        assert!(bytes <= charged, "more is on its way than was charged");
+        assert!(announced > 0 || bytes == 0, "bytes are on their way that nobody announced");
+        bytes
     }
 
     /// No further send is admitted. Answers whether `id` was alive.

@@ -32,6 +32,7 @@ mod event;
 mod fault;
 mod gate;
 mod id;
+mod info;
 mod message;
 mod mux;
 mod net;
@@ -47,15 +48,14 @@ pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
 pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
 pub use directory::Directory;
-pub use dispatcher::{Batch, Dispatcher};
+pub use dispatcher::{Batch, Dispatcher, Leftovers};
 pub use endpoint::{Endpoint, Target};
 pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
 pub use event::{Event, Readiness};
 pub use fault::{Fault, FaultKind, Operation};
 pub use id::{ServiceId, SocketId, TimerId};
-pub use message::{
-    CloseReason, Message, MessageKind, RefusedReason, SocketInfo, SocketState, Timeout,
-};
+pub use info::{SocketInfo, SocketKind, SocketState};
+pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
 pub use net::{KeepCommands, Net, Outlet};
 pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};

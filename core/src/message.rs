@@ -6,8 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    Endpoint, Fault, FaultKind, Instant, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId,
-    TimerId,
+    Config, Endpoint, Fault, FaultKind, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId,
+    SocketInfo, TimerId,
 };
 
 /// What a service is told. The first seven kinds come from Skynet's socket layer.
@@ -219,18 +219,22 @@ impl Message {
                 assert!(is_sorted, "each socket is told of once, in order");
             }
         }
-        assert!(self.charge_bytes() >= MESSAGE_OVERHEAD_BYTES, "no message is free");
     }
 
-    /// What the message costs in a mailbox: its payload and 64 bytes.
-    pub fn charge_bytes(&self) -> usize {
-        MESSAGE_OVERHEAD_BYTES
-            + match self {
-                Message::Data { bytes, .. } => bytes.len(),
-                Message::Udp { payload, .. } => payload.len(),
-                Message::Info(sockets) => sockets.len() * size_of::<SocketInfo>(),
-                _ => 0,
+    /// What the message costs in a mailbox: its payload and 64 bytes. Bytes that were read are
+    /// charged with the buffer that they keep alive, if they fill half of it: less is copied out.
+    pub fn charge_bytes(&self, config: &Config) -> usize {
+        let payload = match self {
+            Message::Data { bytes, .. } if 2 * bytes.len() >= config.read_buffer_bytes_max => {
+                bytes.len().max(config.read_buffer_bytes_max)
             }
+            Message::Data { bytes, .. } => bytes.len(),
+            Message::Udp { payload, .. } => payload.len(),
+            Message::Info(sockets) => sockets.len() * size_of::<SocketInfo>(),
+            _ => 0,
+        };
+        assert!(payload <= usize::MAX - MESSAGE_OVERHEAD_BYTES, "more than there is memory");
+        MESSAGE_OVERHEAD_BYTES + payload
     }
 }
 
@@ -400,89 +404,6 @@ pub enum Timeout {
 pub enum RefusedReason {
     /// The socket closed, or began to, before the command arrived.
     Gone,
-}
-
-/// What `info` tells about one socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SocketInfo {
-    /// The socket.
-    pub socket: SocketId,
-    /// Its state, by the names of the specification.
-    pub state: SocketState,
-    /// Who owns it; `None` if that service is gone.
-    pub owner: Option<ServiceId>,
-    /// Its own end, once known.
-    pub local: Option<Endpoint>,
-    /// The far end, once known.
-    pub peer: Option<Endpoint>,
-    /// Payload bytes received.
-    pub bytes_in: u64,
-    /// Payload bytes that the system took.
-    pub bytes_out: u64,
-    /// `Data` or `Udp` messages produced.
-    pub messages_in: u64,
-    /// Messages wholly taken by the system.
-    pub messages_out: u64,
-    /// When the last bytes came in.
-    pub last_read: Option<Instant>,
-    /// When the system last took bytes.
-    pub last_write: Option<Instant>,
-    /// Unsent payload bytes.
-    pub queued_bytes: u64,
-    /// Whether it is being read (or accepts).
-    pub reading: bool,
-    /// Whether output is pending.
-    pub writing: bool,
-    /// Connections that a listener accepted.
-    pub accepted: u64,
-}
-
-impl SocketInfo {
-    fn check(&self) {
-        let id = self.socket;
-        assert!(self.queued_bytes == 0 || self.writing, "{id} has output and none");
-        let is_listener = matches!(
-            self.state,
-            SocketState::Opening | SocketState::Listening | SocketState::Closing
-        );
-        assert!(self.accepted == 0 || is_listener, "{id} accepted and is no listener");
-        let is_listening = self.state == SocketState::Listening;
-        assert!(!is_listening || self.local.is_some(), "{id} listens nowhere");
-        assert!(!is_listening || self.peer.is_none(), "{id} listens to one peer");
-        let is_silent = self.bytes_in == 0 && self.bytes_out == 0;
-        assert!(!is_listening || is_silent, "{id} listens and carries bytes");
-        let is_new = matches!(self.state, SocketState::Opening | SocketState::Connecting);
-        assert!(!is_new || is_silent, "{id} carried bytes before it was open");
-        assert!(!is_new || !self.reading, "{id} is read before it is open");
-        assert!(self.bytes_out == 0 || self.last_write.is_some(), "{id} wrote at no time");
-    }
-}
-
-/// The states of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum SocketState {
-    /// Asked for; the system was not called yet.
-    Opening,
-    /// A host name is being resolved, or a connect is under way.
-    Connecting,
-    /// A listener.
-    Listening,
-    /// Accepted, not started.
-    Accepted,
-    /// A stream that is read (or paused) and written.
-    Open,
-    /// The peer's FIN was read.
-    EofSeen,
-    /// Own `shutdown` or `finish`: what is queued goes out, then FIN.
-    Flushing,
-    /// FIN is out; waiting for the peer's.
-    Draining,
-    /// A datagram socket.
-    Datagram,
-    /// Closed, but the system or a sender still holds something of it.
-    Closing,
 }
 
 // A message is moved several times on its way; `Accept` with two addresses by value sets the size.

@@ -57,7 +57,7 @@ impl Net<'_> {
         self.service
     }
 
-    /// The time of this call; the same during the whole call.
+    /// The time at which this batch of messages began; the same for all of them.
     pub fn now(&self) -> Instant {
         self.now
     }
@@ -266,7 +266,7 @@ impl Net<'_> {
     ) -> Result<Queued, SendError<Vec<Bytes>>> {
         let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
         match self.announce(id, SendKind::Peer, len) {
-            Err(refusal) => Err(refused(refusal, parts)),
+            Err(refusal) => Err(self.refused(refusal, parts)),
             Ok(queued) => {
                 parts.retain(|part| !part.is_empty());
                 assert_eq!(parts.is_empty(), len == 0, "only parts without bytes are dropped");
@@ -294,7 +294,7 @@ impl Net<'_> {
     ) -> Result<Queued, SendError> {
         let bytes = bytes.into();
         match self.announce(id, SendKind::Address, bytes.len()) {
-            Err(refusal) => Err(refused(refusal, bytes)),
+            Err(refusal) => Err(self.refused(refusal, bytes)),
             Ok(queued) => {
                 let len = bytes.len();
                 self.ask_send(len, Command::SendTo { id, to: to.into(), bytes });
@@ -316,7 +316,7 @@ impl Net<'_> {
         self.ask(Command::Info { by });
     }
 
-    /// Arms a timer: `Timer` comes once, not before `after` has passed.
+    /// Arms a timer: `Timer` comes once, not before `after` has passed since [`now`](Self::now).
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
         let timer = self.state.add_timer();
         let (service, deadline) = (self.service, self.now + after);
@@ -407,9 +407,22 @@ impl Net<'_> {
         Ok(())
     }
 
+    fn refused<T>(&self, refusal: Refusal, value: T) -> SendError<T> {
+        match refusal {
+            Refusal::Stale if self.directory.is_stopped() => SendError::Stopped(value),
+            Refusal::Stale => SendError::Stale(value),
+            Refusal::Closing => SendError::Closing(value),
+            Refusal::IsListener => SendError::IsListener(value),
+            Refusal::NoPeer => SendError::NoPeer(value),
+            Refusal::TooLarge => SendError::TooLarge(value),
+            Refusal::SocketFull => SendError::SocketFull(value),
+            Refusal::TotalFull => SendError::TotalFull(value),
+        }
+    }
+
     fn send_one(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<Queued, SendError> {
         match self.announce(id, SendKind::Peer, bytes.len()) {
-            Err(refusal) => Err(refused(refusal, bytes)),
+            Err(refusal) => Err(self.refused(refusal, bytes)),
             Ok(queued) => {
                 self.ask_send(bytes.len(), Command::Send { id, low, bytes });
                 Ok(queued)
@@ -425,6 +438,9 @@ impl Net<'_> {
             && let Some(refusal) = gate.refuses(id, kind, len, &limits, total)
         {
             // The Mux knows already that this service waits; a loop of refused sends costs nothing.
+            if matches!(refusal, Refusal::Stale | Refusal::Closing) {
+                self.state.no_longer_awaits(id);
+            }
             return Err(refusal);
         }
         match gate.announce(id, kind, len, &limits, total) {
@@ -436,10 +452,13 @@ impl Net<'_> {
             Err(refusal) => {
                 if matches!(refusal, Refusal::SocketFull | Refusal::TotalFull) {
                     assert!(len <= limits.socket, "a message that never fits is too large");
-                    self.state.await_room(id);
+                    self.state.await_room(id, self.directory);
                     let (by, total) = (self.service, refusal == Refusal::TotalFull);
                     let charge_bytes = len + MESSAGE_OVERHEAD_BYTES;
                     self.ask(Command::AwaitSendReady { id, by, charge_bytes, total });
+                } else if refusal != Refusal::TooLarge {
+                    // The socket is gone or going: nobody will say that it has room.
+                    self.state.no_longer_awaits(id);
                 }
                 Err(refusal)
             }
@@ -466,17 +485,5 @@ impl Net<'_> {
     fn ask(&mut self, command: Command) {
         command.check();
         self.commands.push(command);
-    }
-}
-
-fn refused<T>(refusal: Refusal, value: T) -> SendError<T> {
-    match refusal {
-        Refusal::Stale => SendError::Stale(value),
-        Refusal::Closing => SendError::Closing(value),
-        Refusal::IsListener => SendError::IsListener(value),
-        Refusal::NoPeer => SendError::NoPeer(value),
-        Refusal::TooLarge => SendError::TooLarge(value),
-        Refusal::SocketFull => SendError::SocketFull(value),
-        Refusal::TotalFull => SendError::TotalFull(value),
     }
 }

@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 
 use slab::Slab;
 
-use crate::{SocketId, TimerId};
+use crate::{Directory, SocketId, TimerId};
+
+/// Awaited sockets from which on those that are gone are looked for.
+const AWAITED_MIN: usize = 64;
 
 /// What a driver keeps for each service between its calls: its timers and its randomness.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct ServiceState {
     random_drawn: u64,
     /// Sockets whose send was refused as full, and for which `SendReady` is to come.
     awaited: BTreeSet<SocketId>,
+    /// At this many, those that are gone are forgotten.
+    awaited_max: usize,
 }
 
 impl ServiceState {
@@ -27,6 +32,7 @@ impl ServiceState {
             random_seed,
             random_drawn: 0,
             awaited: BTreeSet::new(),
+            awaited_max: AWAITED_MIN,
         }
     }
 
@@ -64,8 +70,16 @@ impl ServiceState {
     }
 
     /// A send was refused as full: the service waits for `SendReady`.
-    pub(crate) fn await_room(&mut self, id: SocketId) {
+    ///
+    /// Only owners hear that a socket closes; so ids that are gone are looked for now and then.
+    pub(crate) fn await_room(&mut self, id: SocketId, directory: &Directory) {
+        assert!(directory.is_alive(id), "{id} is gone, not full");
+        if self.awaited.len() >= self.awaited_max {
+            self.awaited.retain(|id| directory.is_alive(*id));
+            self.awaited_max = 2 * self.awaited.len() + AWAITED_MIN;
+        }
         self.awaited.insert(id);
+        assert!(self.awaited.len() <= self.awaited_max, "the gone are kept");
     }
 
     /// Whether the Mux was told that the service waits.

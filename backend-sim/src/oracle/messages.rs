@@ -117,7 +117,9 @@ impl Oracle {
             };
             self.check(Law::Mailbox, result);
         }
-        let result = self.hosts[host as usize].services.tell(service, message, max);
+        let charge_bytes = self.limits.mailbox_charge_bytes(message);
+        let services = &mut self.hosts[host as usize].services;
+        let result = services.tell(service, message, charge_bytes, max);
         self.check(Law::MessageOwner, result);
     }
 

@@ -20,7 +20,7 @@ mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidelock_core::{ServiceId, SocketId};
+use tidelock_core::{Message, ServiceId, SocketId};
 
 pub use ending::Bounds;
 pub use grammar::{Kind, Phase};
@@ -51,11 +51,27 @@ pub struct Limits {
     outbox_bytes_max: u64,
     total_bytes_max: u64,
     mailbox_bytes_max: usize,
+    read_buffer_bytes_max: usize,
     sockets_max: u64,
     bounds: Bounds,
 }
 
 impl Limits {
+    /// What a message costs in a mailbox: 64 bytes and its payload, or the read buffer that the
+    /// payload keeps alive because it fills half of it.
+    fn mailbox_charge_bytes(&self, message: &Message) -> usize {
+        const OVERHEAD_BYTES: usize = 64;
+        match message {
+            Message::Data { bytes, .. } if 2 * bytes.len() >= self.read_buffer_bytes_max => {
+                OVERHEAD_BYTES + bytes.len().max(self.read_buffer_bytes_max)
+            }
+            Message::Data { bytes, .. } => OVERHEAD_BYTES + bytes.len(),
+            Message::Udp { payload, .. } => OVERHEAD_BYTES + payload.len(),
+            // Only `info` is answered with more, and what it is charged is the core's own size.
+            _ => OVERHEAD_BYTES,
+        }
+    }
+
     /// Those of a world with these options.
     pub fn of(options: &Options) -> Self {
         Self {
@@ -63,6 +79,7 @@ impl Limits {
             outbox_bytes_max: options.outbox_bytes_max,
             total_bytes_max: options.total_bytes_max,
             mailbox_bytes_max: options.mailbox_bytes_max as usize,
+            read_buffer_bytes_max: options.read_buffer_bytes_max as usize,
             sockets_max: options.sockets_max,
             bounds: Bounds {
                 connect_nanos: options.connect_timeout_nanos,

@@ -84,12 +84,13 @@ impl Services {
         &mut self,
         id: ServiceId,
         message: &Message,
+        charge_bytes: usize,
         max: usize,
     ) -> Result<(), String> {
         let Some(mailbox) = self.all.get_mut(&id) else {
             return Err(format!("{message}, told to {id}, which has ended"));
         };
-        mailbox.charge_bytes += message.charge_bytes();
+        mailbox.charge_bytes += charge_bytes;
         let is_full = mailbox.charge_bytes >= max;
         mailbox.is_full |= is_full;
         mailbox.was_ever_full |= is_full;

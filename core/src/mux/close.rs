@@ -24,11 +24,9 @@ impl Mux {
         if slot.state == SocketState::Closing {
             return;
         }
-        let how = if slot.has_output() && slot.kind == Kind::Stream {
-            CloseHow::Reset
-        } else {
-            CloseHow::Plain
-        };
+        let is_lossy = slot.has_output() || gate.announced_bytes(slot.charge_bytes()) > 0;
+        let how =
+            if is_lossy && slot.kind == Kind::Stream { CloseHow::Reset } else { CloseHow::Plain };
         let was_given_up =
             slot.rare.dial.as_ref().is_some_and(|dial| dial.attempt == Attempt::Closing);
         slot.closing = match (slot.is_open, was_given_up) {
@@ -122,9 +120,12 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         assert_eq!(slot.closing, Closing::Done, "{id} is closed while the backend holds it");
         let charge = slot.charge_bytes();
-        assert_eq!(charge, gate.charged_bytes(), "{id} ends with a charge for nothing");
-        let left = (slot.outbox.clear() + slot.rare.datagrams.clear()) as u64;
-        let unsent = slot.rare.unsent_bytes + left;
+        // Only at the exit's deadline is a send not waited for: its service is still in a call.
+        let is_abandoned = gate.has_announced();
+        assert!(is_abandoned || charge == gate.charged_bytes(), "{id} is charged for nothing");
+        let late = gate.announced_bytes(charge);
+        let left = slot.outbox.clear() + slot.rare.datagrams.clear() + late;
+        let unsent = slot.rare.unsent_bytes + left as u64;
         let reason = slot.cause.expect("a closing socket has a cause");
         slot.check_reason(reason);
         let by_exit = reason == CloseReason::Exit;
@@ -144,7 +145,9 @@ impl Mux {
         self.disown(id);
         self.waiters.forget_socket(id);
         self.table.remove(id);
-        self.directory.free_socket(id);
+        if !is_abandoned {
+            self.directory.free_socket(id);
+        }
         self.stats.closed += 1;
         assert!(self.stats.closed <= self.stats.opened, "{id} closed before it was opened");
         if let Some(reserved) = reserved {

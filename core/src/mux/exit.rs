@@ -59,6 +59,12 @@ impl Mux {
         }
     }
 
+    /// Whether the exit's deadline has passed, so that nobody is waited for.
+    pub(super) fn is_forcing(&self) -> bool {
+        assert!(self.exit.is_none() || self.directory.is_stopped(), "stopping, and still open");
+        self.exit.as_ref().is_some_and(|exit| exit.is_forcing && exit.is_half_over)
+    }
+
     pub(super) fn has_exit_work(&self) -> bool {
         self.exit.as_ref().is_some_and(|exit| {
             let is_due = exit.next_deadline().is_some_and(|deadline| deadline <= self.now);
@@ -97,7 +103,11 @@ impl Mux {
 
     fn sweep(&mut self, id: SocketId, is_forcing: bool) {
         let slot = self.table.slot_mut(id);
-        if slot.state == SocketState::Closing || !(is_forcing || slot.kind == Kind::Listener) {
+        if slot.state == SocketState::Closing {
+            // It may have waited for a send of a service that is not waited for any more.
+            return self.settle(id);
+        }
+        if !is_forcing && slot.kind != Kind::Listener {
             return;
         }
         if is_forcing {

@@ -47,6 +47,7 @@ impl Mux {
         assert!(counters.last_read.max(counters.last_write) <= Some(self.now), "it is later");
         SocketInfo {
             socket: slot.id,
+            kind: slot.kind,
             state: slot.state,
             owner: slot.owner,
             local: slot.rare.local.clone(),

@@ -28,6 +28,11 @@ impl Mux {
                     Answer::Later => {
                         assert_eq!(listener.reserved, Some(reserved), "{id} offered another id");
                         slot.input = Latch::Pending;
+                        if std::mem::take(&mut listener.is_recovering) {
+                            // Everybody who waited is in: the next failure is a new one.
+                            listener.failures = 0;
+                            listener.is_reported = false;
+                        }
                         return;
                     }
                 },
@@ -68,9 +73,8 @@ impl Mux {
         let owner = slot.owner;
         let listener = slot.rare.listener.as_mut().expect("a listener's part");
         listener.accepted += 1;
+        listener.is_recovering = true;
         assert!(listener.reserved.is_none(), "{child} would be given away twice");
-        listener.failures = 0;
-        listener.is_reported = false;
         let auto_start = listener.auto_start;
         let Accepted { local, peer } = accepted;
         // The message about the child's birth goes first: whatever follows is about the child.
@@ -144,6 +148,7 @@ impl Mux {
         let listener = self.listener_mut(id);
         let goes_on = listener.retry_at.is_some() || listener.is_stalled;
         assert!(goes_on, "{id} failed and did not stop accepting");
+        self.listener_mut(id).is_recovering = false;
         if !std::mem::replace(&mut self.listener_mut(id).is_reported, true) {
             self.tell_passing_error(id, fault, Operation::Accept);
         }

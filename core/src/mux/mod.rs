@@ -261,23 +261,25 @@ impl Mux {
         assert!(!self.table.slot(id).waits_for_mailbox, "{id} waits in no list");
     }
 
+    /// Whether a send is on its way that is waited for.
     fn has_announced(&self, id: SocketId) -> bool {
         let gate = self.directory.gate(id).expect("a taken id has a gate");
         assert!(gate.is_alive(id), "{id} is asked about after its end");
-        gate.has_announced()
+        gate.has_announced() && !self.is_forcing()
     }
 
     /// Gives a message to a service, or counts that nobody was there.
     fn tell(&mut self, to: Option<ServiceId>, message: Message) {
         message.check();
         let mailbox_bytes_max = self.config().mailbox_bytes_max;
+        let charge_bytes = message.charge_bytes(self.config());
         let Some(to) = to.filter(|to| self.services.is_alive(*to)) else {
             self.stats.undelivered += 1;
             return;
         };
         let entry = self.services.get_mut(to).expect("a living service has an entry");
         let charge_before = entry.charge_bytes;
-        entry.charge_bytes += message.charge_bytes();
+        entry.charge_bytes += charge_bytes;
         assert!(entry.charge_bytes > charge_before, "{to} was told something for nothing");
         if entry.charge_bytes >= mailbox_bytes_max {
             entry.is_held_back = true;

@@ -118,6 +118,12 @@ impl Services {
         }
     }
 
+    /// No timer of any service is armed any more.
+    pub(super) fn forget_timers(&mut self) {
+        self.places.iter_mut().flatten().for_each(|entry| entry.timers.clear());
+        debug_assert!(self.iter().all(|entry| entry.timers.is_empty()), "a timer was left");
+    }
+
     /// All services, in order of index.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.places.iter().flatten()

@@ -80,13 +80,7 @@ pub(super) struct Slot {
     pub(super) rare: Box<Rare>,
 }
 
-/// Whether the slot is a stream, a listener or a datagram socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Stream,
-    Listener,
-    Datagram,
-}
+pub(super) use crate::SocketKind as Kind;
 
 /// How far the end has come. Invariant: not `No` exactly in the state `Closing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +174,8 @@ pub(super) struct Listener {
     pub(super) is_stalled: bool,
     /// The owner knows of the failure that goes on.
     pub(super) is_reported: bool,
+    /// A connection was accepted since the last failure.
+    pub(super) is_recovering: bool,
     pub(super) accepted: u64,
 }
 

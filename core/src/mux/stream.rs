@@ -1,7 +1,7 @@
 //! Streams that are open.
 
 use super::Mux;
-use super::slot::{Kind, Latch};
+use super::slot::{Kind, Latch, Style};
 use crate::{
     Answer, Backend, Bytes, CloseReason, Connected, Fault, FaultKind, Message, Operation, SocketId,
     SocketState,
@@ -106,6 +106,10 @@ impl Mux {
         slot.rare.unsent_bytes += slot.outbox.clear() as u64;
         slot.output = Latch::Ready;
         let is_read = slot.wants_input() && !slot.discards_input();
+        if is_read && slot.style != Some(Style::Completion) {
+            // What broke the write may have come behind bytes whose event was not fetched yet.
+            slot.input = Latch::Ready;
+        }
         let reads_on = is_read && (slot.input == Latch::Ready || slot.has_held_input());
         if reads_on {
             slot.rare.write_fault = Some(fault);

@@ -51,6 +51,14 @@ impl Mux {
         }
     }
 
+    /// The runtime has stopped: what services had set timers for will not happen any more.
+    pub(super) fn disarm_services(&mut self) {
+        assert_eq!(self.table.used(), 0, "a socket's timer is disarmed with the socket");
+        self.services.forget_timers();
+        self.timers.clear();
+        assert_eq!(self.next_deadline(), None, "something is due after the end");
+    }
+
     pub(super) fn disarm_service_timer(
         &mut self,
         service: ServiceId,

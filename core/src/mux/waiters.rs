@@ -77,6 +77,9 @@ impl Mux {
         let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
         if can_send && self.table.get(id).is_some() {
             let waiter = Waiter { service: by, charge_bytes };
+            // The charge that another send took back on its own refusal may be what somebody
+            // waits for.
+            self.wake_socket_waiters(id);
             if total {
                 self.waiters.total.push((id, waiter));
                 self.wake_total_waiters();
@@ -130,6 +133,10 @@ impl Mux {
         }
         let asked = self.waiters.total.len();
         let charged = self.directory.total_charged_bytes();
+        let room_at = self.config().total_bytes_max - self.config().total_bytes_max / 8;
+        if charged >= room_at {
+            return;
+        }
         let total_bytes_max = self.directory.config().total_bytes_max;
         let has_room = |(_, waiter): &(SocketId, Waiter)| {
             charged < total_bytes_max - total_bytes_max / 8

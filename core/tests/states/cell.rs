@@ -144,6 +144,8 @@ pub(crate) struct World {
     pub(crate) told: Vec<String>,
     pub(crate) accepted: Option<SocketId>,
     dispatcher: Dispatcher,
+    /// Commands about sockets that are not handed over, while it is there.
+    kept: Option<Vec<Command>>,
     service: ServiceId,
     from_services: mpsc::Receiver<Note>,
     to_world: mpsc::Sender<Note>,
@@ -205,6 +207,7 @@ impl World {
             told: Vec::new(),
             accepted: None,
             dispatcher,
+            kept: None,
             service,
             from_services,
             to_world,
@@ -227,6 +230,17 @@ impl World {
         task: impl FnOnce(&mut Net<'_>) -> T + Send + 'static,
     ) -> T {
         self.ask_of(self.service, task)
+    }
+
+    /// Lets the service do something, and answers its commands about sockets instead of handing
+    /// them over.
+    pub(crate) fn ask_and_keep(
+        &mut self,
+        task: impl FnOnce(&mut Net<'_>) + Send + 'static,
+    ) -> Vec<Command> {
+        self.kept = Some(Vec::new());
+        self.ask(task);
+        self.kept.take().expect("it was just set")
     }
 
     fn ask_of<T: Send + 'static>(
@@ -297,7 +311,10 @@ impl World {
             batch.run(&directory, self.now, &mut commands, &mut KeepCommands);
             was_busy |= !commands.is_empty();
             for command in commands {
-                self.mux.handle_command(command, self.now);
+                match &mut self.kept {
+                    Some(kept) if command.socket().is_some() => kept.push(command),
+                    _ => self.mux.handle_command(command, self.now),
+                }
             }
             self.dispatcher.give_back(batch);
         }

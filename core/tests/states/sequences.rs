@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, ConnectOptions, Event, Fault, FaultKind, ListenOptions, Progress, Readiness, SocketId,
-    SocketState, Target, UdpOptions,
+    Bytes, Command, ConnectOptions, Event, Fault, FaultKind, ListenOptions, Progress, Readiness,
+    SocketId, SocketState, Target, UdpOptions,
 };
 
 use crate::cell::World;
@@ -94,4 +94,37 @@ fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
         assert_eq!(told.collect::<Vec<_>>(), expected, "{name}");
         assert!(!world.puppet.reads.is_empty(), "{name}: a paused socket was read");
     }
+}
+
+#[test]
+fn an_exit_does_not_wait_for_a_send_of_a_service_that_stays_in_its_call() {
+    let mut world = World::new();
+    let id = build(&mut world, "Open");
+    // The gate has admitted the send; its command does not come, as if the call went on.
+    let unpublished = world.ask_and_keep(move |net| net.send(id, "seven B").map(drop).unwrap());
+    let within = Duration::from_secs(2);
+    world.mux.handle_command(Command::Exit { within }, world.now);
+    world.work();
+    world.now = world.now + within;
+    world.work();
+    assert_eq!(world.told, ["Exit", "Close(Exit, 7 B unsent)"]);
+    assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Exit);
+    // If the call ends after all, what it asked touches nothing.
+    assert!(unpublished.iter().any(|command| command.socket() == Some(id)));
+    for command in unpublished {
+        world.mux.handle_command(command, world.now);
+    }
+    assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Exit);
+}
+
+#[test]
+fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
+    let mut world = World::new();
+    let id = build(&mut world, "Open");
+    world.puppet.reads.push_back(Ok("last words".into()));
+    world.puppet.write_fault = Some(Fault::new(FaultKind::ConnectionReset));
+    world.ask(move |net| net.send(id, "too late").map(drop).unwrap());
+    world.work();
+    let expected = ["Data", "Error(Write)", "Close(Fault ConnectionReset, 8 B unsent)"];
+    assert_eq!(world.told, expected);
 }

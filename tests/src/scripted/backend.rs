@@ -321,7 +321,11 @@ impl Backend for ScriptedBackend {
         let bytes: Vec<u8> = unsent.parts().flatten().take(size_max).copied().collect();
         match self.try_write(id, &bytes) {
             None => self.later(id, Call::Write { shares: Vec::new() }),
-            Some(Err(fault)) => Answer::Ready(Err(fault)),
+            Some(Err(fault)) => {
+                // What broke the stream may have come behind bytes: the Mux may read again.
+                self.sockets.get_mut(&id).expect("the caller saw it").input = None;
+                Answer::Ready(Err(fault))
+            }
             Some(Ok(count)) => {
                 unsent.advance(count);
                 Answer::Ready(Ok(count))
