@@ -139,9 +139,15 @@ mod tests {
         let small = filled(&mut ring, 4, 7);
         assert!(ring.ring[0].is_unique());
         assert_eq!(small[..], [7; 4]);
-        let large = filled(&mut ring, 5, 8);
+        // A buffer is handed over only by bytes that fill half of it.
+        drop(filled(&mut ring, 31, 7));
+        assert!(ring.ring[0].is_unique());
+        let medium = filled(&mut ring, 31, 9);
+        assert!(ring.ring[0].is_unique());
+        assert_eq!(medium[..], [9; 31]);
+        let large = filled(&mut ring, 32, 8);
         assert!(!ring.ring[0].is_unique());
-        assert_eq!(large[..], [8; 5]);
+        assert_eq!(large[..], [8; 32]);
     }
 
     #[test]

@@ -37,10 +37,11 @@ pub struct Config {
     pub commands_per_turn: u32,
     /// Messages that one service handles before others are served. Default 64.
     pub messages_per_batch: u32,
-    /// Smallest read buffer. Default 2 KiB; also the size up to which bytes are copied out, so
-    /// that a small message which a service keeps pins no large buffer.
+    /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     pub read_buffer_bytes_min: usize,
-    /// Largest read buffer. Default 64 KiB.
+    /// The read buffer. Default 64 KiB. Bytes that fill half of it are handed over with it, and
+    /// charged with all of it; fewer are copied out, so that a small message which a service keeps
+    /// pins no large buffer.
     pub read_buffer_bytes_max: usize,
     /// Unsent bytes of one socket from which its owner gets `Warning`. Default 1 MiB.
     pub warn_bytes: usize,
