@@ -8,6 +8,11 @@ macro_rules! style {
                 tidelock_tests::arm::ArmKind::Scripted(tidelock_tests::scripted::Style::$style)
             }
         }
+        mod adopting {
+            tidelock_tests::adopting_conformance_tests! {
+                tidelock_tests::arm::ArmKind::Scripted(tidelock_tests::scripted::Style::$style)
+            }
+        }
         mod scripted {
             tidelock_tests::scripted_conformance_tests! {
                 tidelock_tests::arm::ArmKind::Scripted(tidelock_tests::scripted::Style::$style)

@@ -11,3 +11,17 @@ mod workers {
         tidelock_tests::arm::ArmKind::Mio { workers: 2 }
     }
 }
+
+mod adopting {
+    mod inline {
+        tidelock_tests::adopting_conformance_tests! {
+            tidelock_tests::arm::ArmKind::Mio { workers: 0 }
+        }
+    }
+
+    mod workers {
+        tidelock_tests::adopting_conformance_tests! {
+            tidelock_tests::arm::ArmKind::Mio { workers: 2 }
+        }
+    }
+}

@@ -184,6 +184,11 @@ impl Schedule {
         self.heap.pop().map(|entry| (entry.at_nanos, entry.what))
     }
 
+    /// When the next thing happens.
+    pub fn next_nanos(&self) -> Option<u64> {
+        self.heap.peek().map(|entry| entry.at_nanos)
+    }
+
     /// How much is to happen.
     pub fn len(&self) -> usize {
         self.heap.len()

@@ -2,16 +2,19 @@
 
 mod real;
 mod scripted;
+mod simulated;
 
 use std::time::Duration;
 
 use tidelock_core::{Config, Descriptor, Endpoint, ExitReport, Service, ServiceId};
+use tidelock_sim::kernel::Readiness;
 
 use crate::driver::Ask;
 use crate::scripted::{PeerRead, ScriptedBackend, Style};
 
 pub use real::RealArm;
 pub use scripted::ScriptedArm;
+pub use simulated::SimulatedArm;
 
 /// Which world a body runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,26 @@ pub enum ArmKind {
         /// How many worker threads.
         workers: usize,
     },
+    /// The simulated kernel, with benign decisions, one of its profiles.
+    Simulated(Readiness),
+}
+
+impl ArmKind {
+    /// Whether the system tells no more than the contract promises.
+    pub fn is_weakest(self) -> bool {
+        matches!(self, Self::Scripted(Style::Weakest) | Self::Simulated(Readiness::Weakest))
+    }
+
+    /// Whether a reset that comes behind the peer's FIN is told although nobody reads or writes.
+    pub fn tells_a_reset_behind_fin(self) -> bool {
+        // The scripted kernel has its weakest style answer the reset where Linux answers the end.
+        !self.is_completion() && self != Self::Simulated(Readiness::Weakest)
+    }
+
+    /// Whether the system completes calls.
+    pub fn is_completion(self) -> bool {
+        matches!(self, Self::Scripted(Style::Completion) | Self::Simulated(Readiness::Completion))
+    }
 }
 
 /// A runtime with peers that are driven by hand.
@@ -108,5 +131,6 @@ pub fn build(kind: ArmKind, config: Config) -> Box<dyn Arm> {
     match kind {
         ArmKind::Scripted(style) => Box::new(ScriptedArm::new(style, config)),
         ArmKind::Mio { workers } => Box::new(RealArm::new(workers, config)),
+        ArmKind::Simulated(readiness) => Box::new(SimulatedArm::new(readiness, config)),
     }
 }

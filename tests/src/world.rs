@@ -11,7 +11,7 @@ use tidelock_core::{
 use crate::arm::{Arm, ArmKind, build};
 use crate::driver::{Ask, Driver, Entry, Log, Reaction};
 use crate::grammar;
-use crate::scripted::{PeerRead, ScriptedBackend, Style};
+use crate::scripted::{PeerRead, ScriptedBackend};
 
 /// A runtime with one driver, hand-driven peers, and a log of everything that drivers were told.
 pub struct World {
@@ -52,7 +52,7 @@ impl World {
     /// Whether the system reports an end or an error while nobody reads. The contract leaves that
     /// open; epoll does it.
     pub fn notices_while_paused(&self) -> bool {
-        !matches!(self.kind(), ArmKind::Scripted(Style::Weakest | Style::Completion))
+        !self.kind().is_weakest() && !self.kind().is_completion()
     }
 
     /// The arm, for what peers do.

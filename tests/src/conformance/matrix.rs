@@ -3,7 +3,6 @@
 use tidelock_core::{Bytes, CloseReason, FaultKind, Message, MessageKind, SocketId};
 
 use crate::arm::ArmKind;
-use crate::scripted::Style;
 use crate::world::World;
 
 /// What can end a stream.
@@ -181,7 +180,7 @@ fn name(reason: CloseReason) -> Reason {
 fn expect(kind: ArmKind, cell: &Cell) -> Expected {
     let Cell { first, second, is_pending, is_paused } = *cell;
     // With nothing asked of it, only a style that reports by itself tells of a reset.
-    let is_unnoticed = is_paused && !is_pending && kind == ArmKind::Scripted(Style::Weakest);
+    let is_unnoticed = is_paused && !is_pending && kind.is_weakest();
     let orderly = |reason| Expected { reason, has_unsent: false, has_error: Some(false) };
     let discarding = |reason| Expected { reason, has_unsent: is_pending, has_error: Some(false) };
     let fault = Expected { reason: Reason::Fault, has_unsent: is_pending, has_error: Some(true) };
@@ -198,10 +197,10 @@ fn expect(kind: ArmKind, cell: &Cell) -> Expected {
         (Cause::WriteError, _) => failed_write,
         // `Eof` was told and handled: without pending output that was the end.
         (Cause::PeerFin, _) if !is_paused && !is_pending => orderly(Reason::Peer),
-        // The FIN completed the one read that was under way, so the reset shows only in the FIN
-        // that answers it.
+        // The FIN ended the one read that was under way, and once it has come a read answers the
+        // end of the stream, not the reset; so that shows only in the FIN that answers it.
         (Cause::PeerFin, Cause::Reset)
-            if is_paused && !is_pending && kind == ArmKind::Scripted(Style::Completion) =>
+            if is_paused && !is_pending && !kind.tells_a_reset_behind_fin() =>
         {
             Expected { has_error: None, ..fault }
         }
