@@ -214,8 +214,9 @@ impl Mux {
                 return self.begin_close(id);
             }
             SocketState::Opening | SocketState::Connecting => {
+                // As later: after a `shutdown`, no `finish` brings the input back.
+                slot.is_finishing = finishing && (!slot.is_shutdown_wanted || slot.is_finishing);
                 slot.is_shutdown_wanted = true;
-                slot.is_finishing = finishing;
             }
             SocketState::Flushing | SocketState::Draining => {
                 if slot.is_finishing && !finishing {
