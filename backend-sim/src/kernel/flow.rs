@@ -53,6 +53,15 @@ impl<C: Choices> Kernel<C> {
     /// # Errors
     /// `WouldBlock`, or why nothing will ever be taken.
     pub fn grant(&mut self, socket: u32, length: usize) -> Result<usize, Errno> {
+        let room = self.room(socket, length)?;
+        Ok(self.cut_grant(socket, room))
+    }
+
+    /// How many of `length` bytes there is space for.
+    ///
+    /// # Errors
+    /// Those of [`grant`](Self::grant).
+    pub(super) fn room(&mut self, socket: u32, length: usize) -> Result<usize, Errno> {
         assert!(length > 0, "nothing is written");
         let end = self.end_of(socket);
         let near = &mut self.ends[end as usize];
@@ -68,8 +77,15 @@ impl<C: Choices> Kernel<C> {
             self.sockets[socket as usize].waits_out = true;
             return Err(Errno::WouldBlock);
         }
-        let (entity, position) = (near.entity, pipe.written());
-        let length = free.min(length as u64) as usize;
+        Ok(free.min(length as u64) as usize)
+    }
+
+    /// How many of `length` bytes, for which there is space, the system takes. All of the answer
+    /// must then be appended: a byte is asked about once, or a replay would find its cut too early.
+    pub(super) fn cut_grant(&mut self, socket: u32, length: usize) -> usize {
+        let end = self.end_of(socket);
+        let (entity, position) =
+            (self.ends[end as usize].entity, self.pipes[end as usize].written());
         let site = Site { kind: Kind::OUT_SHORT, entity };
         let granted = self.choices.cut(site, position, length);
         if granted < length {
@@ -77,7 +93,7 @@ impl<C: Choices> Kernel<C> {
             let span = 1 + self.vary(entity, Amount::Rest, position, CLOG_NANOS_MAX);
             self.at(self.now + span, What::Unclog { pipe: end });
         }
-        Ok(granted)
+        granted
     }
 
     /// Takes bytes that were granted.

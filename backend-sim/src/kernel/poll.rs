@@ -312,11 +312,11 @@ impl<C: Choices> Kernel<C> {
         }
         if let Some(shares) = pending.write {
             let length = shares.iter().map(Bytes::len).sum();
-            match self.grant(socket, length) {
+            match self.room(socket, length) {
                 Err(Errno::WouldBlock) => left.write = Some(shares),
                 Err(error) => self.tell(socket, Completion::Written { token, result: Err(error) }),
-                Ok(granted) => {
-                    let taken = self.take_shares(socket, shares, granted);
+                Ok(room) => {
+                    let taken = self.take_shares(socket, shares, room);
                     self.tell(socket, Completion::Written { token, result: Ok(taken) });
                 }
             }
@@ -336,13 +336,14 @@ impl<C: Choices> Kernel<C> {
         self.sockets[socket as usize].pending = left;
     }
 
-    fn take_shares(&mut self, socket: u32, shares: Vec<Bytes>, granted: usize) -> usize {
+    fn take_shares(&mut self, socket: u32, shares: Vec<Bytes>, room: usize) -> usize {
         let entity = self.entity(socket);
-        let bound = u32::try_from(granted).unwrap_or(u32::MAX);
-        let taken = match self.draw(Kind::COMPLETION_SHORT, entity, bound) as usize {
-            0 => granted,
+        let bound = u32::try_from(room).unwrap_or(u32::MAX);
+        let offered = match self.draw(Kind::COMPLETION_SHORT, entity, bound) as usize {
+            0 => room,
             short => short,
         };
+        let taken = self.cut_grant(socket, offered);
         let mut left = taken;
         for mut share in shares {
             share.truncate(left);
