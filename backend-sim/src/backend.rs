@@ -9,6 +9,7 @@ use tidelock_core::{
 
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
+use crate::fault::fault;
 use crate::kernel::{self, Address, Errno, Readiness};
 use crate::kinds::Kind;
 use crate::scenario::Side;
@@ -76,29 +77,6 @@ pub struct Resolving {
     pub id: SocketId,
     /// What it is.
     pub result: Result<Vec<Endpoint>, Fault>,
-}
-
-/// The meaning of an error.
-pub fn fault(errno: Errno) -> Fault {
-    let kind = match errno {
-        Errno::WouldBlock => unreachable!("to wait is no fault"),
-        Errno::ConnectionRefused => FaultKind::ConnectionRefused,
-        Errno::ConnectionReset => FaultKind::ConnectionReset,
-        Errno::ConnectionAborted => FaultKind::ConnectionAborted,
-        Errno::BrokenPipe => FaultKind::BrokenPipe,
-        Errno::TimedOut => FaultKind::TimedOut,
-        Errno::HostUnreachable => FaultKind::HostUnreachable,
-        Errno::NetworkUnreachable => FaultKind::NetworkUnreachable,
-        Errno::AddressInUse => FaultKind::AddressInUse,
-        Errno::AddressNotAvailable => FaultKind::AddressNotAvailable,
-        Errno::TooManyFiles => FaultKind::DescriptorsExhausted,
-        Errno::NoBuffers => FaultKind::OutOfMemory,
-        Errno::MessageTooLarge => FaultKind::MessageTooLarge,
-        Errno::NoDestination => FaultKind::InvalidInput,
-        Errno::Cancelled => FaultKind::Cancelled,
-        Errno::NotConnected => FaultKind::Other,
-    };
-    Fault { kind, os: Some(errno.number()) }
 }
 
 fn answer<T>(result: Result<T, Errno>) -> Answer<Result<T, Fault>> {

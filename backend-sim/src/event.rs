@@ -3,8 +3,9 @@
 use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
 
 use crate::address::endpoint;
-use crate::backend::{Io, connected, fault};
+use crate::backend::{Io, connected};
 use crate::choices::Choices;
+use crate::fault::fault;
 use crate::kernel::{Completion, Polled};
 use crate::world::Shared;
 

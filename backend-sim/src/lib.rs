@@ -7,6 +7,7 @@ pub mod choices;
 pub mod dialogue;
 pub mod digest;
 pub mod event;
+mod fault;
 pub mod host;
 pub mod kernel;
 pub mod kinds;
