@@ -37,6 +37,9 @@ pub struct Config {
     pub commands_per_turn: u32,
     /// Messages that one service handles before others are served. Default 64.
     pub messages_per_batch: u32,
+    /// Commands that one service asks before others are served: when a call brings it there, its
+    /// other messages wait for its next batch. Default 1,024. A single call may go beyond it.
+    pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     pub read_buffer_bytes_min: usize,
     /// The read buffer. Default 64 KiB. Bytes that fill half of it are handed over with it, and
@@ -93,6 +96,7 @@ impl Default for Config {
             sockets_per_turn: 8,
             commands_per_turn: 1024,
             messages_per_batch: 64,
+            commands_per_service: 1024,
             read_buffer_bytes_min: 2 << 10,
             read_buffer_bytes_max: 64 << 10,
             warn_bytes: 1 << 20,
@@ -120,7 +124,7 @@ impl Config {
     /// # Errors
     /// The first contradiction found, with both names and values.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive: [(&'static str, u128); 14] = [
+        let positive: [(&'static str, u128); 15] = [
             ("sockets_max", self.sockets_max.into()),
             ("services_max", self.services_max.into()),
             ("accepts_per_turn", self.accepts_per_turn.into()),
@@ -129,6 +133,7 @@ impl Config {
             ("sockets_per_turn", self.sockets_per_turn.into()),
             ("commands_per_turn", self.commands_per_turn.into()),
             ("messages_per_batch", self.messages_per_batch.into()),
+            ("commands_per_service", self.commands_per_service.into()),
             ("read_buffer_bytes_min", self.read_buffer_bytes_min as u128),
             ("warn_bytes", self.warn_bytes as u128),
             ("mailbox_bytes_max", self.mailbox_bytes_max as u128),

@@ -113,7 +113,6 @@ impl Dispatcher {
 
     /// Takes a service back after its batch ran. It is dropped if it was released meanwhile.
     pub fn give_back(&mut self, batch: Batch) -> Option<Leftovers> {
-        assert!(batch.messages.is_empty(), "a batch comes back after it ran");
         let id = batch.id;
         let Some(place) = self.place_mut(id) else {
             let (resident, mailbox) = (Some(batch.resident), batch.messages);
@@ -123,6 +122,12 @@ impl Dispatcher {
         assert!(!place.is_queued, "{id} was runnable while it ran");
         assert!(batch.resident.is_started, "{id} comes back before it began");
         place.resident = Some(batch.resident);
+        // What it did not come to, because it asked for so much, is still before the rest.
+        let waiting = batch.messages.len() + place.mailbox.len();
+        let mut mailbox = batch.messages;
+        mailbox.append(&mut place.mailbox);
+        place.mailbox = mailbox;
+        assert_eq!(place.mailbox.len(), waiting, "{id} lost messages");
         if !place.mailbox.is_empty() {
             self.queue(id);
             let is_queued = self.place_mut(id).is_some_and(|place| place.is_queued);
@@ -241,6 +246,7 @@ impl Batch {
             commands,
             outlet,
             gathered_bytes: 0,
+            asked: 0,
         };
         if !resident.is_started {
             resident.is_started = true;
@@ -248,13 +254,18 @@ impl Batch {
         }
         let mut charge_bytes = 0;
         let mut exit = false;
-        let messages = self.messages.len();
-        while let Some(message) = self.messages.pop_front() {
+        let waiting = self.messages.len();
+        let commands_max = directory.config().commands_per_service as usize;
+        while net.asked < commands_max
+            && let Some(message) = self.messages.pop_front()
+        {
             charge_bytes += message.charge_bytes(directory.config());
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
-        assert!(charge_bytes >= messages * MESSAGE_OVERHEAD_BYTES, "a message was free");
+        let handled = waiting - self.messages.len();
+        assert!(charge_bytes >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
+        assert!(handled == waiting || net.asked >= commands_max, "{} stopped early", self.id);
         assert!(net.now == now && net.service == self.id, "a call has one time and one service");
         if charge_bytes > 0 {
             net.commands.push(Command::Handled { service: self.id, charge_bytes, exit });

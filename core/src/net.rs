@@ -29,6 +29,8 @@ pub struct Net<'a> {
     pub(crate) commands: &'a mut Vec<Command>,
     pub(crate) outlet: &'a mut dyn Outlet,
     pub(crate) gathered_bytes: usize,
+    /// Commands of this batch, those that have left already included.
+    pub(crate) asked: usize,
 }
 
 /// Where a service's commands go when they may not wait for the end of the batch.
@@ -484,6 +486,7 @@ impl Net<'_> {
 
     fn ask(&mut self, command: Command) {
         command.check();
+        self.asked += 1;
         self.commands.push(command);
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, Command, ConnectOptions, Event, Fault, FaultKind, ListenOptions, Progress, Readiness,
-    SocketId, SocketState, Target, UdpOptions,
+    Bytes, Command, Config, ConnectOptions, Delivery, Dispatcher, Event, Fault, FaultKind, Instant,
+    KeepCommands, ListenOptions, Message, Mux, Net, Progress, Readiness, Service, SocketId,
+    SocketState, Target, UdpOptions,
 };
 
 use crate::cell::World;
@@ -115,6 +116,45 @@ fn an_exit_does_not_wait_for_a_send_of_a_service_that_stays_in_its_call() {
         world.mux.handle_command(command, world.now);
     }
     assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Exit);
+}
+
+#[test]
+fn a_service_that_asks_for_much_lets_others_between_its_messages() {
+    let commands_max = Config::default().commands_per_service as usize;
+    let mux = Mux::new(Config::default()).unwrap();
+    let mut dispatcher = Dispatcher::new(mux.directory().clone(), 0);
+    let id = mux.directory().take_service().unwrap();
+    drop(dispatcher.deliver(Delivery::Spawn(id, Box::new(Flood(commands_max)))));
+    for number in 0..3_u32 {
+        let message = Message::Posted { from: None, value: Box::new(number) };
+        drop(dispatcher.deliver(Delivery::Message(id, message)));
+    }
+    for expected in 0..3_u32 {
+        let mut batch = dispatcher.take().expect("messages wait");
+        let mut commands = Vec::new();
+        batch.run(mux.directory(), Instant::ZERO, &mut commands, &mut KeepCommands);
+        assert_eq!(commands.len(), commands_max + 1, "one message's, and that it was handled");
+        let left: Vec<u32> = batch.messages().map(number_of).collect();
+        assert_eq!(left, (expected + 1..3).collect::<Vec<_>>());
+        assert!(dispatcher.give_back(batch).is_none());
+    }
+    assert!(dispatcher.is_idle());
+}
+
+fn number_of(message: &Message) -> u32 {
+    match message {
+        Message::Posted { value, .. } => *value.downcast_ref().expect("only numbers are posted"),
+        other => panic!("{other}"),
+    }
+}
+
+/// Asks so many commands for each message.
+struct Flood(usize);
+
+impl Service for Flood {
+    fn on_message(&mut self, net: &mut Net<'_>, _message: Message) {
+        (0..self.0).for_each(|_| net.info());
+    }
 }
 
 #[test]
