@@ -150,7 +150,7 @@ pub enum Action {
         /// Do not read before `Start`.
         is_paused: bool,
     },
-    /// Connect by a name of [`NAMES`](crate::kernel::NAMES).
+    /// Connect by a name of [`NAMES`].
     ConnectName {
         /// Which of the names.
         name: u8,
