@@ -242,6 +242,27 @@ fn completions_bring_the_result_and_close_waits_for_them() {
 }
 
 #[test]
+fn a_short_completion_leaves_a_later_cut_to_the_write_that_meets_it() {
+    let number = |entity: &str, position, value| {
+        Decision::new(entity, position, "short", Value::Number(value))
+    };
+    let decisions = vec![
+        number("c1/written", Position::Occurrence(0), 3),
+        number("c1/out", Position::Offset(6), 1),
+    ];
+    let mut net = net(Readiness::Completion, 4096, decisions);
+    let mut write = |bytes: &'static [u8]| {
+        net.kernel.submit_write(net.near, vec![Bytes::from_static(bytes)]);
+        net.events(CLIENT).concat()
+    };
+    let told = write(b"0123456789");
+    assert!(told.contains("Ok(3)"), "the completion is short, before the cut: {told}");
+    let told = write(b"3456789");
+    assert!(told.contains("Ok(3)"), "the cut stands at its byte still: {told}");
+    assert_eq!(net.kernel.choices.unused().count(), 0);
+}
+
+#[test]
 fn a_cut_a_reset_and_a_short_write_stand_at_their_byte() {
     let at = |entity: &str, offset, verb: &str| {
         Decision::new(entity, Position::Offset(offset), verb, Value::Number(1))
