@@ -77,10 +77,9 @@ impl Mux {
         let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
         if can_send && self.table.get(id).is_some() {
             let waiter = Waiter { service: by, charge_bytes };
-            // The charge that another send took back on its own refusal may be what somebody
-            // waits for.
-            self.wake_socket_waiters(id);
             if total {
+                // The charge that this send took back may be what somebody waits for here.
+                self.wake_socket_waiters(id);
                 self.waiters.total.push((id, waiter));
                 self.wake_total_waiters();
             } else {
