@@ -269,9 +269,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                 match self.shared.kernel.connect(host, id.to_bits(), to, &name) {
                     Ok(socket) => {
                         let end = self.shared.kernel.end_of(socket);
-                        self.shared
-                            .oracle
-                            .connection_began(end / 2, side.map(|side| side.label.number));
+                        self.shared.oracle.connection_began(end / 2, side.map(|side| side.label));
                         self.shared.oracle.opened(host, id, end);
                         self.io.insert(id, socket);
                         if self.is_completion() {

@@ -20,6 +20,7 @@ use crate::operator::{Note, Notes, Operator};
 use crate::oracle::IdleSocket;
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
+use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::world::Shared;
 
@@ -87,7 +88,12 @@ const FULL_CHECK_TURNS: u64 = 64;
 
 impl Host {
     /// A host with an operator and these services.
-    pub fn new(number: u16, options: &Options, services: Vec<Box<dyn Service>>) -> Self {
+    pub fn new(
+        number: u16,
+        cast: &Arc<Cast>,
+        options: &Options,
+        services: impl Iterator<Item = Box<dyn Service>>,
+    ) -> Self {
         let mux = Mux::new(options.config()).expect("the options give a valid configuration");
         let directory = Arc::clone(mux.directory());
         let random_seed = mix(options.noise, u64::from(number));
@@ -98,7 +104,9 @@ impl Host {
             commands.push_back(Command::Spawn { id, service });
             id
         };
-        let operator = spawn(Box::new(Operator::new(Arc::clone(&notes), options.is_by_name == 1)));
+        let is_by_name = options.is_by_name == 1;
+        let operator = Operator::new(Arc::clone(&notes), Arc::clone(cast), is_by_name);
+        let operator = spawn(Box::new(operator));
         for service in services {
             spawn(service);
         }

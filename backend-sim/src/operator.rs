@@ -9,12 +9,15 @@ use tidelock_core::{
 };
 
 use crate::address;
+use crate::client::Part;
 use crate::kernel::{Address, NAMES};
 use crate::payload::{FRAME_HEAD_BYTES, Mark};
-use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side};
+use crate::player::Player;
+use crate::scenario::{Action, Label, Operation, Side};
+use crate::stage::Cast;
 
 /// What an operator did, for the world that asked it: a service cannot answer otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// An operation opened this socket.
     Opened {
@@ -27,14 +30,30 @@ pub enum Note {
     Done(Label),
     /// An operation could not be done any more.
     Void(Label),
+    /// A client has taken every step of its script.
+    Played(Label),
+    /// A client received something else than it expects.
+    Wrong {
+        /// Which client.
+        label: Label,
+        /// What was expected, and what came.
+        detail: String,
+    },
 }
 
 /// Where operators leave their notes.
 pub type Notes = Arc<Mutex<Vec<Note>>>;
 
+/// Leaves a note.
+pub(crate) fn leave_note(notes: &Notes, note: Note) {
+    // No code panics while it holds this lock.
+    notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+}
+
 /// Does what is asked from outside.
 pub struct Operator {
     notes: Notes,
+    cast: Arc<Cast>,
     is_by_name: bool,
     sockets: BTreeMap<Side, SocketId>,
     /// Sends that were refused because an outbox was full, and everything behind them.
@@ -45,14 +64,13 @@ pub struct Operator {
 
 impl Operator {
     /// An operator that leaves its notes there, and connects by name or by address.
-    pub fn new(notes: Notes, is_by_name: bool) -> Self {
+    pub fn new(notes: Notes, cast: Arc<Cast>, is_by_name: bool) -> Self {
         let (sockets, waiting, keepers) = Default::default();
-        Self { notes, is_by_name, sockets, waiting, keepers }
+        Self { notes, cast, is_by_name, sockets, waiting, keepers }
     }
 
     fn note(&self, note: Note) {
-        // No code panics while it holds this lock.
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        leave_note(&self.notes, note);
     }
 
     fn opened(&mut self, label: Label, id: SocketId) {
@@ -74,6 +92,8 @@ impl Operator {
         match self.perform(net, operation) {
             Outcome::Done => self.note(Note::Done(operation.label)),
             Outcome::Void => self.note(Note::Void(operation.label)),
+            // The player leaves its own notes.
+            Outcome::Begun => {}
             Outcome::Full => {
                 let side = side.expect("only a send meets a full outbox");
                 self.waiting.insert(side, VecDeque::from([operation]));
@@ -90,7 +110,8 @@ impl Operator {
                 net.info();
                 Outcome::Done
             }
-            (action, None) => match open(net, action, self.is_by_name) {
+            (Action::Play { client }, None) => self.play(net, operation.label, client),
+            (action, None) => match self.open(net, action) {
                 Ok(id) => {
                     self.opened(operation.label, id);
                     Outcome::Done
@@ -135,6 +156,7 @@ impl Operator {
             Action::Connect { .. }
             | Action::ConnectName { .. }
             | Action::Udp { .. }
+            | Action::Play { .. }
             | Action::Info => unreachable!("they are about no socket"),
         };
         if result.is_ok() { Outcome::Done } else { Outcome::Void }
@@ -144,6 +166,41 @@ impl Operator {
         let Ok(keeper) = net.spawn(Box::new(Keeper)) else { return Outcome::Void };
         self.keepers.insert(on, keeper);
         if net.post(keeper, id).is_ok() { Outcome::Done } else { Outcome::Void }
+    }
+
+    fn play(&mut self, net: &mut Net<'_>, label: Label, client: u16) -> Outcome {
+        let Some((client, heard)) = self.cast.clients.get(client as usize) else {
+            return Outcome::Void;
+        };
+        let part = Part::new(client, heard.clone());
+        let player = Player::new(label, client, part, Arc::clone(&self.notes));
+        match net.spawn(Box::new(player)) {
+            Ok(_player) => Outcome::Begun,
+            Err(_limit_or_stopped) => Outcome::Void,
+        }
+    }
+
+    fn open(&self, net: &mut Net<'_>, action: Action) -> Result<SocketId, OpenError> {
+        match action {
+            Action::Connect { to, port, is_paused } => {
+                let target = match self.cast.hosts.get(to as usize) {
+                    Some(name) if self.is_by_name => Target::host(name, port),
+                    _ => Target::from(address::endpoint(Address { host: to, port })),
+                };
+                net.connect(target, ConnectOptions::default().paused(is_paused))
+            }
+            Action::ConnectName { name, port, is_paused } => {
+                let to = Target::host(NAMES[name as usize].0, port);
+                // Every other name's connections outlive the peer's FIN.
+                let is_half_open = name % 2 == 1;
+                net.connect(to, ConnectOptions::default().paused(is_paused).half_open(is_half_open))
+            }
+            Action::Udp { port } => {
+                let at = Endpoint::from(([0, 0, 0, 0], port));
+                net.udp(UdpOptions::default().bind(at))
+            }
+            other => unreachable!("{other:?} opens nothing"),
+        }
     }
 
     fn retry(&mut self, net: &mut Net<'_>, id: SocketId) {
@@ -174,6 +231,8 @@ pub fn frame_mark(on: Side, message: u32, bytes: u32) -> Mark {
 enum Outcome {
     Done,
     Void,
+    /// It goes on by itself.
+    Begun,
     Full,
 }
 
@@ -184,29 +243,6 @@ impl Outcome {
             Err(SendError::SocketFull(_) | SendError::TotalFull(_)) => Outcome::Full,
             Err(_) => Outcome::Void,
         }
-    }
-}
-
-fn open(net: &mut Net<'_>, action: Action, is_by_name: bool) -> Result<SocketId, OpenError> {
-    match action {
-        Action::Connect { to, port, is_paused } => {
-            let target = match HOST_NAMES.get(to as usize) {
-                Some(name) if is_by_name => Target::host(name, port),
-                _ => Target::from(address::endpoint(Address { host: to, port })),
-            };
-            net.connect(target, ConnectOptions::default().paused(is_paused))
-        }
-        Action::ConnectName { name, port, is_paused } => {
-            let to = Target::host(NAMES[name as usize].0, port);
-            // Every other name's connections outlive the peer's FIN.
-            let is_half_open = name % 2 == 1;
-            net.connect(to, ConnectOptions::default().paused(is_paused).half_open(is_half_open))
-        }
-        Action::Udp { port } => {
-            let at = Endpoint::from(([0, 0, 0, 0], port));
-            net.udp(UdpOptions::default().bind(at))
-        }
-        other => unreachable!("{other:?} opens nothing"),
     }
 }
 

@@ -1,16 +1,20 @@
 //! A scripted peer: a host without a Mux, that sees what the wire shows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
 use crate::choices::Choices;
+use crate::client::{Next, Part};
 use crate::kernel::{Address, Errno, Polled};
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{frame_mark, mark};
 use crate::oracle::Law;
 use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Side};
+use crate::schedule::What;
+use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::world::Shared;
 
@@ -19,6 +23,7 @@ pub struct Peer {
     /// Its next step stands in the schedule.
     pub is_scheduled: bool,
     number: u16,
+    cast: Arc<Cast>,
     behaviour: Option<Behaviour>,
     listener: Option<u32>,
     streams: Vec<Stream>,
@@ -36,8 +41,12 @@ struct Stream {
     socket: u32,
     side: Option<Side>,
     behaviour: Option<Behaviour>,
-    /// The operation that completes when it is connected.
-    opening: Option<u32>,
+    /// The operation that completes when it is connected, or when its script was played.
+    operation: Option<u32>,
+    /// The script that it plays.
+    part: Option<Part>,
+    /// It takes no step of its script before this.
+    waits_until_nanos: u64,
     unsent: VecDeque<Bytes>,
     is_active: bool,
     is_connected: bool,
@@ -55,6 +64,7 @@ impl Peer {
     /// A peer that listens if it has a behaviour for what it accepts.
     pub fn new<C: Choices>(
         number: u16,
+        cast: Arc<Cast>,
         behaviour: Option<Behaviour>,
         options: &Options,
         shared: &mut Shared<C>,
@@ -69,6 +79,7 @@ impl Peer {
         Self {
             is_scheduled: false,
             number,
+            cast,
             behaviour,
             listener,
             streams: Vec::new(),
@@ -94,6 +105,7 @@ impl Peer {
             Action::ConnectName { port, .. } => {
                 return self.connect(index, operation, Address { host: SERVER, port }, shared);
             }
+            Action::Play { client } => return self.play(index, operation, client, shared),
             _ => {}
         }
         let at = operation.action.side().and_then(|side| self.sides.get(&side).copied());
@@ -126,6 +138,7 @@ impl Peer {
             Action::KeepOpen { .. } | Action::Nodelay { .. } | Action::HandOver { .. } => {}
             Action::Connect { .. }
             | Action::ConnectName { .. }
+            | Action::Play { .. }
             | Action::Info
             | Action::Udp { .. }
             | Action::UdpConnect { .. }
@@ -147,13 +160,78 @@ impl Peer {
         let connected = shared.kernel.connect(self.number, token, to, &|| side.to_string());
         if let Ok(socket) = connected {
             let end = shared.kernel.end_of(socket);
-            shared.oracle.connection_began(end / 2, Some(side.label.number));
+            shared.oracle.connection_began(end / 2, Some(side.label));
             self.sides.insert(side, self.streams.len());
             self.add(socket, Some(side), None);
             let stream = self.streams.last_mut().expect("it was just added");
-            stream.opening = Some(index);
+            stream.operation = Some(index);
             stream.is_connected = false;
         }
+    }
+
+    fn play<C: Choices>(
+        &mut self,
+        index: u32,
+        operation: Operation,
+        client: u16,
+        shared: &mut Shared<C>,
+    ) {
+        let (script, heard) = self.cast.clients[client as usize].clone();
+        let (name, port) = script.to;
+        // Nobody is there to resolve a name that is no host's.
+        let Some(host) = self.cast.find_host(name) else { return };
+        let before = self.streams.len();
+        self.connect(index, operation, Address { host, port }, shared);
+        if let Some(stream) = self.streams.get_mut(before) {
+            stream.part = Some(Part::new(&script, heard));
+        }
+    }
+
+    /// Time has come for streams that wait to take the next step of their scripts.
+    pub fn is_due(&mut self, now: u64) -> bool {
+        let due = |stream: &Stream| (1..=now).contains(&stream.waits_until_nanos);
+        let due: Vec<usize> =
+            (0..self.streams.len()).filter(|at| due(&self.streams[*at])).collect();
+        for at in &due {
+            self.streams[*at].waits_until_nanos = 0;
+            self.activate(*at);
+        }
+        !due.is_empty()
+    }
+
+    /// Takes every step of a stream's script that can be taken now; answers whether the stream
+    /// still is.
+    fn act<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> bool {
+        let stream = &mut self.streams[at];
+        let Some(part) = &mut stream.part else { return true };
+        while stream.waits_until_nanos == 0 && !stream.wants_fin {
+            match part.next() {
+                Next::Write(bytes) if bytes.is_empty() => {}
+                Next::Write(bytes) => stream.unsent.push_back(bytes),
+                Next::Hear => break,
+                Next::Wait(span) => {
+                    let span = u64::try_from(span.as_nanos()).expect("a world is short");
+                    stream.waits_until_nanos = shared.kernel.now + span.max(1);
+                    let deadline = What::Deadline { host: self.number };
+                    shared.kernel.at(stream.waits_until_nanos, deadline);
+                }
+                Next::Read(is_reading) => stream.is_paused = !is_reading,
+                Next::Reset => {
+                    if let Some(operation) = stream.operation.take() {
+                        shared.oracle.complete(operation);
+                    }
+                    self.close(at, true, shared);
+                    return false;
+                }
+                Next::Finish => stream.wants_fin = true,
+            }
+        }
+        if part.is_over()
+            && let Some(operation) = stream.operation.take()
+        {
+            shared.oracle.complete(operation);
+        }
+        true
     }
 
     fn add(&mut self, socket: u32, side: Option<Side>, behaviour: Option<Behaviour>) {
@@ -161,7 +239,9 @@ impl Peer {
             socket,
             side,
             behaviour,
-            opening: None,
+            operation: None,
+            part: None,
+            waits_until_nanos: 0,
             unsent: VecDeque::new(),
             is_active: false,
             is_connected: true,
@@ -238,7 +318,9 @@ impl Peer {
             match shared.kernel.connected(stream.socket) {
                 Ok(_) => {
                     stream.is_connected = true;
-                    if let Some(operation) = stream.opening.take() {
+                    if stream.part.is_none()
+                        && let Some(operation) = stream.operation.take()
+                    {
                         shared.oracle.complete(operation);
                     }
                 }
@@ -250,7 +332,7 @@ impl Peer {
             }
         }
         let Some(has_read) = self.read(at, shared) else { return false };
-        if !self.write(at, shared) {
+        if !self.act(at, shared) || !self.write(at, shared) {
             return false;
         }
         let stream = &mut self.streams[at];
@@ -287,6 +369,10 @@ impl Peer {
                 let end = shared.kernel.end_of(stream.socket);
                 shared.digest.bytes(&bytes);
                 shared.oracle.received(end, &bytes);
+                if let (Some(part), Some(side)) = (&mut stream.part, stream.side) {
+                    let result = part.receive(&bytes).map_err(|detail| format!("{side}: {detail}"));
+                    shared.oracle.check(Law::Expectation, result);
+                }
                 if stream.behaviour == Some(Behaviour::Echo) {
                     stream.unsent.push_back(bytes);
                 }

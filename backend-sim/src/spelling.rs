@@ -1,11 +1,12 @@
-//! Operations and troubles from a script's words; `Display` is the other direction.
+//! Operations and troubles in a script's words, in both directions.
 
 use std::collections::BTreeMap;
 
 use crate::kernel::NAMES;
 use crate::payload::FRAME_HEAD_BYTES;
-use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side, When};
+use crate::scenario::{Action, Label, Operation, Side, When};
 use crate::script::{self, ScriptFault, ScriptOperation};
+use crate::stage::Cast;
 use crate::trouble::{Trouble, TroubleKind};
 
 /// Reads the operations of a script. A send without a number gets the next one of its side and
@@ -13,11 +14,11 @@ use crate::trouble::{Trouble, TroubleKind};
 ///
 /// # Errors
 /// The lines that mean nothing, each with what was expected.
-pub fn operations(lines: &[ScriptOperation]) -> (Vec<Operation>, Vec<String>) {
+pub fn operations(lines: &[ScriptOperation], cast: &Cast) -> (Vec<Operation>, Vec<String>) {
     let mut numbers = BTreeMap::new();
     let (mut operations, mut wrong) = (Vec::new(), Vec::new());
     for line in lines {
-        match operation(line, &mut numbers) {
+        match operation(line, cast, &mut numbers) {
             Ok(operation) => operations.push(operation),
             Err(expected) => {
                 let words = line.words.join(" ");
@@ -32,11 +33,15 @@ pub fn operations(lines: &[ScriptOperation]) -> (Vec<Operation>, Vec<String>) {
 ///
 /// # Errors
 /// The lines that mean nothing, each with what was expected.
-pub fn troubles(lines: &[ScriptFault], quiet_at_nanos: u64) -> (Vec<Trouble>, Vec<String>) {
+pub fn troubles(
+    lines: &[ScriptFault],
+    cast: &Cast,
+    quiet_at_nanos: u64,
+) -> (Vec<Trouble>, Vec<String>) {
     let (mut troubles, mut wrong) = (Vec::new(), Vec::new());
     for line in lines {
         let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
-        let kind = trouble_kind(&words);
+        let kind = trouble_kind(&words, cast);
         let at_nanos = match &line.when {
             script::When::At { nanos } => Some(*nanos),
             script::When::After(_) => None,
@@ -59,7 +64,11 @@ pub fn troubles(lines: &[ScriptFault], quiet_at_nanos: u64) -> (Vec<Trouble>, Ve
 /// The number of the next message, by side and priority.
 type Numbers = BTreeMap<(Side, bool), u32>;
 
-fn operation(line: &ScriptOperation, numbers: &mut Numbers) -> Result<Operation, &'static str> {
+fn operation(
+    line: &ScriptOperation,
+    cast: &Cast,
+    numbers: &mut Numbers,
+) -> Result<Operation, String> {
     let label = Label::parse(&line.label).ok_or("a label as c2")?;
     let when = match &line.when {
         script::When::At { nanos } => When::At { nanos: *nanos },
@@ -67,17 +76,19 @@ fn operation(line: &ScriptOperation, numbers: &mut Numbers) -> Result<Operation,
     };
     let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
     let (name, words) = words.split_first().ok_or("a host")?;
-    let host = host(name).ok_or("a host: client or server")?;
-    let action = action(words, numbers)?;
+    let host =
+        cast.find_host(name).ok_or_else(|| format!("a host: {}", cast.hosts.join(" or ")))?;
+    let action = action(words, cast, numbers)?;
     Ok(Operation { label, when, host, action })
 }
 
-fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str> {
+fn action(words: &[&str], cast: &Cast, numbers: &mut Numbers) -> Result<Action, &'static str> {
     const SIDE: &str = "a side as c2 or c2'";
     const PLACE: &str = "a place as server:9000";
     const NUMBER: &str = "a number";
     let on = |text: &str| side(text).ok_or(SIDE);
     let count = |text: &str| text.parse::<u32>().map_err(|_not_one| NUMBER);
+    let place = |text: &str| place(text, cast);
     match *words {
         ["connect", to] | ["connect", to, "paused"] => {
             let (to, port) = place(to).ok_or(PLACE)?;
@@ -118,6 +129,9 @@ fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str>
         ["hand-over", at] => Ok(Action::HandOver { on: on(at)? }),
         ["release", at] => Ok(Action::Release { on: on(at)? }),
         ["info"] => Ok(Action::Info),
+        ["play", name] => {
+            Ok(Action::Play { client: cast.find_client(name).ok_or("a client of the scenario")? })
+        }
         ["udp-connect", at, to] => {
             let (to, port) = place(to).ok_or(PLACE)?;
             Ok(Action::UdpConnect { on: on(at)?, to, port })
@@ -130,12 +144,13 @@ fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str>
         }
         _ => Err(
             "connect, connect-name, send, send-low, frame, shutdown, finish, close, pause, start, \
-             keep-open, nodelay, hand-over, release, info, udp, udp-connect or send-to",
+             keep-open, nodelay, hand-over, release, info, play, udp, udp-connect or send-to",
         ),
     }
 }
 
-fn trouble_kind(words: &[&str]) -> Option<TroubleKind> {
+fn trouble_kind(words: &[&str], cast: &Cast) -> Option<TroubleKind> {
+    let host = |name: &str| cast.find_host(name);
     match *words {
         ["partition", hosts] => {
             let (from, to) = hosts.split_once('>')?;
@@ -147,13 +162,9 @@ fn trouble_kind(words: &[&str]) -> Option<TroubleKind> {
     }
 }
 
-fn host(name: &str) -> Option<u16> {
-    HOST_NAMES.iter().position(|known| *known == name).map(|number| number as u16)
-}
-
-fn place(text: &str) -> Option<(u16, u16)> {
+fn place(text: &str, cast: &Cast) -> Option<(u16, u16)> {
     let (name, port) = text.split_once(':')?;
-    Some((host(name)?, port.parse().ok()?))
+    Some((cast.find_host(name)?, port.parse().ok()?))
 }
 
 fn side(text: &str) -> Option<Side> {
@@ -164,12 +175,64 @@ fn side(text: &str) -> Option<Side> {
     Some(Side { label: Label::parse(label)?, is_accepted })
 }
 
+/// Actor, verb and arguments of an operation, as in a script.
+pub fn operation_words(operation: &Operation, cast: &Cast) -> String {
+    let at = |to: u16, port: u16| format!("{}:{port}", cast.host(to));
+    let paused = |is_paused: bool| if is_paused { " paused" } else { "" };
+    let words = match operation.action {
+        Action::Connect { to, port, is_paused } => {
+            format!("connect {}{}", at(to, port), paused(is_paused))
+        }
+        Action::ConnectName { name, port, is_paused } => {
+            format!("connect-name {}:{port}{}", NAMES[name as usize].0, paused(is_paused))
+        }
+        Action::Send { on, message, bytes, is_low: true } => {
+            format!("send-low {on} {message} {bytes}")
+        }
+        Action::Send { on, message, bytes, is_low: false } => {
+            format!("send {on} {message} {bytes}")
+        }
+        Action::Frame { on, message, bytes } => format!("frame {on} {message} {bytes}"),
+        Action::KeepOpen { on } => format!("keep-open {on}"),
+        Action::Nodelay { on } => format!("nodelay {on}"),
+        Action::HandOver { on } => format!("hand-over {on}"),
+        Action::Release { on } => format!("release {on}"),
+        Action::Info => "info".to_owned(),
+        Action::Play { client } => format!("play {}", cast.clients[client as usize].0.name),
+        Action::UdpConnect { on, to, port } => format!("udp-connect {on} {}", at(to, port)),
+        Action::Shutdown { on } => format!("shutdown {on}"),
+        Action::Finish { on } => format!("finish {on}"),
+        Action::Close { on } => format!("close {on}"),
+        Action::Pause { on } => format!("pause {on}"),
+        Action::Start { on } => format!("start {on}"),
+        Action::Udp { port } => format!("udp {port}"),
+        Action::SendTo { on, to, port, message, bytes } => {
+            format!("send-to {on} {} {message} {bytes}", at(to, port))
+        }
+    };
+    format!("{} {words}", cast.host(operation.host))
+}
+
+/// A trouble in a script's words, without its end.
+pub fn trouble_words(kind: &TroubleKind, cast: &Cast) -> String {
+    match *kind {
+        TroubleKind::Partition { from, to } => {
+            format!("partition {}>{}", cast.host(from), cast.host(to))
+        }
+        TroubleKind::Pause { host } => format!("pause {}", cast.host(host)),
+        TroubleKind::Descriptors { host } => format!("descriptors {}", cast.host(host)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scenarios;
     use crate::streams::{Purpose, Stream};
-    use crate::swarm::Options;
+
+    fn two_hosts() -> Cast {
+        Cast { hosts: vec!["client", "server"], ..Cast::default() }
+    }
 
     fn line(label: &str, text: &str) -> ScriptOperation {
         let words = text.split(' ').map(str::to_owned).collect();
@@ -181,12 +244,15 @@ mod tests {
     fn what_plans_print_can_be_read_back() {
         for scenario in scenarios::all() {
             for seed in 0..50 {
-                let mut options = Options::draw(seed, scenario.name);
-                (scenario.adjust)(&mut options);
+                let options = scenario.options(seed);
+                let stage = scenario.stage(&options, seed);
                 let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
-                for operation in (scenario.plan)(&options, &mut stream) {
-                    let line = line(&operation.label.to_string(), &operation.to_string());
-                    let (read, wrong) = operations(&[line]);
+                let mut plan = scenario.operations(&options, &mut stream);
+                plan.extend(stage.client_operations(&mut stream));
+                for operation in plan {
+                    let words = operation_words(&operation, &stage.cast());
+                    let line = line(&operation.label.to_string(), &words);
+                    let (read, wrong) = operations(&[line], &stage.cast());
                     assert_eq!(wrong, Vec::<String>::new());
                     assert_eq!(read[0].action, operation.action);
                     assert_eq!((read[0].label, read[0].host), (operation.label, operation.host));
@@ -200,7 +266,7 @@ mod tests {
         let lines = ["send c1 10", "send-low c1 20", "send c1 30", "send c1' 40"];
         let lines: Vec<_> =
             lines.iter().map(|text| line("s1", &format!("client {text}"))).collect();
-        let (read, _) = operations(&lines);
+        let (read, _) = operations(&lines, &two_hosts());
         let numbers: Vec<u32> = read
             .iter()
             .map(|operation| match operation.action {
@@ -215,7 +281,7 @@ mod tests {
     fn a_line_that_means_nothing_says_what_was_expected() {
         let lines = ["nobody close c1", "client close", "client send c1", "client fly c1"];
         let lines: Vec<_> = lines.iter().map(|text| line("x1", text)).collect();
-        let (read, wrong) = operations(&lines);
+        let (read, wrong) = operations(&lines, &two_hosts());
         assert!(read.is_empty());
         assert_eq!(wrong.len(), 4);
         assert!(wrong[0].contains("client or server"), "{}", wrong[0]);

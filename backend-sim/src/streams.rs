@@ -15,6 +15,8 @@ pub enum Purpose {
     Faults = 2,
     /// Decisions inside calls.
     Decisions = 3,
+    /// Sizes and contents of clients' scripts.
+    Stage = 4,
 }
 
 /// One stream, keyed by seed, scenario and purpose.

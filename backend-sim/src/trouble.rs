@@ -1,11 +1,8 @@
 //! What is done to a world as a whole: each trouble has an end.
 
-use std::fmt;
-
 use crate::choices::Choices;
 use crate::kernel::Kernel;
 use crate::kinds::Family;
-use crate::scenario::{CLIENT, HOST_NAMES, SERVER};
 use crate::streams::Stream;
 use crate::swarm::Options;
 
@@ -43,8 +40,8 @@ pub enum TroubleKind {
 }
 
 impl Trouble {
-    /// Draws the troubles of a world, if that family is on.
-    pub fn draw(options: &Options, s: &mut Stream) -> Vec<Trouble> {
+    /// Draws the troubles of a world of so many hosts, if that family is on.
+    pub fn draw(options: &Options, hosts: u16, s: &mut Stream) -> Vec<Trouble> {
         let at = Family::ALL.iter().position(|family| *family == Family::World);
         if options.rates[at.expect("the family is one of them")] == 0 {
             return Vec::new();
@@ -53,11 +50,14 @@ impl Trouble {
         let draw = |_| {
             let at_nanos = s.below(options.quiet_at_nanos);
             let length = s.log_uniform(1_000, options.quiet_at_nanos - at_nanos + 1_000);
+            let host = s.below(u64::from(hosts)) as u16;
             let kind = match s.below(4) {
-                0 => TroubleKind::Partition { from: CLIENT, to: SERVER },
-                1 => TroubleKind::Partition { from: SERVER, to: CLIENT },
-                2 => TroubleKind::Pause { host: s.pick(&[CLIENT, SERVER]) },
-                _ => TroubleKind::Descriptors { host: s.pick(&[CLIENT, SERVER]) },
+                0 | 1 if hosts > 1 => {
+                    let other = (host + 1 + s.below(u64::from(hosts) - 1) as u16) % hosts;
+                    TroubleKind::Partition { from: host, to: other }
+                }
+                0..=2 => TroubleKind::Pause { host },
+                _ => TroubleKind::Descriptors { host },
             };
             Trouble { at_nanos, until_nanos: at_nanos + length, kind }
         };
@@ -91,22 +91,6 @@ impl Trouble {
         match self.kind {
             TroubleKind::Partition { .. } | TroubleKind::Pause { .. } => {}
             TroubleKind::Descriptors { host } => kernel.set_descriptors_max(host, u32::MAX),
-        }
-    }
-}
-
-/// Words as in a script, without the end.
-impl fmt::Display for TroubleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            TroubleKind::Partition { from, to } => {
-                let name = |host: u16| HOST_NAMES[host as usize];
-                write!(f, "partition {}>{}", name(from), name(to))
-            }
-            TroubleKind::Pause { host } => write!(f, "pause {}", HOST_NAMES[host as usize]),
-            TroubleKind::Descriptors { host } => {
-                write!(f, "descriptors {}", HOST_NAMES[host as usize])
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A world: hosts, peers and the network between them, and what happens in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::choices::Choices;
@@ -13,8 +14,10 @@ use crate::operator::Note;
 use crate::oracle::{Law, Limits, Oracle};
 use crate::peer::Peer;
 use crate::run::Trace;
-use crate::scenario::{CLIENT, Cast, HOST_NAMES, Label, Operation, SERVER, When};
+use crate::scenario::{Label, Operation, When};
 use crate::schedule::What;
+use crate::spelling::operation_words;
+use crate::stage::{Cast, HostPlan, Invariant, Stage, Wire};
 use crate::swarm::Options;
 use crate::trace::Tracer;
 use crate::trouble::Trouble;
@@ -42,6 +45,8 @@ pub struct World<C> {
     /// Things that happened.
     pub steps: u64,
     machines: Vec<Machine>,
+    cast: Arc<Cast>,
+    invariants: Vec<Invariant>,
     plan: Vec<Operation>,
     troubles: Vec<Trouble>,
     indices: BTreeMap<Label, u32>,
@@ -74,14 +79,14 @@ const STEPS_MAX: u64 = 3_000_000;
 impl<C: Choices> World<C> {
     /// Builds a world.
     pub fn new(
-        cast: &Cast<'_>,
-        options: &Options,
+        stage: Stage<'_>,
         choices: C,
         plan: Vec<Operation>,
         troubles: Vec<Trouble>,
         trace: Trace,
         is_paranoid: bool,
     ) -> Self {
+        let options = stage.options();
         let settings = Settings {
             send_buffer_bytes: options.send_buffer_bytes,
             receive_buffer_bytes: options.receive_buffer_bytes,
@@ -89,17 +94,20 @@ impl<C: Choices> World<C> {
             delay_nanos_max: options.delay_nanos_max as u32,
         };
         let mut kernel = Kernel::new(choices, Noise::new(options.noise), settings);
-        for (number, name) in HOST_NAMES.into_iter().enumerate() {
-            let readiness = match (is_scripted(options, number as u16), options.readiness) {
-                (true, _) | (_, 0) => Readiness::Linux,
-                (_, 1) => Readiness::Weakest,
-                _ => Readiness::Completion,
+        for host in &stage.hosts {
+            let readiness = match (wire_of(options, host), options.readiness) {
+                (Some(_), _) | (None, 0) => Readiness::Linux,
+                (None, 1) => Readiness::Weakest,
+                (None, _) => Readiness::Completion,
             };
-            kernel.add_host(name, readiness);
+            kernel.add_host(host.name, readiness);
         }
         kernel.set_links(options.link());
-        let (server, limits) = (cast.scenario.server, Limits::of(options));
-        let oracle = Oracle::new(HOST_NAMES.len(), plan.len(), server, limits);
+        for (from, to, link) in &stage.links {
+            *kernel.link_mut(*from, *to) = *link;
+        }
+        let limits = Limits::of(options);
+        let oracle = Oracle::new(stage.hosts.len(), plan.len(), stage.behaviour, limits);
         let mut shared = Shared {
             kernel,
             oracle,
@@ -108,14 +116,22 @@ impl<C: Choices> World<C> {
             outcome: 0,
             is_paranoid,
         };
+        let cast = Arc::new(stage.cast());
         let mut machines = Vec::new();
-        for number in [CLIENT, SERVER] {
-            machines.push(if is_scripted(options, number) {
-                let behaviour = (number == SERVER).then_some(cast.scenario.server);
-                Machine::Peer(Peer::new(number, behaviour, options, &mut shared))
-            } else {
-                let services = (cast.services)(number, options);
-                Machine::Host(Box::new(Host::new(number, options, services)))
+        for (number, host) in (0..).zip(&stage.hosts) {
+            machines.push(match wire_of(options, host) {
+                Some(wire) => {
+                    let behaviour = match wire {
+                        Wire::Asks => None,
+                        Wire::Serves(behaviour) => Some(behaviour),
+                    };
+                    let cast = Arc::clone(&cast);
+                    Machine::Peer(Peer::new(number, cast, behaviour, options, &mut shared))
+                }
+                None => {
+                    let services = host.services.iter().map(|make| make());
+                    Machine::Host(Box::new(Host::new(number, &cast, options, services)))
+                }
             });
         }
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));
@@ -123,6 +139,8 @@ impl<C: Choices> World<C> {
             shared,
             steps: 0,
             machines,
+            cast,
+            invariants: stage.invariants,
             indices: indices.collect(),
             plan,
             troubles,
@@ -189,9 +207,12 @@ impl<C: Choices> World<C> {
         match what {
             What::Step { host } => self.step(host),
             What::Deadline { host } => {
-                if let Machine::Host(machine) = &mut self.machines[host as usize]
-                    && machine.is_due(self.shared.kernel.now)
-                {
+                let now = self.shared.kernel.now;
+                let is_due = match &mut self.machines[host as usize] {
+                    Machine::Host(machine) => machine.is_due(now),
+                    Machine::Peer(peer) => peer.is_due(now),
+                };
+                if is_due {
                     self.wake(host);
                 }
             }
@@ -251,13 +272,19 @@ impl<C: Choices> World<C> {
             kernel.at(kernel.now + cost, What::Step { host });
         }
         self.take_notes(host);
+        for invariant in &mut self.invariants {
+            self.shared.oracle.check_invariant(invariant.name, (invariant.check)());
+        }
     }
 
     /// Hands an operation to whoever does it, and lets go those that wait for it.
     fn operate(&mut self, index: u32) {
         let operation = self.plan[index as usize];
         let now = self.shared.kernel.now;
-        self.shared.tracer.line(now, || format!("op {} {operation}", operation.label));
+        let cast = &self.cast;
+        self.shared
+            .tracer
+            .line(now, || format!("op {} {}", operation.label, operation_words(&operation, cast)));
         match &mut self.machines[operation.host as usize] {
             Machine::Host(machine) => machine.ask(operation),
             Machine::Peer(peer) => peer.ask(index, operation, &mut self.shared),
@@ -286,6 +313,10 @@ impl<C: Choices> World<C> {
                     self.shared.oracle.asked(index, operation, id);
                 }
                 Note::Void(_) => {}
+                Note::Played(label) => self.shared.oracle.complete(self.indices[&label]),
+                Note::Wrong { label, detail } => {
+                    self.shared.oracle.fail(Law::Expectation, format!("{label}: {detail}"));
+                }
             }
         }
     }
@@ -334,7 +365,7 @@ impl<C: Choices> World<C> {
             .incomplete()
             .map(|index| {
                 let operation = &self.plan[index];
-                format!("{} {operation}", operation.label)
+                format!("{} {}", operation.label, operation_words(operation, &self.cast))
             })
             .collect();
         let result = match incomplete.first() {
@@ -366,6 +397,10 @@ impl<C: Choices> World<C> {
 /// What it takes to be woken.
 const WAKE_NANOS: u64 = 500;
 
-fn is_scripted(options: &Options, host: u16) -> bool {
-    (options.scripted == 1 && host == CLIENT) || (options.scripted == 2 && host == SERVER)
+/// The scripted peer that stands in a host's place, if one does in this world.
+fn wire_of(options: &Options, host: &HostPlan) -> Option<Wire> {
+    host.wire.filter(|wire| match wire {
+        Wire::Asks => options.scripted == 1,
+        Wire::Serves(_) => options.scripted == 2,
+    })
 }

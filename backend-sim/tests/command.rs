@@ -40,7 +40,9 @@ fn scenarios() -> Vec<String> {
     let listed = tidelock(&["scenarios"]);
     assert_eq!(code(&listed), Some(0));
     let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
-    out(&listed).lines().map(|line| first(line).expect("a name")).collect()
+    // One is wrong on purpose, and says so.
+    let sound = out(&listed).lines().filter(|line| !line.contains("with one mistake"));
+    sound.map(|line| first(line).expect("a name")).collect()
 }
 
 #[test]

@@ -26,8 +26,8 @@ pub fn decode(bytes: &[u8]) -> (&'static Scenario, Script) {
     let count = bytes.len().min(head.len());
     head[..count].copy_from_slice(&bytes[..count]);
     let [which, low, high, style, connections, buffer, noise, batch] = head;
-    let all = scenarios::all();
-    let scenario = &all[usize::from(which) % all.len()];
+    let sound: Vec<_> = scenarios::sound().collect();
+    let scenario = sound[usize::from(which) % sound.len()];
     let connections = connections % CONNECTIONS_MAX + 1;
     let config = [
         ("readiness", u64::from(style % 3)),

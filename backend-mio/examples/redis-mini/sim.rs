@@ -12,9 +12,8 @@ use tidelock_core::{
 };
 use tidelock_sim::address;
 use tidelock_sim::kernel::Address;
-use tidelock_sim::run::{Report, Source, Watch};
-use tidelock_sim::scenario::{Behaviour, SERVER, SERVER_PORT, Scenario};
-use tidelock_sim::simulate;
+use tidelock_sim::run::Report;
+use tidelock_sim::scenario::{SERVER, SERVER_PORT, Scenario};
 use tidelock_sim::swarm::Options;
 
 use crate::commands::{After, Context, Settings, execute};
@@ -24,15 +23,18 @@ use crate::service::{RedisMini, tell_off};
 use crate::store::Store;
 
 /// The world: one server, and clients that know what it must answer.
-pub(crate) const SCENARIO: Scenario = Scenario {
-    name: "redis-mini",
-    about: "clients send requests in pieces and know each byte of the replies",
-    adjust,
-    plan: |_options, _stream| Vec::new(),
-    services: server,
-    clients,
-    server: Behaviour::Sink,
-};
+pub(crate) fn scenario() -> Scenario {
+    let about = "clients send requests in pieces and know each byte of the replies";
+    Scenario::new("redis-mini", about, |stage| {
+        let (clients, must_succeed) = (stage.options().connections, stage.options().is_calm());
+        let host = stage.host("client");
+        for number in 0..clients {
+            host.service(move || ScriptedClient::new(number, must_succeed));
+        }
+        stage.host("server").service(server);
+    })
+    .adjust(adjust)
+}
 
 thread_local! {
     /// Bytes of replies that were compared, on this thread.
@@ -42,7 +44,7 @@ thread_local! {
 /// One run, and how many bytes of replies were compared in it.
 pub(crate) fn run(seed: u64) -> (Report, u64) {
     COMPARED_BYTES.set(0);
-    let report = simulate::run(&SCENARIO, Source::Seed(seed), &Watch::default());
+    let report = scenario().run(seed);
     (report, COMPARED_BYTES.get())
 }
 
@@ -72,18 +74,12 @@ fn adjust(options: &mut Options) {
     }
 }
 
-fn server(_options: &Options) -> Vec<Box<dyn Service>> {
+fn server() -> RedisMini {
     let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
     let message_bytes_max = MESSAGE_BYTES_MAX as usize;
     let settings = Settings { message_bytes_max, ..Settings::default() };
     // If it cannot listen, the clients are refused, and that is for them to see.
-    vec![Box::new(RedisMini::new(at, settings, |_startup| {}))]
-}
-
-fn clients(options: &Options) -> Vec<Box<dyn Service>> {
-    let client =
-        |number| -> Box<dyn Service> { Box::new(ScriptedClient::new(number, options.is_calm())) };
-    (0..options.connections).map(client).collect()
+    RedisMini::new(at, settings, |_startup| {})
 }
 
 /// How many connections a client makes, one after the other.

@@ -22,6 +22,8 @@ use crate::run::{Report, Source, Watch};
 pub struct Simulator<'a> {
     /// The scenarios, each with one line that says what it is about.
     pub scenarios: &'a [(&'static str, &'static str)],
+    /// Those of them that are wrong on purpose: left out where none is named.
+    pub flawed: &'a [&'static str],
     /// Runs the scenario of that name. A pure function of its arguments.
     pub run: &'a (dyn Fn(&str, Source, &Watch) -> Report + Sync),
 }
@@ -30,6 +32,12 @@ impl Simulator<'_> {
     /// The scenario's name as the simulator spells it, if there is one.
     pub fn find(&self, name: &str) -> Option<&'static str> {
         self.scenarios.iter().map(|(known, _)| *known).find(|known| *known == name)
+    }
+
+    /// The scenarios that a campaign runs which names none.
+    pub fn sound(&self) -> Vec<&'static str> {
+        let names = self.scenarios.iter().map(|(name, _)| *name);
+        names.filter(|name| !self.flawed.contains(name)).collect()
     }
 }
 
@@ -91,7 +99,11 @@ mod tests {
 
     fn campaign(twice_ppm: u32) -> Campaign<'static> {
         Campaign {
-            simulator: Simulator { scenarios: &[("a", ""), ("b", ""), ("c", "")], run: &never },
+            simulator: Simulator {
+                scenarios: &[("a", ""), ("b", ""), ("c", "")],
+                flawed: &[],
+                run: &never,
+            },
             scenarios: vec!["a", "c"],
             twice: Share::from_ppm(twice_ppm).unwrap(),
             paranoid: false,

@@ -46,10 +46,14 @@ pub enum Law {
     Liveness,
     /// Without faults every operation completes.
     CalmSucceeds,
+    /// A client with a script receives the bytes that it expects.
+    Expectation,
+    /// What a scenario demands besides; a failure is called by the name that the scenario gave.
+    Invariant,
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 20;
+pub const LAW_COUNT: usize = 22;
 
 impl Law {
     /// All of them, in order.
@@ -74,6 +78,8 @@ impl Law {
         Law::NothingLeft,
         Law::Liveness,
         Law::CalmSucceeds,
+        Law::Expectation,
+        Law::Invariant,
     ];
 
     /// Its stable name.
@@ -99,6 +105,8 @@ impl Law {
             Law::NothingLeft => "nothing-left",
             Law::Liveness => "liveness",
             Law::CalmSucceeds => "calm-succeeds",
+            Law::Expectation => "expectation",
+            Law::Invariant => "invariant",
         }
     }
 

@@ -40,6 +40,8 @@ use crate::swarm::Options;
 pub struct Violation {
     /// Which.
     pub law: Law,
+    /// What it is called: the law's own name, or of an invariant the scenario's.
+    pub name: &'static str,
     /// What was seen, and what was expected.
     pub detail: String,
 }
@@ -120,7 +122,7 @@ struct HostView {
     /// Those whose index was taken again by the system while their `Close` was on its way.
     leaving: Vec<SocketView>,
     /// Sockets that operations opened, whose command was not seen yet, and which operations.
-    sides: BTreeMap<SocketId, (Side, u32)>,
+    sides: BTreeMap<SocketId, (Side, Option<u32>)>,
     /// Operations that complete when an id closes.
     endings: BTreeMap<SocketId, Vec<u32>>,
     services: Services,
@@ -172,7 +174,15 @@ impl Oracle {
 
     /// A law is broken. Only the first counts.
     pub fn fail(&mut self, law: Law, detail: String) {
-        self.violation.get_or_insert(Violation { law, detail });
+        self.violation.get_or_insert(Violation { law, name: law.name(), detail });
+    }
+
+    /// Notes that an invariant of the scenario was checked, and, if it was broken, how.
+    pub fn check_invariant(&mut self, name: &'static str, result: Result<(), String>) {
+        self.checked[Law::Invariant as usize] += 1;
+        if let Err(detail) = result {
+            self.violation.get_or_insert(Violation { law: Law::Invariant, name, detail });
+        }
     }
 
     /// How many operations completed.
@@ -191,9 +201,11 @@ impl Oracle {
         self.is_completed[operation as usize] = true;
     }
 
-    /// An operation opened a socket of a host; its command is still to come.
+    /// An operation opened a socket of a host; its command is still to come. A script is not over
+    /// when its connection opens.
     pub fn named(&mut self, host: u16, side: Side, id: SocketId, operation: u32) {
-        self.hosts[host as usize].sides.insert(id, (side, operation));
+        let opening = (side.label.letter != Label::PLAY).then_some(operation);
+        self.hosts[host as usize].sides.insert(id, (side, opening));
     }
 
     /// An operation was accepted by its host.
@@ -234,11 +246,13 @@ impl Oracle {
                 // Nobody is left to be told that it opened.
                 let Some(id) = id else { return };
                 let coming = self.hosts[operation.host as usize].sides.get(&id);
-                let coming = coming.map(|(_, opening)| *opening);
+                let coming = coming.and_then(|(_, opening)| *opening);
                 let view = self.socket(operation.host, id);
                 let opening = view.and_then(|view| view.opening.take()).or(coming);
                 opening.into_iter().for_each(|operation| self.complete(operation));
             }
+            // It completes when its script is over.
+            Action::Play { .. } => {}
             Action::Pause { .. }
             | Action::Start { .. }
             | Action::KeepOpen { .. }
@@ -250,10 +264,12 @@ impl Oracle {
         }
     }
 
-    /// A connection of the kernel began; an operation with this label's number made it.
-    pub fn connection_began(&mut self, connection: u32, label: Option<u32>) {
+    /// A connection of the kernel began; an operation with this label made it. Only a plan's
+    /// connections carry marked messages.
+    pub fn connection_began(&mut self, connection: u32, label: Option<Label>) {
         assert_eq!(connection as usize, self.labels.len(), "connections begin in order");
-        self.labels.push(label);
+        let planned = label.filter(|label| label.letter == Label::CONNECT);
+        self.labels.push(planned.map(|label| label.number));
     }
 
     /// A program read bytes at an end of a connection.
@@ -286,6 +302,7 @@ impl Oracle {
     fn born(&mut self, host: u16, id: SocketId, kind: Kind, owner: ServiceId) -> &mut SocketView {
         let named = self.hosts[host as usize].sides.remove(&id);
         let (side, opening) = named.unzip();
+        let opening = opening.flatten();
         let new = SocketView::new(id, kind, Phase::Opening, &self.limits, self.now);
         let mut view = SocketView { side, opening, ..new };
         view.set_owner(owner);

@@ -12,15 +12,23 @@ use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Ids are used again at once, so that what comes late meets a new socket at its old place.
-pub(super) const CHURN: Scenario = Scenario {
-    name: "churn",
-    about: "many short connections that end in every way; the listener closes and comes back",
-    adjust,
-    plan,
-    services: |options| vec![Box::new(Churn::new(options))],
-    clients: |_options| Vec::new(),
-    server: Behaviour::Echo,
-};
+pub(super) fn churn() -> Scenario {
+    Scenario::new(
+        "churn",
+        "many short connections that end in every way; the listener closes and comes back",
+        |stage| {
+            let options = stage.options().clone();
+            stage.host("client").may_be_asking_wire();
+            stage
+                .host("server")
+                .service(move || Churn::new(&options))
+                .may_be_serving_wire(Behaviour::Echo);
+            stage.answers(Behaviour::Echo);
+        },
+    )
+    .adjust(adjust)
+    .plan(plan)
+}
 
 fn adjust(options: &mut Options) {
     options.connections = (2 * options.connections).clamp(4, 100);

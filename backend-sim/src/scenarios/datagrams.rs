@@ -7,20 +7,23 @@ use tidelock_core::{Bytes, Endpoint, Message, Net, SendError, Service, SocketOpt
 use super::planner::{Planner, keep_calm};
 use crate::address;
 use crate::kernel::Address;
-use crate::scenario::{Action, Behaviour, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
+use crate::scenario::{Action, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
 use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Clients send datagrams of all sizes; the server sends each back to where it came from.
-pub(super) const DATAGRAMS: Scenario = Scenario {
-    name: "datagrams",
-    about: "datagrams with and without a peer, lost, doubled, overtaken, to dead ports",
-    adjust,
-    plan,
-    services: |_options| vec![Box::new(Reflector)],
-    clients: |_options| vec![Box::new(Dialer::default())],
-    server: Behaviour::Sink,
-};
+pub(super) fn datagrams() -> Scenario {
+    Scenario::new(
+        "datagrams",
+        "datagrams with and without a peer, lost, doubled, overtaken, to dead ports",
+        |stage| {
+            stage.host("client").service(Dialer::default);
+            stage.host("server").service(|| Reflector);
+        },
+    )
+    .adjust(adjust)
+    .plan(plan)
+}
 
 fn adjust(options: &mut Options) {
     options.message_bytes_max = options.message_bytes_max.min(1 << 14);

@@ -12,15 +12,19 @@ use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Clients send messages and end their connections; whatever arrives is sent back.
-pub(super) const ECHO: Scenario = Scenario {
-    name: "echo",
-    about: "clients send messages of both priorities; the server sends back what it receives",
-    adjust: keep_calm,
-    plan,
-    services: |_options| vec![Box::new(Echo::default())],
-    clients: |_options| Vec::new(),
-    server: Behaviour::Echo,
-};
+pub(super) fn echo() -> Scenario {
+    Scenario::new(
+        "echo",
+        "clients send messages of both priorities; the server sends back what it receives",
+        |stage| {
+            stage.host("client").may_be_asking_wire();
+            stage.host("server").service(Echo::default).may_be_serving_wire(Behaviour::Echo);
+            stage.answers(Behaviour::Echo);
+        },
+    )
+    .adjust(keep_calm)
+    .plan(plan)
+}
 
 fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
     let span = options.quiet_at_nanos;

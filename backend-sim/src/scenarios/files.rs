@@ -7,15 +7,19 @@ use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Each connection carries a file in low-priority pieces and control messages of high priority.
-pub(super) const FILES: Scenario = Scenario {
-    name: "files",
-    about: "a large low-priority transfer beside small high-priority control messages",
-    adjust,
-    plan,
-    services: |_options| vec![Box::new(Echo::low())],
-    clients: |_options| Vec::new(),
-    server: Behaviour::Echo,
-};
+pub(super) fn files() -> Scenario {
+    Scenario::new(
+        "files",
+        "a large low-priority transfer beside small high-priority control messages",
+        |stage| {
+            stage.host("client").may_be_asking_wire();
+            stage.host("server").service(Echo::low).may_be_serving_wire(Behaviour::Echo);
+            stage.answers(Behaviour::Echo);
+        },
+    )
+    .adjust(adjust)
+    .plan(plan)
+}
 
 /// Pieces of a file, at most.
 const PIECES_MAX: u64 = 3;

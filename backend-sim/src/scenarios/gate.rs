@@ -14,15 +14,23 @@ use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Clients send frames that say their length; an agent sends each whole one back.
-pub(super) const GATE: Scenario = Scenario {
-    name: "gate",
-    about: "length-prefixed frames; sockets go from the gate to agents, and from agent to agent",
-    adjust,
-    plan,
-    services: |options| vec![Box::new(Gate { is_calm: options.is_calm() })],
-    clients: |_options| Vec::new(),
-    server: Behaviour::Echo,
-};
+pub(super) fn gate() -> Scenario {
+    Scenario::new(
+        "gate",
+        "length-prefixed frames; sockets go from the gate to agents, and from agent to agent",
+        |stage| {
+            let is_calm = stage.options().is_calm();
+            stage.host("client").may_be_asking_wire();
+            stage
+                .host("server")
+                .service(move || Gate { is_calm })
+                .may_be_serving_wire(Behaviour::Echo);
+            stage.answers(Behaviour::Echo);
+        },
+    )
+    .adjust(adjust)
+    .plan(plan)
+}
 
 fn adjust(options: &mut Options) {
     options.message_bytes_max = options.message_bytes_max.max(64);

@@ -4,23 +4,38 @@ mod churn;
 mod datagrams;
 mod echo;
 mod files;
+mod find_the_bug;
 mod gate;
 mod planner;
 mod slow_readers;
 
+use std::sync::LazyLock;
+
 use crate::scenario::Scenario;
 
-/// All of them, in the order in which a campaign takes turns.
+pub use find_the_bug::KeyValue;
+
+/// All of them, in the order in which a campaign takes turns; those that are wrong on purpose are
+/// the last.
 pub fn all() -> &'static [Scenario] {
-    const ALL: &[Scenario] = &[
-        echo::ECHO,
-        churn::CHURN,
-        files::FILES,
-        gate::GATE,
-        datagrams::DATAGRAMS,
-        slow_readers::SLOW_READERS,
-    ];
-    ALL
+    static ALL: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
+        vec![
+            echo::echo(),
+            churn::churn(),
+            files::files(),
+            gate::gate(),
+            datagrams::datagrams(),
+            slow_readers::slow_readers(),
+            find_the_bug::key_value(),
+            find_the_bug::find_the_bug(),
+        ]
+    });
+    &ALL
+}
+
+/// Those that hold every law: all but the ones that are wrong on purpose.
+pub fn sound() -> impl Iterator<Item = &'static Scenario> {
+    all().iter().filter(|scenario| !scenario.is_flawed)
 }
 
 /// The scenario of this name.

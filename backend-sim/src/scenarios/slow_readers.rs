@@ -13,15 +13,23 @@ use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Clients stop and start reading; the server thinks before it answers, and reads meanwhile not.
-pub(super) const SLOW_READERS: Scenario = Scenario {
-    name: "slow-readers",
-    about: "peers that read slowly or never: full outboxes, full mailboxes, pauses, timeouts",
-    adjust,
-    plan,
-    services: |options| vec![Box::new(Slow::new(options))],
-    clients: |_options| Vec::new(),
-    server: Behaviour::Echo,
-};
+pub(super) fn slow_readers() -> Scenario {
+    Scenario::new(
+        "slow-readers",
+        "peers that read slowly or never: full outboxes, full mailboxes, pauses, timeouts",
+        |stage| {
+            let options = stage.options().clone();
+            stage.host("client").may_be_asking_wire();
+            stage
+                .host("server")
+                .service(move || Slow::new(&options))
+                .may_be_serving_wire(Behaviour::Echo);
+            stage.answers(Behaviour::Echo);
+        },
+    )
+    .adjust(adjust)
+    .plan(plan)
+}
 
 /// Buffers, outboxes and mailboxes are small beside what is sent.
 fn adjust(options: &mut Options) {

@@ -10,6 +10,7 @@ use tidelock_sim::script::{Decision, Position, Script, Value};
 /// Two scenarios: which seeds fail, and how, says [`fails`].
 pub(crate) const SIMULATOR: Simulator<'static> = Simulator {
     scenarios: &[("echo", "bytes come back"), ("slow-readers", "nobody is in a hurry")],
+    flawed: &[],
     run: &run,
 };
 

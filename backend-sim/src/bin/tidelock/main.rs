@@ -43,11 +43,13 @@ fn main() -> ExitCode {
     let mut console = Console { program, out: &mut out, err: &mut err, is_out_taken: false };
     let known = library::all().iter().map(|scenario| (scenario.name, scenario.about));
     let known: Vec<_> = known.collect();
+    let flawed = library::all().iter().filter(|scenario| scenario.is_flawed);
+    let flawed: Vec<_> = flawed.map(|scenario| scenario.name).collect();
     let run = |name: &str, source, watch: &_| {
         let scenario = library::find(name).expect("the command asks for known scenarios");
         simulate::run(scenario, source, watch)
     };
-    let simulator = Simulator { scenarios: &known, run: &run };
+    let simulator = Simulator { scenarios: &known, flawed: &flawed, run: &run };
     keep_panics_quiet();
     let exit = execute(arguments, &simulator, interrupt::listen, &mut console);
     ExitCode::from(exit.code())

@@ -63,7 +63,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
-    /// The scenarios; without any, all of them. Seed N runs the (N modulo their number)-th.
+    /// The scenarios; without any, all but those that are wrong on purpose. Seed N runs the (N modulo their number)-th.
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
 

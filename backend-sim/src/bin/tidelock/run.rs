@@ -72,7 +72,6 @@ impl<'a> Plan<'a> {
     const TIME_MILLIS_DEFAULT: u64 = 10_000;
 
     fn new(options: &RunOptions, simulator: &Simulator<'a>) -> Result<Plan<'a>, Problem> {
-        let all = || simulator.scenarios.iter().map(|(name, _)| *name).collect();
         let find = |name| {
             scenarios::find(simulator, name).map_err(|problem| match problem {
                 // The first word may have been meant for one.
@@ -98,7 +97,7 @@ impl<'a> Plan<'a> {
         Ok(Plan {
             campaign: Campaign {
                 simulator: *simulator,
-                scenarios: if named.is_empty() { all() } else { named },
+                scenarios: if named.is_empty() { simulator.sound() } else { named },
                 twice: options.twice,
                 paranoid: options.paranoid,
             },

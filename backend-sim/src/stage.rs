@@ -1,0 +1,245 @@
+//! What a world is built from: hosts with services, clients with scripts, links, invariants.
+
+use std::time::Duration;
+
+use tidelock_core::Service;
+
+use crate::client::{Client, Heard};
+use crate::link::Link;
+use crate::operation::{Action, Label, Operation, When};
+use crate::streams::{Purpose, Stream};
+use crate::swarm::Options;
+
+/// The host where connections begin, in scenarios with a plan.
+pub const CLIENT: u16 = 0;
+/// The host that they go to, in scenarios with a plan.
+pub const SERVER: u16 = 1;
+/// Where a server listens.
+pub const SERVER_PORT: u16 = 9000;
+/// Where nobody ever listens.
+pub const DEAD_PORT: u16 = 9999;
+
+/// What a scripted peer does with what it accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Sends back what it reads, and FIN after FIN.
+    Echo,
+    /// Reads and says nothing; FIN after FIN.
+    Sink,
+}
+
+/// One world before it begins.
+pub struct Stage<'a> {
+    options: &'a Options,
+    random: Stream,
+    pub(crate) hosts: Vec<HostPlan>,
+    pub(crate) clients: Vec<ClientPlan>,
+    pub(crate) links: Vec<(u16, u16, Link)>,
+    pub(crate) invariants: Vec<Invariant>,
+    /// How servers answer a plan's marked messages, for the judge.
+    pub(crate) behaviour: Behaviour,
+}
+
+/// One host before it begins.
+pub struct HostPlan {
+    pub(crate) name: &'static str,
+    pub(crate) services: Vec<Box<MakeService>>,
+    /// What stands in its place where the options want a scripted peer.
+    pub(crate) wire: Option<Wire>,
+}
+
+/// Makes a service: for each world, and again when its host starts again.
+pub type MakeService = dyn Fn() -> Box<dyn Service>;
+
+/// What a scripted peer can do in a host's place, so that one end of its connections shows what
+/// the wire shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Everything that the host does is asked from outside.
+    Asks,
+    /// It serves at [`SERVER_PORT`] in this way.
+    Serves(Behaviour),
+}
+
+/// A client before it begins.
+pub(crate) struct ClientPlan {
+    pub(crate) host: u16,
+    pub(crate) client: Client,
+    pub(crate) heard: Heard,
+}
+
+/// Who takes part in a world, by number: what operations and troubles are spelled with, and what
+/// those who perform them look up.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// The hosts' names.
+    pub hosts: Vec<&'static str>,
+    /// The clients' scripts, and where it is kept what each hears.
+    pub(crate) clients: Vec<(Client, Heard)>,
+}
+
+impl Cast {
+    /// A host's name.
+    pub fn host(&self, number: u16) -> &'static str {
+        self.hosts.get(number as usize).copied().unwrap_or("nowhere")
+    }
+
+    /// The number of the host with this name.
+    pub fn find_host(&self, name: &str) -> Option<u16> {
+        self.hosts.iter().position(|known| *known == name).map(|number| number as u16)
+    }
+
+    /// The number of the client with this name.
+    pub fn find_client(&self, name: &str) -> Option<u16> {
+        let mut names = self.clients.iter().map(|(client, _)| client.name);
+        names.position(|known| known == name).map(|number| number as u16)
+    }
+}
+
+/// Something that must hold after every step of a host.
+pub(crate) struct Invariant {
+    pub(crate) name: &'static str,
+    pub(crate) check: Box<dyn FnMut() -> Result<(), String>>,
+}
+
+/// The servers have this long to listen before the first client comes …
+const START_NANOS: u64 = 2_000_000;
+/// … and the others come at most so much later.
+const SPREAD_NANOS: u64 = 3_000_000;
+
+impl<'a> Stage<'a> {
+    /// An empty stage for the world of a seed.
+    pub(crate) fn new(options: &'a Options, seed: u64, scenario: &str) -> Self {
+        Self {
+            options,
+            random: Stream::new(seed, scenario, Purpose::Stage),
+            hosts: Vec::new(),
+            clients: Vec::new(),
+            links: Vec::new(),
+            invariants: Vec::new(),
+            behaviour: Behaviour::Sink,
+        }
+    }
+
+    /// What was drawn for this world.
+    pub fn options(&self) -> &'a Options {
+        self.options
+    }
+
+    /// A number below `bound`, drawn for this world: for sizes and contents of scripts.
+    ///
+    /// # Panics
+    /// If `bound` is zero.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.random.below(bound)
+    }
+
+    /// The host of this name; a new one if there is none. Hosts are numbered in the order in
+    /// which they are first named, and their names can be resolved.
+    pub fn host(&mut self, name: &'static str) -> &mut HostPlan {
+        let number = self.number(name);
+        &mut self.hosts[number as usize]
+    }
+
+    /// Adds a client that plays its script from this host. Gives what it will have received.
+    ///
+    /// # Panics
+    /// If another client has its name: scripts of failures call it by that.
+    pub fn client(&mut self, host: &'static str, client: Client) -> Heard {
+        let host = self.number(host);
+        let heard = Heard::default();
+        let is_known = self.clients.iter().any(|known| known.client.name == client.name);
+        assert!(!is_known, "two clients are called {}", client.name);
+        self.clients.push(ClientPlan { host, client, heard: heard.clone() });
+        heard
+    }
+
+    /// Sets the links between two hosts, in both directions; the others are as the options say.
+    pub fn link(&mut self, one: &'static str, other: &'static str, link: Link) {
+        let (one, other) = (self.number(one), self.number(other));
+        self.links.extend([(one, other, link), (other, one, link)]);
+    }
+
+    /// Sets the link from one host to another.
+    pub fn link_one_way(&mut self, from: &'static str, to: &'static str, link: Link) {
+        let (from, to) = (self.number(from), self.number(to));
+        self.links.push((from, to, link));
+    }
+
+    /// Adds something that must hold after every step of every host. `name` is what a failure of
+    /// it is called; the error says what was seen and what was expected.
+    pub fn invariant(
+        &mut self,
+        name: &'static str,
+        check: impl FnMut() -> Result<(), String> + 'static,
+    ) {
+        self.invariants.push(Invariant { name, check: Box::new(check) });
+    }
+
+    /// How servers answer the marked messages of a plan; by default not at all.
+    pub fn answers(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+    }
+
+    fn number(&mut self, name: &'static str) -> u16 {
+        if let Some(known) = self.hosts.iter().position(|host| host.name == name) {
+            return known as u16;
+        }
+        self.hosts.push(HostPlan { name, services: Vec::new(), wire: None });
+        (self.hosts.len() - 1) as u16
+    }
+
+    /// Who takes part.
+    pub(crate) fn cast(&self) -> Cast {
+        let clients = self.clients.iter().map(|plan| (plan.client.clone(), plan.heard.clone()));
+        Cast {
+            hosts: self.hosts.iter().map(|host| host.name).collect(),
+            clients: clients.collect(),
+        }
+    }
+
+    /// The operations that let the clients play their scripts.
+    pub(crate) fn client_operations(&self, stream: &mut Stream) -> Vec<Operation> {
+        let numbered = self.clients.iter().zip(0..);
+        let operations = numbered.map(|(plan, number)| {
+            let start = match plan.client.start {
+                Some(start) => u64::try_from(start.as_nanos()).expect("a world is short"),
+                None => START_NANOS + stream.below(SPREAD_NANOS),
+            };
+            let label = Label { letter: Label::PLAY, number };
+            let action = Action::Play { client: number as u16 };
+            Operation { label, when: When::At { nanos: start }, host: plan.host, action }
+        });
+        operations.collect()
+    }
+
+    /// The least number of ids that lets every client and every server have a socket.
+    pub(crate) fn sockets_min(&self) -> u64 {
+        let services: usize = self.hosts.iter().map(|host| host.services.len()).sum();
+        (self.clients.len() + services) as u64
+    }
+}
+
+impl HostPlan {
+    /// Adds a service.
+    pub fn service<S: Service + 'static>(&mut self, make: impl Fn() -> S + 'static) -> &mut Self {
+        self.services.push(Box::new(move || Box::new(make())));
+        self
+    }
+
+    /// Lets a scripted peer stand in this host's place in some worlds: nothing but what is asked
+    /// from outside happens on it.
+    pub fn may_be_asking_wire(&mut self) -> &mut Self {
+        self.wire = Some(Wire::Asks);
+        self
+    }
+
+    /// Lets a scripted peer stand in this host's place in some worlds, that serves in this way.
+    pub fn may_be_serving_wire(&mut self, behaviour: Behaviour) -> &mut Self {
+        self.wire = Some(Wire::Serves(behaviour));
+        self
+    }
+}
+
+/// When a client begins to play at the earliest.
+pub(crate) type Start = Option<Duration>;
