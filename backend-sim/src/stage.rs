@@ -36,8 +36,8 @@ pub struct Stage<'a> {
     pub(crate) clients: Vec<ClientPlan>,
     pub(crate) links: Vec<(u16, u16, Link)>,
     pub(crate) invariants: Vec<Invariant>,
-    /// How servers answer a plan's marked messages, for the judge.
-    pub(crate) behaviour: Behaviour,
+    /// How servers answer a plan's marked messages, for the judge; `None` if in their own way.
+    pub(crate) behaviour: Option<Behaviour>,
 }
 
 /// One host before it begins.
@@ -117,7 +117,7 @@ impl<'a> Stage<'a> {
             clients: Vec::new(),
             links: Vec::new(),
             invariants: Vec::new(),
-            behaviour: Behaviour::Sink,
+            behaviour: None,
         }
     }
 
@@ -176,9 +176,10 @@ impl<'a> Stage<'a> {
         self.invariants.push(Invariant { name, check: Box::new(check) });
     }
 
-    /// How servers answer the marked messages of a plan; by default not at all.
+    /// How servers answer the marked messages of a plan. Without this the judge does not know what
+    /// they must be sent, and looks at the bytes of streams only where a client's script does.
     pub fn answers(&mut self, behaviour: Behaviour) {
-        self.behaviour = behaviour;
+        self.behaviour = Some(behaviour);
     }
 
     fn number(&mut self, name: &'static str) -> u16 {

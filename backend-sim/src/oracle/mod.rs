@@ -108,7 +108,8 @@ pub struct Oracle {
     /// The label of each connection of the kernel, if an operation made it.
     labels: Vec<Option<u32>>,
     is_completed: Vec<bool>,
-    behaviour: Behaviour,
+    /// How servers answer marked messages; `None` if in a way that is not known here.
+    behaviour: Option<Behaviour>,
     limits: Limits,
     /// The time of the current step.
     now: u64,
@@ -144,7 +145,12 @@ struct ConnectionView {
 
 impl Oracle {
     /// A judge for a world of so many hosts and operations, with a server that behaves so.
-    pub fn new(hosts: usize, operations: usize, behaviour: Behaviour, limits: Limits) -> Self {
+    pub fn new(
+        hosts: usize,
+        operations: usize,
+        behaviour: Option<Behaviour>,
+        limits: Limits,
+    ) -> Self {
         Self {
             violation: None,
             checked: [0; LAW_COUNT],
@@ -268,14 +274,15 @@ impl Oracle {
     /// connections carry marked messages.
     pub fn connection_began(&mut self, connection: u32, label: Option<Label>) {
         assert_eq!(connection as usize, self.labels.len(), "connections begin in order");
-        let planned = label.filter(|label| label.letter == Label::CONNECT);
+        let is_known = self.behaviour.is_some();
+        let planned = label.filter(|label| is_known && label.letter == Label::CONNECT);
         self.labels.push(planned.map(|label| label.number));
     }
 
     /// A program read bytes at an end of a connection.
     pub fn received(&mut self, end: u32, bytes: &[u8]) {
         let Some(label) = self.labels[(end / 2) as usize] else { return };
-        let is_echo = self.behaviour == Behaviour::Echo;
+        let is_echo = self.behaviour == Some(Behaviour::Echo);
         let view = self.connection(label);
         // The accepted side has the odd end, and reads what the first check expects.
         let reader = usize::from(end.is_multiple_of(2));
@@ -330,7 +337,7 @@ impl Oracle {
     }
 
     fn connection(&mut self, label: u32) -> &mut ConnectionView {
-        let is_echo = self.behaviour == Behaviour::Echo;
+        let is_echo = self.behaviour == Some(Behaviour::Echo);
         self.connections.entry(label).or_insert_with(|| {
             let back = if is_echo { StreamCheck::ordered() } else { StreamCheck::default() };
             ConnectionView { checks: [StreamCheck::default(), back] }

@@ -89,7 +89,7 @@ impl SimulatedArm {
             readiness,
             shared: Shared {
                 kernel,
-                oracle: Oracle::new(2, 0, Behaviour::Echo, limits),
+                oracle: Oracle::new(2, 0, Some(Behaviour::Echo), limits),
                 digest: Digest::default(),
                 tracer: Tracer::new(Trace::Off),
                 outcome: 0,
