@@ -12,7 +12,7 @@ use crate::stage::Stage;
 pub(super) fn find_the_bug() -> Scenario {
     let about = "a key-value service with one mistake; campaigns leave it out unless it is named";
     Scenario::new("find-the-bug", about, |stage| {
-        stage.host("server").service(|| KeyValue::new(SERVER_PORT));
+        stage.host("server").service(|| KeyValue::default().listening(ANYWHERE));
         set_clients(stage);
     })
     .flawed()
@@ -22,10 +22,13 @@ pub(super) fn find_the_bug() -> Scenario {
 pub(super) fn key_value() -> Scenario {
     let about = "a key-value service, and clients that know each byte of its replies";
     Scenario::new("key-value", about, |stage| {
-        stage.host("server").service(|| KeyValue::new(SERVER_PORT).mended());
+        stage.host("server").service(|| KeyValue::default().listening(ANYWHERE).mended());
         set_clients(stage);
     })
 }
+
+/// Where the server listens.
+const ANYWHERE: ([u8; 4], u16) = ([0, 0, 0, 0], SERVER_PORT);
 
 /// Each client uses keys of its own, so that what it must hear follows from what it asks.
 fn set_clients(stage: &mut Stage<'_>) {
@@ -56,18 +59,20 @@ const ERROR: &str = "ERROR";
 
 /// Keeps values by key, for whoever asks: `SET key value`, `GET key` and `DEL key`, a line each.
 /// Answers `OK`, the value, or `NONE`; `ERROR` to a line that it does not understand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct KeyValue {
-    port: u16,
+    at: Option<Endpoint>,
     is_mended: bool,
     values: BTreeMap<String, String>,
     lines: BTreeMap<SocketId, Lines>,
 }
 
 impl KeyValue {
-    /// A store without values that listens at this port; with its mistake.
-    pub fn new(port: u16) -> Self {
-        Self { port, is_mended: false, values: BTreeMap::new(), lines: BTreeMap::new() }
+    /// Listens there when it begins. Without this somebody else makes it a listener's owner.
+    #[must_use]
+    pub fn listening(mut self, at: impl Into<Endpoint>) -> Self {
+        self.at = Some(at.into());
+        self
     }
 
     /// Without the mistake.
@@ -94,9 +99,10 @@ impl KeyValue {
 
 impl Service for KeyValue {
     fn on_start(&mut self, net: &mut Net<'_>) {
-        let at = Endpoint::from(([0, 0, 0, 0], self.port));
-        // If it cannot listen, clients are refused, and that is for the clients to see.
-        let _refused = net.listen(at, ListenOptions::default().auto_start(true));
+        if let Some(at) = self.at.take() {
+            // If it cannot listen, clients are refused, and that is for the clients to see.
+            let _refused = net.listen(at, ListenOptions::default().auto_start(true));
+        }
     }
 
     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
