@@ -7,6 +7,7 @@ mod files;
 mod find_the_bug;
 mod gate;
 mod planner;
+mod relay;
 mod slow_readers;
 
 use std::sync::LazyLock;
@@ -26,6 +27,7 @@ pub fn all() -> &'static [Scenario] {
             gate::gate(),
             datagrams::datagrams(),
             slow_readers::slow_readers(),
+            relay::relay(),
             find_the_bug::key_value(),
             find_the_bug::find_the_bug(),
         ]
