@@ -9,6 +9,7 @@ use tidelock_core::{
 
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
+use crate::fairness::Fairness;
 use crate::fault::fault;
 use crate::kernel::{self, Address, Errno, Readiness};
 use crate::kinds::Kind;
@@ -24,6 +25,10 @@ pub struct Io {
     pub sides: BTreeMap<SocketId, Side>,
     /// Sockets that a call, an event or a command touched since the last check.
     pub touched: Vec<SocketId>,
+    /// Whether each of them gets its turn.
+    pub fairness: Fairness,
+    /// Turns of the host.
+    pub turns: u64,
     /// Connects that no operation asked for.
     unnamed: u32,
     /// How many addresses each side tried.
@@ -110,6 +115,17 @@ enum Call {
     Adopt,
 }
 
+impl Call {
+    /// Which direction a call serves: in (0) or out (1).
+    fn direction(self) -> Option<usize> {
+        match self {
+            Call::Accept | Call::Read | Call::Receive => Some(0),
+            Call::Connect | Call::Write | Call::SendTo => Some(1),
+            _ => None,
+        }
+    }
+}
+
 impl<C: Choices> SimBackend<'_, C> {
     fn is_completion(&self) -> bool {
         self.shared.kernel.readiness(self.host) == Readiness::Completion
@@ -128,6 +144,9 @@ impl<C: Choices> SimBackend<'_, C> {
 
     fn note(&mut self, call: Call, id: SocketId, answer: u64) {
         self.io.touched.push(id);
+        if let Some(direction) = call.direction() {
+            self.io.fairness.called(id, direction, self.io.turns);
+        }
         self.shared
             .digest
             .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);

@@ -17,7 +17,7 @@ use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{Note, Notes, Operator};
-use crate::oracle::IdleSocket;
+use crate::oracle::{IdleSocket, Law};
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
 use crate::stage::Cast;
@@ -43,7 +43,6 @@ pub struct Host {
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
     workers: Vec<Option<Work>>,
-    turns: u64,
     works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
@@ -125,7 +124,6 @@ impl Host {
             notes,
             ids: BTreeMap::new(),
             workers: (0..options.workers).map(|_| None).collect(),
-            turns: 0,
             works: 0,
             deadline_nanos: u64::MAX,
             hand_over_max: options.hand_over_max as u32,
@@ -182,6 +180,7 @@ impl Host {
         self.hand_over_events(shared, now);
         self.hand_over_commands(shared, now);
         let progress = self.turn(shared, now);
+        self.check_fairness(shared, progress);
         self.deliver(shared);
         self.run_services(shared, now);
         if progress == Progress::Exit {
@@ -213,7 +212,7 @@ impl Host {
         self.is_scheduled = true;
         let entity = shared.kernel.host_entity(self.number);
         let cost = TURN_NANOS
-            + shared.kernel.vary(entity, Amount::Turn, self.turns, TURN_NANOS)
+            + shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS)
             + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
         (true, cost)
     }
@@ -285,7 +284,7 @@ impl Host {
     }
 
     fn turn<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) -> Progress {
-        self.turns += 1;
+        self.io.turns += 1;
         let mut backend = SimBackend {
             host: self.number,
             shared,
@@ -299,6 +298,25 @@ impl Host {
         }
         shared.digest.word(TURN | (progress as u64) << 16 | u64::from(self.number));
         progress
+    }
+
+    /// A turn that leaves work says by when it will be done.
+    fn check_fairness<C: Choices>(&mut self, shared: &mut Shared<C>, progress: Progress) {
+        if progress != Progress::More {
+            return self.io.fairness.forget();
+        }
+        let (turn, sockets) = (self.io.turns, self.mux.sockets() as u64);
+        let per_turn = u64::from(self.directory.config().sockets_per_turn);
+        // What was looked at before is owed already, or was called since and so touched again.
+        for id in &self.io.touched[self.io.fairness.seen..] {
+            if let Some(wish) = self.mux.wish(*id) {
+                self.io.fairness.left(*id, wish, turn, sockets, per_turn);
+            }
+        }
+        self.io.fairness.seen = self.io.touched.len();
+        let result = self.io.fairness.check(turn, |id| self.mux.wish(id));
+        let number = self.number;
+        shared.oracle.check(Law::Fairness, result.map_err(|what| format!("host {number}: {what}")));
     }
 
     /// Moves what the Mux says to the services.
@@ -399,7 +417,7 @@ impl Host {
 
     /// Looks for what is possible, wished, and will never be told.
     fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>, has_services_idle: bool) {
-        if shared.is_paranoid || self.turns.is_multiple_of(FULL_CHECK_TURNS) {
+        if shared.is_paranoid || self.io.turns.is_multiple_of(FULL_CHECK_TURNS) {
             self.mux.check_invariants();
             self.io.touched.clear();
             self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));

@@ -8,6 +8,7 @@ pub mod choices;
 pub mod client;
 pub mod digest;
 pub mod event;
+pub mod fairness;
 mod fault;
 pub mod host;
 pub mod kernel;

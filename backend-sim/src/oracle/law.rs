@@ -38,6 +38,8 @@ pub enum Law {
     NoLostEdge,
     /// When a host is idle, it wishes nothing that it has not asked for.
     NoIdleWork,
+    /// A socket with work is served within a bounded number of turns, however busy others are.
+    Fairness,
     /// An event for an id that is gone touches nothing, and is counted.
     StaleEvent,
     /// At the end no id is open, no descriptor, no timer.
@@ -53,7 +55,7 @@ pub enum Law {
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 22;
+pub const LAW_COUNT: usize = 23;
 
 impl Law {
     /// All of them, in order.
@@ -74,6 +76,7 @@ impl Law {
         Law::Limits,
         Law::NoLostEdge,
         Law::NoIdleWork,
+        Law::Fairness,
         Law::StaleEvent,
         Law::NothingLeft,
         Law::Liveness,
@@ -101,6 +104,7 @@ impl Law {
             Law::Limits => "limits",
             Law::NoLostEdge => "no-lost-edge",
             Law::NoIdleWork => "no-idle-work",
+            Law::Fairness => "fairness",
             Law::StaleEvent => "stale-event",
             Law::NothingLeft => "nothing-left",
             Law::Liveness => "liveness",
