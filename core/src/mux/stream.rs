@@ -196,7 +196,8 @@ impl Mux {
                 assert!(is_told, "{id} is paused and was asked");
                 slot.rare.counters.bytes_in += bytes.len() as u64;
                 slot.rare.counters.last_read = Some(now);
-                if slot.is_finishing {
+                // While output is still to go out, only what the system takes of it is progress.
+                if slot.is_finishing && slot.state == SocketState::Draining {
                     slot.progress_at = now;
                 }
                 if !slot.discards_input() {
