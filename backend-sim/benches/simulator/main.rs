@@ -19,10 +19,10 @@ use samples::{Ratio, Samples, Target};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [sockets, connections] = &arguments[..]
-        && sockets == sockets::ROLE
+    if let [role, numbers @ ..] = &arguments[..]
+        && role == sockets::ROLE
     {
-        return sockets::child(connections.parse().expect("the bench counts connections"));
+        return sockets::child(numbers);
     }
     // What cargo adds for a harness means nothing here.
     let known = ["--bench", "--full"];

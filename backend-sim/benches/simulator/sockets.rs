@@ -6,18 +6,25 @@ use std::time::Instant;
 use crate::load::{self, Swarm, World};
 use crate::samples::{Ratio, Target};
 
-/// The argument that makes this program a world, so that its memory and instructions are counted
-/// alone.
-pub(crate) const ROLE: &str = "sockets";
+/// The argument that makes this program one world, so that its memory and its instructions are
+/// counted alone, and a profile shows nothing else.
+pub(crate) const ROLE: &str = "world";
 
-/// Runs one world and tells its events, nanoseconds and kibibytes.
-pub(crate) fn child(connections: u64) {
+/// Runs worlds of so many connections and round trips, of so many seeds; tells their events,
+/// nanoseconds, and the kibibytes that they took.
+pub(crate) fn child(numbers: &[String]) {
+    let numbers: Vec<u64> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
+    let [clients, rounds, seeds] = numbers[..] else {
+        eprintln!("{ROLE} CONNECTIONS ROUND-TRIPS SEEDS");
+        std::process::exit(64);
+    };
     let before = resident_kib("VmRSS:");
     let begin = Instant::now();
-    let report = load::run(World { clients: connections, rounds: ROUNDS }, Swarm::Off, 0);
+    let run = |seed| load::run(World { clients, rounds }, Swarm::Off, seed).events;
+    let events: u64 = (0..seeds).map(run).sum();
     let nanos = begin.elapsed().as_nanos();
     let kib = resident_kib("VmHWM:") - before;
-    println!("{} {nanos} {kib}", report.events);
+    println!("{events} {nanos} {kib}");
 }
 
 /// A world is mostly its connections' life; two round trips each make them live.
@@ -65,7 +72,10 @@ fn itself(wrapper: &[&str]) -> Command {
 }
 
 fn run(command: &mut Command, connections: u64) -> [u64; 3] {
-    let output = command.arg(ROLE).arg(connections.to_string()).output().expect("it starts");
+    let output = command
+        .args([ROLE, &connections.to_string(), &ROUNDS.to_string(), "1"])
+        .output()
+        .expect("it starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let errors = String::from_utf8_lossy(&output.stderr);
