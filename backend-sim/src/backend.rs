@@ -52,6 +52,15 @@ impl Io {
         self.sockets[index] = Some((id, socket));
     }
 
+    /// The socket is looked at when the host is idle. Most of a turn is about one socket, so the
+    /// list stays short although it is sorted only then.
+    #[inline]
+    pub(crate) fn touch(&mut self, id: SocketId) {
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
     pub(crate) fn remove(&mut self, id: SocketId) -> u32 {
         let socket = self.socket(id).expect("a socket that is open is closed");
         self.sockets[id.index() as usize] = None;
@@ -143,7 +152,7 @@ impl<C: Choices> SimBackend<'_, C> {
     }
 
     fn note(&mut self, call: Call, id: SocketId, answer: u64) {
-        self.io.touched.push(id);
+        self.io.touch(id);
         if let Some(direction) = call.direction() {
             self.io.fairness.called(id, direction, self.io.turns);
         }

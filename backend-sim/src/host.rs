@@ -43,6 +43,8 @@ pub struct Host {
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
     workers: Vec<Option<Work>>,
+    /// From this turn on every socket is checked when the host is idle.
+    full_check_turn: u64,
     works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
@@ -82,8 +84,10 @@ struct Outcome {
 const TURN_NANOS: u64 = 300;
 /// What a batch on a worker costs, and noise adds less than ten times the same.
 const WORK_NANOS: u64 = 1_000;
-/// How many idle turns go by until every socket is checked.
+/// How many turns go by until every socket is checked: so many, and as many more for each socket,
+/// so that what a turn costs does not grow with the sockets that it does not touch.
 const FULL_CHECK_TURNS: u64 = 64;
+const FULL_CHECK_TURNS_PER_SOCKET: u64 = 8;
 
 impl Host {
     /// A host with an operator and these services.
@@ -124,6 +128,7 @@ impl Host {
             notes,
             ids: BTreeMap::new(),
             workers: (0..options.workers).map(|_| None).collect(),
+            full_check_turn: FULL_CHECK_TURNS,
             works: 0,
             deadline_nanos: u64::MAX,
             hand_over_max: options.hand_over_max as u32,
@@ -259,7 +264,7 @@ impl Host {
             shared.digest.word(id.to_bits());
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
-            self.io.touched.push(id);
+            self.io.touch(id);
             let is_closing = self.mux.state(id) == Some(SocketState::Closing);
             hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
             let stale_before = self.mux.stats().stale_events;
@@ -277,7 +282,9 @@ impl Host {
             shared.digest.word(socket.map_or(0, SocketId::to_bits));
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-            self.io.touched.extend(socket);
+            if let Some(id) = socket {
+                self.io.touch(id);
+            }
             shared.oracle.command(self.number, &command);
             self.mux.handle_command(command, now);
         }
@@ -313,7 +320,8 @@ impl Host {
                 self.io.fairness.left(*id, wish, turn, sockets, per_turn);
             }
         }
-        self.io.fairness.seen = self.io.touched.len();
+        // The last one may be touched again without a further entry.
+        self.io.fairness.seen = self.io.touched.len().saturating_sub(1);
         let result = self.io.fairness.check(turn, |id| self.mux.wish(id));
         let number = self.number;
         shared.oracle.check(Law::Fairness, result.map_err(|what| format!("host {number}: {what}")));
@@ -417,7 +425,10 @@ impl Host {
 
     /// Looks for what is possible, wished, and will never be told.
     fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>, has_services_idle: bool) {
-        if shared.is_paranoid || self.io.turns.is_multiple_of(FULL_CHECK_TURNS) {
+        if shared.is_paranoid || self.io.turns >= self.full_check_turn {
+            let sockets = self.mux.sockets() as u64;
+            let wait_turns = FULL_CHECK_TURNS + FULL_CHECK_TURNS_PER_SOCKET * sockets;
+            self.full_check_turn = self.io.turns + wait_turns;
             self.mux.check_invariants();
             self.io.touched.clear();
             self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));

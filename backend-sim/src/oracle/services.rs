@@ -7,7 +7,8 @@ use tidelock_core::{Message, ServiceId, SocketId};
 /// What is known of the services of one host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
-    all: BTreeMap<ServiceId, Mailbox>,
+    /// By index of the id: every message and every idle socket asks about its owner.
+    all: Vec<Option<(ServiceId, Mailbox)>>,
     /// Who was refused because an outbox was full, for which socket.
     waiters: BTreeMap<(SocketId, ServiceId), Waiter>,
 }
@@ -35,7 +36,11 @@ pub(super) struct Waiter {
 impl Services {
     /// A service begins.
     pub(super) fn spawn(&mut self, id: ServiceId) {
-        self.all.insert(id, Mailbox::default());
+        let index = id.index() as usize;
+        if self.all.len() <= index {
+            self.all.resize(index + 1, None);
+        }
+        self.all[index] = Some((id, Mailbox::default()));
     }
 
     /// A service is to end: nothing is owed to it any more.
@@ -45,32 +50,46 @@ impl Services {
 
     /// A service has ended: nothing is told to it any more.
     pub(super) fn end(&mut self, id: ServiceId) {
-        self.all.remove(&id);
+        if let Some(place) = self.all.get_mut(id.index() as usize)
+            && place.is_some_and(|(known, _)| known == id)
+        {
+            *place = None;
+        }
+    }
+
+    fn mailbox(&self, id: ServiceId) -> Option<&Mailbox> {
+        let (known, mailbox) = self.all.get(id.index() as usize)?.as_ref()?;
+        (*known == id).then_some(mailbox)
+    }
+
+    fn mailbox_mut(&mut self, id: ServiceId) -> Option<&mut Mailbox> {
+        let (known, mailbox) = self.all.get_mut(id.index() as usize)?.as_mut()?;
+        (*known == id).then_some(mailbox)
     }
 
     /// Whether it may be told something.
     pub(super) fn is_alive(&self, id: ServiceId) -> bool {
-        self.all.contains_key(&id)
+        self.mailbox(id).is_some()
     }
 
     /// Whether its sockets are being shut down.
     pub(super) fn is_draining(&self, id: ServiceId) -> bool {
-        self.all.get(&id).is_some_and(|mailbox| mailbox.is_draining)
+        self.mailbox(id).is_some_and(|mailbox| mailbox.is_draining)
     }
 
     /// Whether reading for it was ever held back.
     pub(super) fn was_ever_full(&self, id: ServiceId) -> bool {
-        self.all.get(&id).is_some_and(|mailbox| mailbox.was_ever_full)
+        self.mailbox(id).is_some_and(|mailbox| mailbox.was_ever_full)
     }
 
     /// Whether nothing may be read for it.
     pub(super) fn is_full(&self, id: ServiceId) -> bool {
-        self.all.get(&id).is_some_and(|mailbox| mailbox.is_full)
+        self.mailbox(id).is_some_and(|mailbox| mailbox.is_full)
     }
 
     /// It handled messages of this charge.
     pub(super) fn handled(&mut self, id: ServiceId, charge: usize, exit: bool, max: usize) {
-        let Some(mailbox) = self.all.get_mut(&id) else { return };
+        let Some(mailbox) = self.mailbox_mut(id) else { return };
         mailbox.charge_bytes = mailbox.charge_bytes.saturating_sub(charge);
         mailbox.is_draining |= exit;
         mailbox.is_full &= mailbox.charge_bytes >= max.div_ceil(2);
@@ -87,7 +106,7 @@ impl Services {
         charge_bytes: usize,
         max: usize,
     ) -> Result<(), String> {
-        let Some(mailbox) = self.all.get_mut(&id) else {
+        let Some(mailbox) = self.mailbox_mut(id) else {
             return Err(format!("{message}, told to {id}, which has ended"));
         };
         mailbox.charge_bytes += charge_bytes;

@@ -10,6 +10,8 @@ const PLACES_PER_CHUNK: usize = 256;
 pub(super) struct Table {
     chunks: Vec<Box<[Place]>>,
     used: usize,
+    /// Places at the front that were ever taken: no walk goes further.
+    reached: usize,
 }
 
 #[derive(Default)]
@@ -115,7 +117,11 @@ impl Table {
 
     /// All slots, in order of index.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter()).filter_map(|place| place.slot.as_ref())
+        self.reached_places().filter_map(|place| place.slot.as_ref())
+    }
+
+    fn reached_places(&self) -> impl Iterator<Item = &Place> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.reached)
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {
@@ -129,7 +135,8 @@ impl Table {
         assert_eq!(slot.armed_at, None, "{} has a timer before it is there", slot.id);
         place.slot = Some(slot);
         self.used += 1;
-        assert!(self.used <= self.chunks.len() * PLACES_PER_CHUNK, "more sockets than places");
+        self.reached = self.reached.max(index + 1);
+        assert!(self.used <= self.reached, "more sockets than places");
     }
 
     pub(super) fn remove(&mut self, id: SocketId) -> Slot {
@@ -239,7 +246,7 @@ impl Table {
     /// If a slot stands in a wrong place, or links point to where nothing points back.
     pub(super) fn check_invariants(&self) {
         let mut used = 0;
-        for (index, place) in self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate() {
+        for (index, place) in self.reached_places().enumerate() {
             match &place.slot {
                 Some(slot) => {
                     used += 1;
@@ -259,6 +266,8 @@ impl Table {
             }
         }
         assert_eq!(used, self.used, "the count of sockets is off");
+        let places = self.chunks.len() * PLACES_PER_CHUNK;
+        assert!(self.reached <= places, "{} of {places} places were taken", self.reached);
     }
 
     fn place_mut(&mut self, index: u32) -> Option<&mut Place> {
