@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Fault, FaultKind, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
+    Fault, FaultKind, ListenOptions, Outbox, Situation, SocketId, SocketOption, UdpOptions,
 };
 
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
+use crate::coverage::{Answered, Call, Met, Place};
 use crate::fairness::Fairness;
 use crate::fault::fault;
 use crate::kernel::{self, Address, Errno, Readiness};
@@ -35,6 +36,12 @@ pub struct Io {
     attempts: BTreeMap<Side, u32>,
     /// How often each port was listened at.
     times_listened: BTreeMap<u16, u32>,
+    /// Which socket the next call is about, and how it stands.
+    regarded: Option<(SocketId, Place)>,
+    /// How many bytes the call asks for.
+    asked_bytes: u64,
+    /// By index of the id: the bytes that the last write was offered that is to be completed.
+    offered_bytes: Vec<u64>,
 }
 
 impl Io {
@@ -42,6 +49,19 @@ impl Io {
     pub fn socket(&self, id: SocketId) -> Option<u32> {
         let (known, socket) = (*self.sockets.get(id.index() as usize)?)?;
         (known == id).then_some(socket)
+    }
+
+    /// What the last write was offered that is to be completed.
+    pub(crate) fn offered_bytes(&self, id: SocketId) -> u64 {
+        self.offered_bytes.get(id.index() as usize).copied().unwrap_or(0)
+    }
+
+    fn offer(&mut self, id: SocketId, bytes: u64) {
+        let index = id.index() as usize;
+        if self.offered_bytes.len() <= index {
+            self.offered_bytes.resize(index + 1, 0);
+        }
+        self.offered_bytes[index] = bytes;
     }
 
     pub(crate) fn insert(&mut self, id: SocketId, socket: u32) {
@@ -104,37 +124,6 @@ pub(crate) fn connected((local, peer): (Address, Address)) -> Connected {
     Connected { local: endpoint(local), peer: endpoint(peer) }
 }
 
-/// Which call, for the digest and the trace.
-#[derive(Clone, Copy, Debug)]
-enum Call {
-    Resolve = 1,
-    Listen,
-    Connect,
-    Accept,
-    Read,
-    Write,
-    Shutdown,
-    TakeError,
-    OpenDatagram,
-    ConnectDatagram,
-    SendTo,
-    Receive,
-    SetOption,
-    Close,
-    Adopt,
-}
-
-impl Call {
-    /// Which direction a call serves: in (0) or out (1).
-    fn direction(self) -> Option<usize> {
-        match self {
-            Call::Accept | Call::Read | Call::Receive => Some(0),
-            Call::Connect | Call::Write | Call::SendTo => Some(1),
-            _ => None,
-        }
-    }
-}
-
 impl<C: Choices> SimBackend<'_, C> {
     fn is_completion(&self) -> bool {
         self.shared.kernel.readiness(self.host) == Readiness::Completion
@@ -156,6 +145,12 @@ impl<C: Choices> SimBackend<'_, C> {
         if let Some(direction) = call.direction() {
             self.io.fairness.called(id, direction, self.io.turns);
         }
+        let (regarded, place) = self.io.regarded.expect("the Mux says how a socket stands");
+        assert_eq!(regarded, id, "{call:?} is about the socket that was told of");
+        let met = Met::answer(call, answered(call, answer, self.io.asked_bytes));
+        let descriptor = self.io.socket(id);
+        let Shared { coverage, kernel, .. } = &mut *self.shared;
+        coverage.meets(kernel, self.host, descriptor, place, met);
         self.shared
             .digest
             .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
@@ -214,6 +209,21 @@ impl<C: Choices> SimBackend<'_, C> {
 const LATER: u64 = 0xFFFF_0000;
 const FAULT: u64 = 0xFFFF_0001;
 
+/// What an answer says, from the number that stands for it in the digest.
+fn answered(call: Call, answer: u64, asked: u64) -> Answered {
+    match (call, answer) {
+        (_, LATER) => Answered::Later,
+        (_, FAULT..) => Answered::Fault,
+        // Resolving is always answered by an event; its number is the port.
+        (Call::Resolve, _) | (Call::Close, 1) => Answered::Later,
+        (Call::TakeError, 1) | (Call::Adopt, _) => Answered::Fault,
+        (Call::Listen | Call::Shutdown | Call::OpenDatagram | Call::ConnectDatagram, 0) => {
+            Answered::Fault
+        }
+        (_, count) => Answered::Done { count, asked },
+    }
+}
+
 /// Bytes that the digest and the judge see, and then the kernel.
 fn give<C: Choices>(backend: &mut SimBackend<'_, C>, id: SocketId, socket: u32, bytes: Bytes) {
     backend.shared.digest.bytes(&bytes);
@@ -222,6 +232,10 @@ fn give<C: Choices>(backend: &mut SimBackend<'_, C>, id: SocketId, socket: u32, 
 }
 
 impl<C: Choices> Backend for SimBackend<'_, C> {
+    fn regard(&mut self, id: SocketId, situation: Situation) {
+        self.io.regarded = Some((id, Place::of(Some(situation))));
+    }
+
     fn resolve(
         &mut self,
         id: SocketId,
@@ -318,12 +332,13 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             return Answer::Later;
         }
         let result = self.shared.kernel.connected(socket);
-        if matches!(result, Err(errno) if errno != Errno::WouldBlock) {
+        let noted = self.noted(Call::Connect, id, result, |_| 1);
+        if matches!(noted, Answer::Ready(Err(_))) {
             // A call that failed to open leaves nothing behind.
             self.io.remove(id);
             self.shared.kernel.close(socket, false);
         }
-        match self.noted(Call::Connect, id, result, |_| 1) {
+        match noted {
             Answer::Ready(result) => Answer::Ready(result.map(connected)),
             Answer::Later => Answer::Later,
         }
@@ -361,6 +376,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_read(socket, size_hint);
             return Answer::Later;
         }
+        self.io.asked_bytes = size_hint as u64;
         let result = self.shared.kernel.read(socket, size_hint);
         if let Ok(bytes) = &result {
             self.shared.oracle.read(self.host, id, bytes);
@@ -376,7 +392,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     ) -> Answer<Result<usize, Fault>> {
         let socket = self.socket(id);
         if self.is_completion() && !self.is_at_once(socket, |bits| bits.writable) {
-            unsent.offer(size_max);
+            let offered_bytes = unsent.offer(size_max);
+            self.io.offer(id, offered_bytes as u64);
             let shares: Vec<Bytes> = unsent.offered().collect();
             self.shared.oracle.offered(self.host, id, &shares);
             for share in &shares {
@@ -386,7 +403,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_write(socket, shares);
             return Answer::Later;
         }
-        let result = self.shared.kernel.grant(socket, unsent.pending_bytes().min(size_max));
+        let asked_bytes = unsent.pending_bytes().min(size_max);
+        self.io.asked_bytes = asked_bytes as u64;
+        let result = self.shared.kernel.grant(socket, asked_bytes);
         if let Ok(granted) = result {
             let mut left = granted;
             while left > 0 {
@@ -501,9 +520,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
         self.shared.oracle.closes(self.host, id, how == CloseHow::Reset);
-        let socket = self.io.remove(id);
+        let socket = self.socket(id);
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
         self.note(Call::Close, id, u64::from(is_later));
+        self.io.remove(id);
         if is_later { Answer::Later } else { Answer::Ready(()) }
     }
 }

@@ -37,6 +37,12 @@ pub trait Choices {
 
     /// How many decisions of each kind were not benign.
     fn injected(&self) -> &[u64; KIND_COUNT];
+
+    /// One of the decisions that were not benign and were not taken from here yet, for those who
+    /// follow what becomes of them. A source that nobody follows need not keep them.
+    fn take_fault(&mut self) -> Option<Site> {
+        None
+    }
 }
 
 /// Decisions drawn from a seed. Each kind counts down to its next one that is not benign.
@@ -46,6 +52,8 @@ pub struct Seed {
     countdown: [u32; KIND_COUNT],
     exponents: [Option<u8>; KIND_COUNT],
     injected: [u64; KIND_COUNT],
+    /// Decisions that nobody took yet.
+    fresh: Vec<Site>,
 }
 
 /// A countdown that never ends: the family is off.
@@ -65,7 +73,7 @@ impl Seed {
                 countdown[at] = stream.countdown(u32::from(*exponent));
             }
         }
-        Self { stream, countdown, exponents, injected: [0; KIND_COUNT] }
+        Self { stream, countdown, exponents, injected: [0; KIND_COUNT], fresh: Vec::new() }
     }
 
     /// Whether this trial of the kind is one that is not benign.
@@ -81,14 +89,15 @@ impl Seed {
 
     /// A value from `1..bound`, half of them from the ends and the middle; and the next countdown.
     #[cold]
-    fn value(&mut self, kind: Kind, bound: u64) -> u64 {
-        let at = kind.0 as usize;
+    fn value(&mut self, site: Site, bound: u64) -> u64 {
+        let at = site.kind.0 as usize;
         let exponent = self.exponents[at].expect("a kind that counts down has a rate");
         self.countdown[at] = self.stream.countdown(u32::from(exponent));
         if bound < 2 {
             return 0;
         }
         self.injected[at] += 1;
+        self.fresh.push(site);
         let last = bound - 1;
         if self.stream.one_in(2) {
             self.stream.pick(&[1, last.min(2), last.div_ceil(2), last])
@@ -103,7 +112,7 @@ impl Choices for Seed {
 
     #[inline]
     fn draw(&mut self, site: Site, bound: u32) -> u32 {
-        if self.is_due(site.kind) { self.value(site.kind, u64::from(bound)) as u32 } else { 0 }
+        if self.is_due(site.kind) { self.value(site, u64::from(bound)) as u32 } else { 0 }
     }
 
     #[inline]
@@ -114,7 +123,7 @@ impl Choices for Seed {
     #[inline]
     fn cut(&mut self, site: Site, _position: u64, length: usize) -> usize {
         if self.is_due(site.kind) {
-            let kept = self.value(site.kind, length as u64) as usize;
+            let kept = self.value(site, length as u64) as usize;
             if kept == 0 { length } else { kept }
         } else {
             length
@@ -127,6 +136,10 @@ impl Choices for Seed {
 
     fn injected(&self) -> &[u64; KIND_COUNT] {
         &self.injected
+    }
+
+    fn take_fault(&mut self) -> Option<Site> {
+        self.fresh.pop()
     }
 }
 
@@ -207,6 +220,10 @@ impl<C: Choices> Choices for Record<C> {
     fn injected(&self) -> &[u64; KIND_COUNT] {
         self.inner.injected()
     }
+
+    fn take_fault(&mut self) -> Option<Site> {
+        self.inner.take_fault()
+    }
 }
 
 /// Decisions that were written down, found by key. What is absent is benign.
@@ -220,6 +237,8 @@ pub struct Replay {
     plans: Vec<Plan>,
     is_quiet: bool,
     injected: [u64; KIND_COUNT],
+    /// Decisions that nobody took yet.
+    fresh: Vec<Site>,
 }
 
 /// The decisions of one kind for one entity.
@@ -255,7 +274,8 @@ impl Replay {
         }
         let is_used = vec![false; decisions.len()];
         let plans = Vec::new();
-        Self { decisions, is_used, unborn, plans, is_quiet: false, injected: [0; KIND_COUNT] }
+        let (injected, fresh) = ([0; KIND_COUNT], Vec::new());
+        Self { decisions, is_used, unborn, plans, is_quiet: false, injected, fresh }
     }
 
     /// The decisions that nothing asked for.
@@ -276,6 +296,7 @@ impl Replay {
         }
         self.is_used[at] = true;
         self.injected[site.kind.0 as usize] += 1;
+        self.fresh.push(site);
         value
     }
 }
@@ -344,6 +365,10 @@ impl Choices for Replay {
 
     fn injected(&self) -> &[u64; KIND_COUNT] {
         &self.injected
+    }
+
+    fn take_fault(&mut self) -> Option<Site> {
+        self.fresh.pop()
     }
 }
 

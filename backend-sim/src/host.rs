@@ -11,6 +11,7 @@ use tidelock_core::{
 
 use crate::backend::{Io, Resolving, SimBackend};
 use crate::choices::Choices;
+use crate::coverage::{Met, Place};
 use crate::digest::Joined;
 use crate::event::{Fetched, fetch, hand_over};
 use crate::kernel::Polled;
@@ -266,6 +267,10 @@ impl Host {
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
             self.io.touch(id);
             let is_closing = self.mux.state(id) == Some(SocketState::Closing);
+            let met = Met::event(event, self.io.offered_bytes(id) as usize);
+            let place = Place::of(self.mux.situation(id));
+            let Shared { coverage, kernel, .. } = &mut *shared;
+            coverage.meets(kernel, self.number, self.io.socket(id), place, met);
             hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
             let stale_before = self.mux.stats().stale_events;
             self.mux.handle_event(fetched.1, now);

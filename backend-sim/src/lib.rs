@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod check;
 pub mod choices;
 pub mod client;
+pub mod coverage;
 pub mod digest;
 pub mod event;
 pub mod fairness;

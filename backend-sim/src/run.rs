@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::coverage::Reached;
 use crate::script::Script;
 
 /// Where a run's decisions come from.
@@ -55,6 +56,8 @@ pub struct Report {
     pub completed: u64,
     /// For each fault family by name: how often it was injected.
     pub injected: Vec<(&'static str, u64)>,
+    /// What was reached.
+    pub reached: Reached,
     /// How often each law was checked.
     pub checked: Vec<(&'static str, u64)>,
     /// The configuration and the swarm's choices, printed.

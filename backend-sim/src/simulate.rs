@@ -178,6 +178,7 @@ impl Setup {
             operations: self.plan.len() as u64,
             completed: shared.oracle.completed(),
             injected: Family::ALL.iter().map(of_family).collect(),
+            reached: shared.coverage.finish(),
             checked: checked.map(|(law, count)| (law.name(), count)).collect(),
             options: self.options.to_string(),
             failure,

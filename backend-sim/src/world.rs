@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::choices::Choices;
+use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::host::Host;
 use crate::kernel::{Kernel, Readiness, Settings};
@@ -32,6 +33,8 @@ pub struct Shared<C> {
     pub digest: Digest,
     /// What is told.
     pub tracer: Tracer,
+    /// What was reached.
+    pub coverage: Coverage,
     /// The sum of what services saw, without times.
     pub outcome: u64,
     /// Check everything at every step.
@@ -113,6 +116,7 @@ impl<C: Choices> World<C> {
             oracle,
             digest: Digest::default(),
             tracer: Tracer::new(trace),
+            coverage: Coverage::default(),
             outcome: 0,
             is_paranoid,
         };
@@ -233,7 +237,10 @@ impl<C: Choices> World<C> {
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
-                self.troubles_begun += u64::from(!self.shared.kernel.is_quiet);
+                if !self.shared.kernel.is_quiet {
+                    self.troubles_begun += 1;
+                    self.shared.coverage.trouble_begins();
+                }
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });
                 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    ConnectOptions, Descriptor, Endpoint, Fault, ListenOptions, Outbox, SocketId, SocketOption,
-    UdpOptions,
+    ConnectOptions, Descriptor, Endpoint, Fault, ListenOptions, Outbox, Situation, SocketId,
+    SocketOption, UdpOptions,
 };
 
 /// The answer of a call to a [`Backend`].
@@ -75,6 +75,11 @@ pub enum CloseHow {
 /// What is *not* promised: that an event means that the call will succeed; the order of events of
 /// different ids; that FIN or an error is reported while nothing is pending.
 pub trait Backend {
+    /// How the socket stands right before the next call about it, for a backend that watches what
+    /// is reached. Real backends leave it as it is, and then it costs nothing.
+    #[inline]
+    fn regard(&mut self, _id: SocketId, _situation: Situation) {}
+
     /// Looks a name up. `Later` is followed by `Resolved`, in both styles.
     fn resolve(
         &mut self,

@@ -41,6 +41,7 @@ mod outbox;
 mod random;
 mod service;
 mod service_state;
+mod situation;
 pub mod states;
 mod time;
 
@@ -63,6 +64,7 @@ pub use outbox::{Outbox, Priority};
 pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;
+pub use situation::{OutputState, Situation};
 pub use time::Instant;
 
 pub use bytes::Bytes;

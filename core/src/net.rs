@@ -38,6 +38,11 @@ pub trait Outlet {
     /// Takes the commands so far. A driver that runs services on the network thread itself may
     /// leave them where they are: nothing could act on them before the service returns.
     fn publish(&mut self, commands: &mut Vec<Command>);
+
+    /// A service says whether something happened that should happen now and then; see
+    /// [`Net::sometimes`]. Only a simulation counts it.
+    #[inline]
+    fn sometimes(&mut self, _probe: &'static str, _has_happened: bool) {}
 }
 
 /// An [`Outlet`] that leaves the commands where they are.
@@ -57,6 +62,16 @@ impl Net<'_> {
     /// Who is asking.
     pub fn service(&self) -> ServiceId {
         self.service
+    }
+
+    /// Says whether what `probe` names happened just now: something that a good test campaign
+    /// reaches now and then, as "a frame came in three pieces". A simulation counts it by name, and
+    /// tells of those that were never reached; on real sockets it does nothing.
+    #[inline]
+    pub fn sometimes(&mut self, has_happened: bool, probe: &'static str) {
+        assert!(!probe.is_empty(), "what is to happen sometimes has a name");
+        debug_assert!(!probe.contains(['\n', '\t']), "a name stands in one line");
+        self.outlet.sometimes(probe, has_happened);
     }
 
     /// The time at which this batch of messages began; the same for all of them.

@@ -1,6 +1,7 @@
 //! One run of a campaign: made, repeated if it is its turn, recorded if it failed.
 
 use super::{Campaign, Simulator};
+use crate::coverage::Reached;
 use crate::panics::catch;
 use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
 use crate::script::Script;
@@ -144,6 +145,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         operations: 0,
         completed: 0,
         injected: Vec::new(),
+        reached: Reached::default(),
         checked: Vec::new(),
         options: String::new(),
         failure: Some(Failure {

@@ -246,6 +246,15 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
+    /// The entity of a socket; of a stream that of the connection's near end, and that it is one.
+    pub fn near_entity(&self, socket: u32) -> (u32, bool) {
+        let s = &self.sockets[socket as usize];
+        match &s.shape {
+            Shape::Stream { end } => (s.entity - (end & 1), true),
+            Shape::Listener { .. } | Shape::Datagram(_) => (s.entity, false),
+        }
+    }
+
     /// An end.
     pub fn end(&self, end: u32) -> &End {
         &self.ends[end as usize]

@@ -103,6 +103,7 @@ impl Mux {
             // A write may have taken the rest since the end began: then nothing is lost.
             let is_lossless = !slot.has_output() && slot.rare.unsent_bytes == 0;
             let how = if slot.is_told && is_lossless { CloseHow::Plain } else { how };
+            backend.regard(id, slot.situation());
             slot.closing = match backend.close(id, how) {
                 Answer::Ready(()) => Closing::Done,
                 Answer::Later => Closing::Waiting,

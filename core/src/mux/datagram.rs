@@ -19,6 +19,7 @@ impl Mux {
             }
             assert_eq!(slot.kind, Kind::Datagram, "{id} sends datagrams");
             assert!(slot.outbox.is_empty(), "{id}: a datagram socket has no stream");
+            backend.regard(id, slot.situation());
             let Some(datagram) = slot.rare.datagrams.begin() else { break };
             let len = datagram.payload.len();
             assert!(len <= size_max, "{id}: {len} B passed a gate of {size_max}");
@@ -63,6 +64,7 @@ impl Mux {
             if !slot.has_input_work() || self.services.is_held_back(slot.owner) {
                 break;
             }
+            backend.regard(id, slot.situation());
             let result = match slot.rare.held_datagram.take() {
                 Some(held) => held,
                 None => match backend.receive_from(id, size_max) {

@@ -43,6 +43,7 @@ impl Mux {
 
     pub(super) fn serve_dial<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         let slot = self.table.slot_mut(id);
+        backend.regard(id, slot.situation());
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
         if let Some(target) = dial.target.take() {
             let Target::Host { host, port } = target else {

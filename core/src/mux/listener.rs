@@ -19,6 +19,7 @@ impl Mux {
             let slot = self.table.slot_mut(id);
             assert_eq!(slot.state, SocketState::Listening, "{id} accepts");
             assert_eq!(slot.input, Latch::Ready, "{id} accepts while an accept is pending");
+            backend.regard(id, slot.situation());
             let listener = slot.rare.listener.as_mut().expect("a listener's part");
             assert!(listener.retry_at.is_none(), "{id} accepts before its time");
             let result = match listener.held.take() {

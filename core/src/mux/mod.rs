@@ -31,7 +31,8 @@ use self::table::{Chain, List, Table};
 use self::timers::TimerKey;
 use self::waiters::Waiters;
 use crate::{
-    Config, ConfigError, Directory, Instant, Message, Service, ServiceId, SocketId, SocketState,
+    Config, ConfigError, Directory, Instant, Message, OutputState, Service, ServiceId, Situation,
+    SocketId, SocketState,
 };
 
 /// The sans-IO state machine: socket slots, outboxes, priorities, timers, and the mapping of
@@ -126,6 +127,16 @@ impl Mux {
     /// All sockets that are alive, with their wishes, in order of index.
     pub fn wishes(&self) -> impl Iterator<Item = (SocketId, Wish)> {
         self.table.iter().map(|slot| (slot.id, self.wish_of(slot)))
+    }
+
+    /// How a socket stands, for those who watch; `None` for an id that is not alive.
+    pub fn situation(&self, id: SocketId) -> Option<Situation> {
+        let slot = self.table.get(id)?;
+        let situation = slot.situation();
+        assert!(!situation.is_eof || slot.kind == Kind::Stream, "{id} has no end to be read");
+        let is_empty = situation.output == OutputState::Empty;
+        assert_eq!(is_empty, !slot.has_output(), "{id}: what waits is seen");
+        Some(situation)
     }
 
     /// The state of a socket; `None` for an id that is not alive.

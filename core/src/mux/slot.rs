@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::datagrams::Datagrams;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
-    ListenOptions, Operation, Outbox, ServiceId, SocketId, SocketOption, SocketState, Target,
-    UdpOptions,
+    ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId, SocketOption,
+    SocketState, Target, UdpOptions,
 };
 
 /// Whether a call may be made.
@@ -266,6 +266,34 @@ impl Slot {
         self.state = state;
         self.since = now;
         self.progress_at = now;
+    }
+
+    /// How the socket stands, for those who watch. Looks only at what is at hand, so that it is
+    /// free where nobody does.
+    #[inline]
+    pub(super) fn situation(&self) -> Situation {
+        let may_want_input = match self.state {
+            SocketState::Opening
+            | SocketState::Connecting
+            | SocketState::Listening
+            | SocketState::Open
+            | SocketState::Datagram => true,
+            SocketState::Flushing | SocketState::Draining => self.is_finishing,
+            SocketState::Accepted | SocketState::EofSeen | SocketState::Closing => false,
+        };
+        let has_output = !self.outbox.is_empty() || !self.rare.datagrams.is_empty();
+        debug_assert!(has_output || !self.outbox.has_begun(), "{}: nothing has begun", self.id);
+        debug_assert!(!self.is_eof || self.kind == Kind::Stream, "{} has no end", self.id);
+        Situation {
+            state: self.state,
+            is_paused: may_want_input && !self.is_reading,
+            is_eof: self.is_eof,
+            output: match (has_output, self.outbox.has_begun()) {
+                (false, _) => OutputState::Empty,
+                (true, false) => OutputState::Whole,
+                (true, true) => OutputState::Begun,
+            },
+        }
     }
 
     /// Payload bytes that are queued.

@@ -45,6 +45,7 @@ impl Mux {
             let messages_before = slot.outbox.messages();
             assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: an offer is out and no write");
             assert!(slot.rare.write_fault.is_none(), "{id} writes after a failed write");
+            backend.regard(id, slot.situation());
             let answer = backend.write(id, &mut slot.outbox, budget_bytes);
             assert!(slot.outbox.pending_bytes() <= pending_before, "{id}: a write queued bytes");
             assert!(slot.outbox.messages() <= messages_before, "{id}: a write queued messages");
@@ -137,6 +138,7 @@ impl Mux {
         }
         assert_eq!(slot.output, Latch::Ready, "{id}: a write is pending with nothing to write");
         assert_eq!(slot.pending_bytes(), 0, "{id}: FIN would overtake bytes");
+        backend.regard(id, slot.situation());
         match backend.shutdown_write(id) {
             Ok(()) if slot.is_eof => self.begin_close(id),
             Ok(()) => slot.enter(SocketState::Draining, self.now),
@@ -164,6 +166,7 @@ impl Mux {
             }
             assert_eq!(slot.input, Latch::Ready, "{id} is read while a read is pending");
             assert!(!slot.is_eof, "{id} is read behind the end");
+            backend.regard(id, slot.situation());
             let result = match slot.rare.held.take() {
                 Some(held) => held,
                 None => match backend.read(id, size_hint) {

@@ -109,6 +109,7 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         assert!(!slot.is_open, "{id} is opened twice");
         assert!(slot.rare.local.is_none(), "{id} is somewhere before it is open");
+        backend.regard(id, slot.situation());
         let opening = slot.rare.opening.take();
         match opening.expect("an opening socket knows what it opens") {
             Opening::Listen { at, options } => {
@@ -168,6 +169,7 @@ impl Mux {
     fn serve_deferred<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         assert!(self.table.slot(id).is_open, "{id}: what is to have the option?");
         while let Some(deferred) = self.table.slot_mut(id).rare.deferred.pop_front() {
+            backend.regard(id, self.table.slot(id).situation());
             let (result, operation) = match deferred {
                 Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
                 Deferred::Peer(peer) => {
@@ -203,6 +205,7 @@ impl Mux {
         if will_read || slot.state == SocketState::Closing {
             return;
         }
+        backend.regard(id, slot.situation());
         if let Err(fault) = backend.take_error(id) {
             self.fail(id, fault, Operation::Read);
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tidelock_core::mix;
 use tidelock_sim::campaign::Simulator;
+use tidelock_sim::coverage::Reached;
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Trace, Watch};
 use tidelock_sim::script::{Decision, Position, Script, Value};
 
@@ -25,6 +26,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         operations: 4,
         completed: 3,
         injected: vec![("short-write", seed % 3), ("reset", 1)],
+        reached: Reached::default(),
         checked: vec![("no-lost-edge", 10)],
         options: format!("hosts=2 seed={seed}"),
         failure: None,

@@ -1,0 +1,104 @@
+//! What a run reached: cells, pairs of faults, probes; and what became of its faults.
+
+mod answer;
+mod cell;
+mod legal;
+mod probes;
+mod set;
+mod trail;
+
+pub use answer::{Answered, Call};
+pub use cell::{CELLS, Cell, Met, Place};
+pub use legal::{Excluded, legal_cells, legal_pairs, why_not, why_not_pair};
+pub use probes::{CATALOGUE, Probes, probe};
+pub use set::Set;
+pub use trail::{FAMILIES, PAIR_EVENTS_MAX, PAIRS, Subject, Trail, families, pair, pair_name};
+
+use crate::choices::Choices;
+use crate::kernel::{Kernel, Readiness};
+use crate::kinds::Family;
+
+/// What is written down while a world runs. Whatever it is told costs the same, and nothing of it
+/// changes what happens.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// Probes.
+    pub probes: Probes,
+    cells: Set,
+    trail: Trail,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self { probes: Probes::default(), cells: Set::below(CELLS), trail: Trail::default() }
+    }
+}
+
+impl Coverage {
+    /// A socket of a host under test meets something. `descriptor`: what the kernel knows it by.
+    #[inline]
+    pub fn meets<C: Choices>(
+        &mut self,
+        kernel: &mut Kernel<C>,
+        host: u16,
+        descriptor: Option<u32>,
+        place: Place,
+        met: Met,
+    ) {
+        let readiness: Readiness = kernel.readiness(host);
+        self.cells.insert(Cell::new(place, met, readiness).index());
+        let host = kernel.host_entity(host);
+        let subject = match descriptor {
+            // What has no descriptor sees what its host sees.
+            None => Subject { entity: host, is_connection: false, host },
+            Some(descriptor) => {
+                let (entity, is_connection) = kernel.near_entity(descriptor);
+                Subject { entity, is_connection, host }
+            }
+        };
+        self.trail.meets(&mut kernel.choices, subject);
+    }
+
+    /// Something is done to the world as a whole.
+    pub fn trouble_begins(&mut self) {
+        const WORLD: u32 = 0;
+        self.trail.begins(WORLD, Family::World);
+    }
+
+    /// What was reached.
+    pub fn finish(self) -> Reached {
+        let seen = Family::ALL.iter().map(|family| family.name()).zip(*self.trail.seen());
+        Reached {
+            seen: seen.collect(),
+            pairs: self.trail.pairs().clone(),
+            cells: self.cells,
+            probes: self.probes.iter().collect(),
+        }
+    }
+}
+
+/// What a run reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Cells, by [`Cell::index`].
+    pub cells: Set,
+    /// Pairs of fault families that met on one connection, by [`pair`].
+    pub pairs: Set,
+    /// For each fault family by name: how often the code under test met something on the socket
+    /// concerned after it.
+    pub seen: Vec<(&'static str, u64)>,
+    /// How often each probe was reached.
+    pub probes: Vec<(&'static str, u64)>,
+}
+
+impl Reached {
+    /// A hash of the set of cells: the run's path.
+    pub fn path(&self) -> u64 {
+        self.cells.hash(0)
+    }
+
+    /// The cells, in order.
+    pub fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
+        self.cells.iter().map(|index| Cell::from_index(index).expect("a cell was inserted"))
+    }
+}

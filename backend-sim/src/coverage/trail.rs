@@ -1,0 +1,218 @@
+//! What became of faults: which were seen, and which met on one connection.
+
+use super::set::Set;
+use crate::choices::{Choices, Site};
+use crate::kinds::Family;
+
+/// How many families there are.
+pub const FAMILIES: usize = Family::ALL.len();
+/// How many pairs of families.
+pub const PAIRS: usize = FAMILIES * FAMILIES;
+/// Two faults make a pair if so many events and answers of the connection lie between them, or
+/// fewer.
+pub const PAIR_EVENTS_MAX: u32 = 10;
+
+/// Follows each fault to the first event or answer that the code under test meets afterwards, on
+/// the socket that the fault concerns: that is when it was *seen*.
+///
+/// A fault of a host concerns every socket of it, and one of the world every socket; it is seen by
+/// the first of them that meets anything.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// For each entity and family, faults that nothing was met after yet.
+    waiting: Vec<[u16; FAMILIES]>,
+    /// How many faults wait.
+    waiting_count: u32,
+    /// For each connection that saw a fault, by the entity of its near end.
+    histories: Vec<History>,
+    /// For each family, faults that were seen.
+    seen: [u64; FAMILIES],
+    pairs: Set,
+}
+
+/// The faults that one connection saw.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    /// Events and answers since the first fault.
+    events: u32,
+    /// When each family was seen last, counted from 1; 0 is never.
+    last: [u32; FAMILIES],
+}
+
+/// Whom an event or an answer concerns.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    /// The entity of the socket; of a connection, of its near end.
+    pub entity: u32,
+    /// Whether it is a connection, whose far end has the next entity.
+    pub is_connection: bool,
+    /// The entity of the host.
+    pub host: u32,
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self {
+            waiting: Vec::new(),
+            waiting_count: 0,
+            histories: Vec::new(),
+            seen: [0; FAMILIES],
+            pairs: Set::below(PAIRS),
+        }
+    }
+}
+
+impl Trail {
+    /// For each family, how many faults were seen.
+    pub const fn seen(&self) -> &[u64; FAMILIES] {
+        &self.seen
+    }
+
+    /// The pairs that met, by [`pair`].
+    pub const fn pairs(&self) -> &Set {
+        &self.pairs
+    }
+
+    /// A fault begins that concerns this entity.
+    pub fn begins(&mut self, entity: u32, family: Family) {
+        let at = entity as usize;
+        if self.waiting.len() <= at {
+            self.waiting.resize(at + 1, [0; FAMILIES]);
+        }
+        let count = &mut self.waiting[at][family as usize];
+        *count = count.saturating_add(1);
+        self.waiting_count += 1;
+    }
+
+    /// The code under test meets something: an event, or the answer of a call.
+    #[inline]
+    pub fn meets<C: Choices>(&mut self, choices: &mut C, subject: Subject) {
+        while let Some(Site { kind, entity }) = choices.take_fault() {
+            self.begins(entity, kind.info().family);
+        }
+        if let Some(history) = self.histories.get_mut(subject.entity as usize) {
+            history.events += 1;
+        }
+        if self.waiting_count > 0 {
+            self.sees(subject);
+        }
+    }
+
+    #[cold]
+    fn sees(&mut self, subject: Subject) {
+        const WORLD: u32 = 0;
+        let far = if subject.is_connection { subject.entity + 1 } else { subject.entity };
+        let mut families = [false; FAMILIES];
+        for entity in [WORLD, subject.host, subject.entity, far] {
+            let Some(waiting) = self.waiting.get_mut(entity as usize) else { continue };
+            for (family, count) in waiting.iter_mut().enumerate() {
+                families[family] |= *count > 0;
+                self.seen[family] += u64::from(*count);
+                self.waiting_count -= u32::from(*count);
+                *count = 0;
+            }
+        }
+        for (second, _) in families.iter().enumerate().filter(|(_, is_seen)| **is_seen) {
+            self.pair_up(subject.entity, second);
+        }
+    }
+
+    /// The connection sees a fault of a family now.
+    fn pair_up(&mut self, entity: u32, second: usize) {
+        let at = entity as usize;
+        if self.histories.len() <= at {
+            self.histories.resize(at + 1, History::default());
+        }
+        let history = &mut self.histories[at];
+        history.events = history.events.max(1);
+        let now = history.events;
+        for (first, last) in history.last.iter().enumerate() {
+            if *last > 0 && now - *last <= PAIR_EVENTS_MAX {
+                self.pairs.insert(first * FAMILIES + second);
+            }
+        }
+        history.last[second] = now;
+    }
+}
+
+/// The number of the pair in which `first` came first.
+pub const fn pair(first: Family, second: Family) -> usize {
+    first as usize * FAMILIES + second as usize
+}
+
+/// The families of a pair.
+pub fn families(pair: usize) -> (Family, Family) {
+    (Family::ALL[pair / FAMILIES], Family::ALL[pair % FAMILIES])
+}
+
+/// A pair as it is printed: `cuts>resets`, the first one in front.
+pub fn pair_name(pair: usize) -> String {
+    let (first, second) = families(pair);
+    format!("{}>{}", first.name(), second.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choices::Replay;
+
+    const CONNECTION: Subject = Subject { entity: 5, is_connection: true, host: 1 };
+    const OTHER: Subject = Subject { entity: 7, is_connection: true, host: 1 };
+    const LISTENER: Subject = Subject { entity: 6, is_connection: false, host: 2 };
+
+    fn meets(trail: &mut Trail, subject: Subject) {
+        trail.meets(&mut Replay::new(Vec::new()), subject);
+    }
+
+    fn pairs(trail: &Trail) -> Vec<String> {
+        trail.pairs().iter().map(pair_name).collect()
+    }
+
+    #[test]
+    fn a_family_has_its_place() {
+        for (at, family) in Family::ALL.into_iter().enumerate() {
+            assert_eq!(family as usize, at, "{}", family.name());
+            assert_eq!(families(pair(family, Family::Cuts)), (family, Family::Cuts));
+        }
+    }
+
+    #[test]
+    fn a_fault_is_seen_by_what_it_concerns() {
+        let mut trail = Trail::default();
+        trail.begins(6, Family::Resets);
+        meets(&mut trail, OTHER);
+        assert_eq!(trail.seen()[Family::Resets as usize], 0, "another connection's");
+        meets(&mut trail, CONNECTION);
+        assert_eq!(trail.seen()[Family::Resets as usize], 1, "the far end's");
+        trail.begins(2, Family::Events);
+        meets(&mut trail, CONNECTION);
+        assert_eq!(trail.seen()[Family::Events as usize], 0, "another host's");
+        meets(&mut trail, LISTENER);
+        assert_eq!(trail.seen()[Family::Events as usize], 1);
+        trail.begins(0, Family::World);
+        trail.begins(0, Family::World);
+        meets(&mut trail, OTHER);
+        assert_eq!(trail.seen()[Family::World as usize], 2);
+        meets(&mut trail, OTHER);
+        assert_eq!(trail.seen()[Family::World as usize], 2, "once");
+    }
+
+    #[test]
+    fn two_faults_are_a_pair_if_they_are_near() {
+        let mut trail = Trail::default();
+        trail.begins(5, Family::Cuts);
+        meets(&mut trail, CONNECTION);
+        for _ in 1..PAIR_EVENTS_MAX {
+            meets(&mut trail, CONNECTION);
+        }
+        trail.begins(5, Family::Resets);
+        meets(&mut trail, OTHER);
+        assert!(trail.pairs().is_empty());
+        meets(&mut trail, CONNECTION);
+        assert_eq!(pairs(&trail), ["cuts>resets"]);
+        // Now the cut is too long ago.
+        trail.begins(5, Family::Delays);
+        meets(&mut trail, CONNECTION);
+        assert_eq!(pairs(&trail), ["cuts>resets", "resets>delays"].map(str::to_owned).to_vec());
+    }
+}
