@@ -5,15 +5,17 @@ use std::fmt;
 use crate::choices::Choices;
 use crate::kernel::Kernel;
 use crate::kinds::Family;
-use crate::scenario::{CLIENT, HOST_NAMES, SERVER};
+use crate::scenario::{CLIENT, HOST_NAMES, Label, SERVER};
 use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Something that is done to the world, and undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// When it begins.
+    /// When it begins, unless it waits for an operation.
     pub at_nanos: u64,
+    /// It begins as soon as this operation was handed over.
+    pub after: Option<Label>,
     /// When it ends, at the latest when faults stop.
     pub until_nanos: u64,
     /// What.
@@ -59,7 +61,7 @@ impl Trouble {
                 2 => TroubleKind::Pause { host: s.pick(&[CLIENT, SERVER]) },
                 _ => TroubleKind::Descriptors { host: s.pick(&[CLIENT, SERVER]) },
             };
-            Trouble { at_nanos, until_nanos: at_nanos + length, kind }
+            Trouble { at_nanos, after: None, until_nanos: at_nanos + length, kind }
         };
         (0..count).map(draw).collect()
     }

@@ -1,0 +1,148 @@
+//! Whether a script says what can be run: looked at before anything is built from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::script::{Script, When};
+use crate::spelling;
+use crate::swarm::Options;
+
+/// A line of a script that means nothing, or asks for what is impossible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which.
+    pub place: Place,
+    /// The line, what was expected in its place, or both.
+    pub text: String,
+}
+
+/// A line of a script, by its kind and its number among those of its kind, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// An option.
+    Config(usize),
+    /// An `op` line.
+    Operation(usize),
+    /// A `fault` line.
+    Fault(usize),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The lines that mean nothing or are impossible, each with what was expected; none if the script
+/// can be run as it stands. `options` are those that hold where the script says nothing.
+pub fn script(script: &Script, options: &Options) -> Vec<Wrong> {
+    let mut wrong = config(script, &mut options.clone());
+    for (at, line) in script.operations.iter().enumerate() {
+        let (_, told) = spelling::operations(std::slice::from_ref(line));
+        wrong.extend(told.into_iter().map(|text| Wrong { place: Place::Operation(at), text }));
+    }
+    for (at, line) in script.faults.iter().enumerate() {
+        let (_, told) = spelling::troubles(std::slice::from_ref(line), u64::MAX);
+        wrong.extend(told.into_iter().map(|text| Wrong { place: Place::Fault(at), text }));
+    }
+    for at in circular(script) {
+        let label = &script.operations[at].label;
+        let text = format!("op {label}: expected a time, or `after` a line that comes to pass");
+        wrong.push(Wrong { place: Place::Operation(at), text });
+    }
+    wrong
+}
+
+/// Sets what the `config` lines say; answers those that are unknown or impossible. If the options
+/// contradict each other, none is set.
+pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
+    let before = options.clone();
+    let mut wrong = Vec::new();
+    for (at, (name, value)) in script.config.iter().enumerate() {
+        let mut tell = |expected: String| {
+            let text = format!("config {name}={value}: expected {expected}");
+            wrong.push(Wrong { place: Place::Config(at), text });
+        };
+        let allowed = Options::allowed(name);
+        match value.parse() {
+            Ok(value) if allowed.contains(&value) => {
+                if !options.set(name, value) {
+                    tell(format!("an option, one of {}", names(options)));
+                }
+            }
+            _ if !options.clone().set(name, 0) => {
+                tell(format!("an option, one of {}", names(options)));
+            }
+            _ => tell(format!("a number from {} to {}", allowed.start(), allowed.end())),
+        }
+    }
+    if let Err(error) = options.config().validate() {
+        *options = before;
+        let text = format!("config: expected options that fit each other, and {error}");
+        wrong.push(Wrong { place: Place::Config(script.config.len().saturating_sub(1)), text });
+    }
+    wrong
+}
+
+fn names(options: &Options) -> String {
+    options.pairs().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Operations that wait for each other, so that none of them would come to pass.
+pub fn circular(script: &Script) -> Vec<usize> {
+    let lines = &script.operations;
+    let labels: BTreeMap<&str, usize> =
+        lines.iter().enumerate().map(|(at, line)| (line.label.as_str(), at)).collect();
+    let mut done = BTreeSet::new();
+    loop {
+        let before = done.len();
+        for (at, line) in lines.iter().enumerate() {
+            let waits_for = match &line.when {
+                When::At { .. } => None,
+                When::After(label) => labels.get(label.as_str()),
+            };
+            if waits_for.is_none_or(|other| done.contains(other)) {
+                done.insert(at);
+            }
+        }
+        if done.len() == before {
+            return (0..lines.len()).filter(|at| !done.contains(at)).collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<(Place, String)> {
+        let read: Script = format!("tide 1\nscenario echo\n{text}").parse().unwrap();
+        let wrong = script(&read, &Options::neutral());
+        wrong.into_iter().map(|wrong| (wrong.place, wrong.text)).collect()
+    }
+
+    #[test]
+    fn what_is_impossible_is_told_before_anything_is_built() {
+        let table = [
+            ("config connections=10000000", Place::Config(0), "a number from 1 to 10000"),
+            ("config batch_max=1 hosts=2", Place::Config(1), "an option, one of readiness"),
+            ("config latency_nanos=18446744073709551615", Place::Config(0), "to 3600000000000"),
+            ("config workers=-1", Place::Config(0), "a number from 0 to 64"),
+            ("config outbox_bytes_max=1", Place::Config(0), "options that fit each other"),
+            ("op c1 @0 client fly", Place::Operation(0), "connect, connect-name"),
+            ("op c01 @0 client info", Place::Operation(0), "a label as c2"),
+            ("fault p1 @0 earthquake", Place::Fault(0), "partition"),
+            (
+                "op c1 after c2 client info\nop c2 after c1 client info",
+                Place::Operation(0),
+                "a time",
+            ),
+        ];
+        for (text, place, expected) in table {
+            let told = told(text);
+            assert_eq!(told.first().map(|(place, _)| *place), Some(place), "{text}: {told:?}");
+            assert!(told[0].1.contains(expected), "{text}: {told:?}");
+        }
+        assert!(told("config workers=3\nop c1 after c9 client info").is_empty());
+    }
+}
