@@ -13,8 +13,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tidelock_core::ListenOptions;
 use tidelock_mio::Runtime;
-use tidelock_sim::check::{Place, check};
 use tidelock_sim::scenarios::{self, KeyValue};
+use tidelock_sim::trial::{self, Place};
 
 /// A key-value service with one mistake: `SET key value`, `GET key`, `DEL key`, a line each.
 #[derive(Debug, Parser)]
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn simulate(is_mended: bool) {
     let name = if is_mended { "key-value" } else { "find-the-bug" };
     let scenario = scenarios::find(name).expect("it comes with the simulator");
-    check(scenario, SEEDS, &Place::new(name, env!("CARGO_MANIFEST_DIR")));
+    trial::run(scenario, SEEDS, &Place::new(name, env!("CARGO_MANIFEST_DIR")));
     println!("{SEEDS} worlds of {name}: no law was violated");
 }
 

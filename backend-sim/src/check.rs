@@ -1,165 +1,150 @@
-//! A scenario as a test of its own: [`test!`](crate::test).
+//! Whether a script says what can be run: looked at before anything is built from it.
 
-use std::path::Path;
-use std::{fs, io};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use crate::campaign::one_line;
-use crate::report::{FAILURE_LINES_MAX, failure_text};
-use crate::run::{Report, Source, Watch};
-use crate::scenario::Scenario;
-use crate::simulate;
+use crate::script::{Script, When};
+use crate::spelling;
+use crate::stage::Cast;
+use crate::swarm::Options;
 
-/// Makes a `#[test]` of a function that gives a [`Scenario`]: it runs the worlds of `seeds`
-/// seeds, and fails with the first violated law on one screen. The failure is kept as a `.tide`
-/// file below the package's `target/tidelock`; the message names the command that replays it.
-///
-/// ```
-/// # use tidelock_sim::scenario::{Scenario, Stage};
-/// fn silence() -> Scenario {
-///     Scenario::new("silence", "nobody says anything", |stage| {
-///         stage.host("server");
-///     })
-/// }
-///
-/// tidelock_sim::test!(silence, seeds = 200);
-/// # tidelock_sim::check::check(&silence(), 20, &tidelock_sim::check::Place::new("doc", "."));
-/// ```
-#[macro_export]
-macro_rules! test {
-    ($scenario:ident, seeds = $seeds:expr) => {
-        mod $scenario {
-            #[test]
-            fn holds_every_law() {
-                let name = concat!(module_path!(), "::holds_every_law");
-                let mut place = $crate::check::Place::new(name, env!("CARGO_MANIFEST_DIR"));
-                // It chooses what is run, and never what happens in it.
-                if let Some(artefact) = std::env::var_os("TIDELOCK_REPLAY") {
-                    place = place.replay(&artefact.to_string_lossy());
+/// A line of a script that means nothing, or asks for what is impossible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which.
+    pub place: Place,
+    /// The line, what was expected in its place, or both.
+    pub text: String,
+}
+
+/// A line of a script, by its kind and its number among those of its kind, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// An option.
+    Config(usize),
+    /// An `op` line.
+    Operation(usize),
+    /// A `fault` line.
+    Fault(usize),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The lines that mean nothing or are impossible, each with what was expected; none if the script
+/// can be run as it stands. `options` are those that hold where the script says nothing.
+pub fn script(script: &Script, cast: &Cast, options: &Options) -> Vec<Wrong> {
+    let mut wrong = config(script, &mut options.clone());
+    for (at, line) in script.operations.iter().enumerate() {
+        let (_, told) = spelling::operations(std::slice::from_ref(line), cast);
+        wrong.extend(told.into_iter().map(|text| Wrong { place: Place::Operation(at), text }));
+    }
+    for (at, line) in script.faults.iter().enumerate() {
+        let (_, told) = spelling::troubles(std::slice::from_ref(line), cast, u64::MAX);
+        wrong.extend(told.into_iter().map(|text| Wrong { place: Place::Fault(at), text }));
+    }
+    for at in circular(script) {
+        let label = &script.operations[at].label;
+        let text = format!("op {label}: expected a time, or `after` a line that comes to pass");
+        wrong.push(Wrong { place: Place::Operation(at), text });
+    }
+    wrong
+}
+
+/// Sets what the `config` lines say; answers those that are unknown or impossible. If the options
+/// contradict each other, none is set.
+pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
+    let before = options.clone();
+    let mut wrong = Vec::new();
+    for (at, (name, value)) in script.config.iter().enumerate() {
+        let mut tell = |expected: String| {
+            let text = format!("config {name}={value}: expected {expected}");
+            wrong.push(Wrong { place: Place::Config(at), text });
+        };
+        let allowed = Options::allowed(name);
+        match value.parse() {
+            Ok(value) if allowed.contains(&value) => {
+                if !options.set(name, value) {
+                    tell(format!("an option, one of {}", names(options)));
                 }
-                $crate::check::check(&super::$scenario(), $seeds, &place);
+            }
+            _ if !options.clone().set(name, 0) => {
+                tell(format!("an option, one of {}", names(options)));
+            }
+            _ => tell(format!("a number from {} to {}", allowed.start(), allowed.end())),
+        }
+    }
+    if let Err(error) = options.config().validate() {
+        *options = before;
+        let text = format!("config: expected options that fit each other, and {error}");
+        wrong.push(Wrong { place: Place::Config(script.config.len().saturating_sub(1)), text });
+    }
+    wrong
+}
+
+fn names(options: &Options) -> String {
+    options.pairs().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Operations that wait for each other, so that none of them would come to pass.
+pub fn circular(script: &Script) -> Vec<usize> {
+    let lines = &script.operations;
+    let labels: BTreeMap<&str, usize> =
+        lines.iter().enumerate().map(|(at, line)| (line.label.as_str(), at)).collect();
+    let mut done = BTreeSet::new();
+    loop {
+        let before = done.len();
+        for (at, line) in lines.iter().enumerate() {
+            let waits_for = match &line.when {
+                When::At { .. } => None,
+                When::After(label) => labels.get(label.as_str()),
+            };
+            if waits_for.is_none_or(|other| done.contains(other)) {
+                done.insert(at);
             }
         }
-    };
-}
-
-/// Where a scenario's test stands, for its messages and its files.
-#[derive(Clone, Debug)]
-pub struct Place {
-    test: String,
-    package: String,
-    replay: Option<String>,
-}
-
-impl Place {
-    /// A test of this path, crate included, in the package of this folder.
-    pub fn new(test: &str, package: &str) -> Self {
-        let test = test.split_once("::").map_or(test, |(_crate, path)| path);
-        Self { test: test.to_owned(), package: package.to_owned(), replay: None }
-    }
-
-    /// Runs this artefact alone, a `.tide` file or `seed:N`, instead of the seeds.
-    #[must_use]
-    pub fn replay(mut self, artefact: &str) -> Self {
-        self.replay = Some(artefact.to_owned());
-        self
-    }
-}
-
-/// Runs the worlds of the seeds from 0 on, or the artefact that the place names.
-///
-/// # Panics
-/// If one of them violates a law, with what is to be known on at most [`FAILURE_LINES_MAX`]
-/// lines; and if the artefact cannot be read, or no longer means anything.
-pub fn check(scenario: &Scenario, seeds: u64, place: &Place) {
-    let sources = match &place.replay {
-        Some(artefact) => vec![open(artefact).unwrap_or_else(|error| panic!("{error}"))],
-        None => (0..seeds).map(Source::Seed).collect(),
-    };
-    for source in sources {
-        let report = simulate::run(scenario, source.clone(), &Watch::default());
-        if report.failure.is_some() {
-            panic!("\n{}", told(scenario, &source, &report, place));
+        if done.len() == before {
+            return (0..lines.len()).filter(|at| !done.contains(at)).collect();
         }
-        assert!(report.stale.is_empty(), "these lines were not met: {:#?}", report.stale);
     }
-}
-
-/// Reads what `TIDELOCK_REPLAY` names.
-fn open(artefact: &str) -> Result<Source, String> {
-    if let Some(seed) = artefact.strip_prefix("seed:") {
-        let seed = crate::script::parse_number(seed).map_err(|allowed| {
-            format!("TIDELOCK_REPLAY={artefact}: expected seed: and {allowed}")
-        })?;
-        return Ok(Source::Seed(seed));
-    }
-    let text = fs::read_to_string(artefact).map_err(|error| {
-        format!("TIDELOCK_REPLAY={artefact}: {error}; allowed: seed:N, or a .tide file")
-    })?;
-    let script = text.parse().map_err(|error| format!("TIDELOCK_REPLAY={artefact}, {error}"))?;
-    Ok(Source::Script(Box::new(script)))
-}
-
-/// The failure on one screen; its recording is written first.
-fn told(scenario: &Scenario, source: &Source, report: &Report, place: &Place) -> String {
-    let failure = report.failure.as_ref().expect("a failure is told");
-    let artefact = match source {
-        Source::Seed(seed) => match record(scenario, *seed, failure.law, &failure.detail, place) {
-            Ok(path) => path,
-            Err(_unwritten) => format!("seed:{seed}"),
-        },
-        Source::Script(_) => place.replay.clone().expect("only what was named is a script"),
-    };
-    let replay = format!("TIDELOCK_REPLAY={artefact} cargo test {}", place.test);
-    let kept = [("recorded", artefact), ("replay", replay)];
-    failure_text(report, failure, &kept, FAILURE_LINES_MAX).join("\n")
-}
-
-fn record(
-    scenario: &Scenario,
-    seed: u64,
-    law: &str,
-    detail: &str,
-    place: &Place,
-) -> io::Result<String> {
-    let watch = Watch { record: true, ..Watch::default() };
-    let again = simulate::run(scenario, Source::Seed(seed), &watch);
-    let mut script = again.script.expect("a run that was asked for a recording gives one");
-    script.comments.push(one_line(&format!("{law}: {detail}")));
-    let folder = Path::new(&place.package).join("target/tidelock");
-    fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{}-{seed}.tide", scenario.name));
-    fs::write(&path, script.to_string())?;
-    Ok(path.display().to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panics::catch;
-    use crate::scenarios;
 
-    fn key_value() -> Scenario {
-        scenarios::find("key-value").expect("it is one of them").clone()
+    fn told(text: &str) -> Vec<(Place, String)> {
+        let read: Script = format!("tide 1\nscenario echo\n{text}").parse().unwrap();
+        let cast = Cast { hosts: vec!["client", "server"], ..Cast::default() };
+        let wrong = script(&read, &cast, &Options::neutral());
+        wrong.into_iter().map(|wrong| (wrong.place, wrong.text)).collect()
     }
 
-    crate::test!(key_value, seeds = 20);
-
     #[test]
-    fn a_failure_fits_a_screen_and_can_be_replayed() {
-        let flawed = scenarios::find("find-the-bug").expect("it is one of them");
-        let folder = std::env::temp_dir().join(format!("tidelock-check-{}", std::process::id()));
-        let place = Place::new("my_crate::kv::holds_every_law", folder.to_str().expect("text"));
-        let told = catch(|| check(flawed, 100, &place)).expect_err("it is wrong");
-        assert!(told.lines().count() <= FAILURE_LINES_MAX + 1, "{told}");
-        assert!(told.contains("FAILED  find-the-bug, seed "), "{told}");
-        let replay = told.lines().find_map(|line| line.trim().strip_prefix("replay")).unwrap();
-        let (artefact, command) = replay.trim().split_once(' ').unwrap();
-        assert!(command.starts_with("cargo test kv::holds_every_law"), "{command}");
-        let path = artefact.strip_prefix("TIDELOCK_REPLAY=").unwrap();
-        let again = catch(|| check(flawed, 0, &place.clone().replay(path))).expect_err("still");
-        assert_eq!(told.lines().nth(2), again.lines().nth(2), "the same violation");
-        let missing = catch(|| check(flawed, 0, &place.clone().replay("no.tide")));
-        assert!(missing.expect_err("there is none").contains("allowed: seed:N, or a .tide file"));
-        fs::remove_dir_all(folder).unwrap();
+    fn what_is_impossible_is_told_before_anything_is_built() {
+        let table = [
+            ("config connections=10000000", Place::Config(0), "a number from 1 to 10000"),
+            ("config batch_max=1 hosts=2", Place::Config(1), "an option, one of readiness"),
+            ("config latency_nanos=18446744073709551615", Place::Config(0), "to 3600000000000"),
+            ("config workers=-1", Place::Config(0), "a number from 0 to 64"),
+            ("config outbox_bytes_max=1", Place::Config(0), "options that fit each other"),
+            ("op c1 @0 client fly", Place::Operation(0), "connect, connect-name"),
+            ("op c01 @0 client info", Place::Operation(0), "a label as c2"),
+            ("fault p1 @0 earthquake", Place::Fault(0), "partition"),
+            (
+                "op c1 after c2 client info\nop c2 after c1 client info",
+                Place::Operation(0),
+                "a time",
+            ),
+        ];
+        for (text, place, expected) in table {
+            let told = told(text);
+            assert_eq!(told.first().map(|(place, _)| *place), Some(place), "{text}: {told:?}");
+            assert!(told[0].1.contains(expected), "{text}: {told:?}");
+        }
+        assert!(told("config workers=3\nop c1 after c9 client info").is_empty());
     }
 }

@@ -56,6 +56,25 @@ pub fn hand_over<C: Choices>(
     }
 }
 
+/// What an event is called in a failure's signature: the gravest that it says.
+pub fn class(event: &Event) -> &'static str {
+    match event {
+        Event::Ready { readiness, .. } if readiness.failed => "failed",
+        Event::Ready { readiness, .. } if readiness.peer_closed => "fin",
+        Event::Ready { readiness, .. } if readiness.readable => "readable",
+        Event::Ready { .. } => "writable",
+        Event::Resolved { .. } => "resolved",
+        Event::Connected { .. } => "connected",
+        Event::Accepted { .. } => "accepted",
+        Event::Received { .. } => "received",
+        Event::ReceivedFrom { .. } => "received-from",
+        Event::Written { .. } => "written",
+        Event::SentTo { .. } => "sent-to",
+        Event::Closed { .. } => "closed",
+        other => unreachable!("{other:?} is no event that this simulator knows"),
+    }
+}
+
 /// What a poll gave, as the Mux takes it.
 pub fn fetch<C: Choices>(
     io: &mut Io,

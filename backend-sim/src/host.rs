@@ -13,7 +13,7 @@ use crate::backend::{Io, Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::coverage::{Met, Place};
 use crate::digest::Joined;
-use crate::event::{Fetched, fetch, hand_over};
+use crate::event::{Fetched, class, fetch, hand_over};
 use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
@@ -168,6 +168,24 @@ impl Host {
         self.ids.get(&side).copied()
     }
 
+    /// What the Mux calls the state of a socket, in lower case; `gone` if it knows none.
+    pub fn state_name(&self, id: SocketId) -> &'static str {
+        match self.mux.state(id) {
+            None => "gone",
+            Some(SocketState::Opening) => "opening",
+            Some(SocketState::Connecting) => "connecting",
+            Some(SocketState::Listening) => "listening",
+            Some(SocketState::Accepted) => "accepted",
+            Some(SocketState::Open) => "open",
+            Some(SocketState::EofSeen) => "eof-seen",
+            Some(SocketState::Flushing) => "flushing",
+            Some(SocketState::Draining) => "draining",
+            Some(SocketState::Datagram) => "datagram",
+            Some(SocketState::Closing) => "closing",
+            Some(other) => unreachable!("{other:?} is no state that this simulator knows"),
+        }
+    }
+
     /// Whether a deadline has come; it is then forgotten.
     pub fn is_due(&mut self, now: u64) -> bool {
         if self.deadline_nanos <= now {
@@ -272,10 +290,11 @@ impl Host {
             let Shared { coverage, kernel, .. } = &mut *shared;
             coverage.meets(kernel, self.number, self.io.socket(id), place, met);
             hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
+            let class = class(&fetched.1);
             let stale_before = self.mux.stats().stale_events;
             self.mux.handle_event(fetched.1, now);
             let was_stale = self.mux.stats().stale_events > stale_before;
-            shared.oracle.event(self.number, id, was_stale);
+            shared.oracle.event(self.number, id, class, was_stale);
         }
     }
 

@@ -84,6 +84,9 @@ pub struct Failure {
     pub step: u64,
     /// What kind of law.
     pub class: FailureClass,
+    /// Law, role of the socket, state of its Mux and class of the last event about it, as
+    /// `no-lost-edge/accepted/open/readable`; two failures of one signature are taken for the same.
+    pub signature: String,
     /// The last events before it, the last at the end.
     pub last_events: Vec<String>,
 }

@@ -122,10 +122,18 @@ impl Scenario {
         simulate::run(self, Source::Seed(seed), &Watch::default())
     }
 
-    /// The options of a seed's world, before what the number of its clients needs.
-    pub(crate) fn options(&self, seed: u64) -> Options {
-        let mut options = Options::draw(seed, self.name);
+    /// The options of a seed's world.
+    pub fn options(&self, seed: u64) -> Options {
+        self.fit(Options::draw(seed, self.name))
+    }
+
+    /// Makes options fit this scenario.
+    pub(crate) fn fit(&self, mut options: Options) -> Options {
         (self.adjust)(&mut options);
+        let sockets_min = self.stage(&options).sockets_min();
+        // Without faults there is room for both ends of every client on one host.
+        let room = if options.is_calm() { 2 * sockets_min } else { sockets_min };
+        options.sockets_max = options.sockets_max.max(room);
         options
     }
 
@@ -138,8 +146,8 @@ impl Scenario {
     ///
     /// # Panics
     /// If it has no host: there would be nothing to run.
-    pub(crate) fn stage<'a>(&self, options: &'a Options, seed: u64) -> Stage<'a> {
-        let mut stage = Stage::new(options, seed, self.name);
+    pub(crate) fn stage<'a>(&self, options: &'a Options) -> Stage<'a> {
+        let mut stage = Stage::new(options, self.name);
         (self.set)(&mut stage);
         assert!(!stage.hosts.is_empty(), "scenario {} has no host", self.name);
         stage

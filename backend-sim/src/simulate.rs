@@ -1,12 +1,16 @@
 //! Runs a scenario: from a seed, or from a script.
 
+use std::collections::BTreeSet;
+
+use crate::check::{self, Wrong};
 use crate::choices::{Choices, Record, Replay, Seed};
 use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
-use crate::scenario::{Operation, Scenario, When};
+use crate::scenario::{Label, Operation, Scenario, When};
 use crate::script::Script;
+use crate::signature;
 use crate::spelling;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
@@ -42,6 +46,30 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
     }
 }
 
+/// A script that says the same without a seed: all operations and faults stand in it as lines, so
+/// that each can be deleted or changed by itself. It runs to the same digest; lines that mean
+/// nothing stay as they are.
+pub fn materialise(scenario: &Scenario, script: &Script) -> Script {
+    if script.seed.is_none() {
+        return script.clone();
+    }
+    Setup::of_script(scenario, script).0.materialised(scenario, script)
+}
+
+/// The lines of a script that cannot be run; see [`check`].
+pub fn check_script(scenario: &Scenario, script: &Script) -> Vec<Wrong> {
+    let options = unsaid(scenario, script);
+    check::script(script, &scenario.stage(&options).cast(), &options)
+}
+
+/// The options that hold where a script says nothing.
+fn unsaid(scenario: &Scenario, script: &Script) -> Options {
+    match script.seed {
+        Some(seed) => scenario.options(seed),
+        None => scenario.fit(Options::neutral()),
+    }
+}
+
 /// Before this nothing is asked, so that servers listen when the first client comes.
 const START_NANOS: u64 = 1_000_000;
 
@@ -54,7 +82,7 @@ struct Setup {
 }
 
 impl Setup {
-    fn draw(scenario: &Scenario, seed: u64, mut options: Options) -> Self {
+    fn draw(scenario: &Scenario, seed: u64, options: Options) -> Self {
         let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
         let mut plan = scenario.operations(&options, &mut stream);
         for operation in &mut plan {
@@ -62,47 +90,90 @@ impl Setup {
                 *nanos += START_NANOS;
             }
         }
-        let stage = scenario.stage(&options, seed);
+        let stage = scenario.stage(&options);
         plan.extend(stage.client_operations(&mut stream));
-        let (hosts, sockets_min) = (stage.hosts.len() as u16, stage.sockets_min());
+        let hosts = stage.hosts.len() as u16;
         let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
         let troubles = Trouble::draw(&options, hosts, &mut stream);
-        // Without faults there is room for both ends of every client on one host.
-        let room = if options.is_calm() { 2 * sockets_min } else { sockets_min };
-        options.sockets_max = options.sockets_max.max(room);
         Self { seed, options, plan, troubles }
     }
 
-    /// What a script does not say follows from its seed. Gives the lines, too, that mean nothing
-    /// here: nothing that a file says is passed over in silence.
+    /// What a script does not say follows from its seed; without one it is neutral, and nothing
+    /// happens but what stands there. Gives the lines, too, that mean nothing here: nothing that a
+    /// file says is passed over in silence.
     fn of_script(scenario: &Scenario, script: &Script) -> (Self, Vec<String>) {
-        let seed = script.seed.unwrap_or(0);
-        let mut options = scenario.options(seed);
-        let mut wrong = Vec::new();
-        for (name, value) in &script.config {
-            if !value.parse().is_ok_and(|value| options.set(name, value)) {
-                wrong.push(format!("config {name}={value}"));
-            }
-        }
+        let mut options = unsaid(scenario, script);
+        let mut wrong: Vec<String> =
+            check::config(script, &mut options).into_iter().map(|wrong| wrong.text).collect();
         // No coverage is counted yet.
         wrong.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
         let quiet_at_nanos = options.quiet_at_nanos;
-        let cast = scenario.stage(&options, seed).cast();
-        let mut setup = Self::draw(scenario, seed, options);
+        let cast = scenario.stage(&options).cast();
+        let mut setup = match script.seed {
+            Some(seed) => Self::draw(scenario, seed, options),
+            None => Self { seed: 0, options, plan: Vec::new(), troubles: Vec::new() },
+        };
         if !script.operations.is_empty() {
             let (plan, meaningless) = spelling::operations(&script.operations, &cast);
             setup.plan = plan;
             wrong.extend(meaningless);
+            setup.release_waiting();
         }
         if !script.faults.is_empty() {
             let (troubles, meaningless) = spelling::troubles(&script.faults, &cast, quiet_at_nanos);
             setup.troubles = troubles;
             wrong.extend(meaningless);
+            setup.release_troubles();
         }
         (setup, wrong)
+    }
+
+    /// What waits for a line that is not there happens as soon as anything may.
+    fn release_waiting(&mut self) {
+        let labels: BTreeSet<Label> = self.plan.iter().map(|operation| operation.label).collect();
+        for operation in &mut self.plan {
+            if matches!(operation.when, When::After(label) if !labels.contains(&label)) {
+                operation.when = When::At { nanos: START_NANOS };
+            }
+        }
+    }
+
+    /// The same for troubles that wait for an operation.
+    fn release_troubles(&mut self) {
+        let labels: BTreeSet<Label> = self.plan.iter().map(|operation| operation.label).collect();
+        for trouble in &mut self.troubles {
+            if trouble.after.is_some_and(|label| !labels.contains(&label)) {
+                (trouble.after, trouble.at_nanos) = (None, START_NANOS);
+            }
+        }
+    }
+
+    /// All that happens, written down without the seed that it was drawn from: every operation and
+    /// fault, and each option that is not neutral.
+    fn materialised(&self, scenario: &Scenario, script: &Script) -> Script {
+        let neutral = unsaid(scenario, &Script::default()).pairs();
+        let cast = scenario.stage(&self.options).cast();
+        let pairs = self.options.pairs().into_iter().zip(neutral);
+        let changed = pairs.filter(|(pair, neutral)| pair != neutral && pair.0 != "noise");
+        let mut written = Script {
+            seed: None,
+            config: changed.map(|((name, value), _)| (name.into(), value.to_string())).collect(),
+            noise: Some(self.options.noise),
+            ..script.clone()
+        };
+        if script.operations.is_empty() {
+            written.operations =
+                self.plan.iter().map(|one| spelling::operation_line(one, &cast)).collect();
+        }
+        if script.faults.is_empty() {
+            let numbered = self.troubles.iter().enumerate();
+            written.faults =
+                numbered.map(|(at, one)| spelling::trouble_line(at, one, &cast)).collect();
+        }
+        written
     }
 
     fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {
@@ -142,7 +213,7 @@ impl Setup {
     ) -> (Report, Option<C>) {
         let (plan, troubles) = (self.plan.clone(), self.troubles.clone());
         let (trace, is_paranoid) = (watch.trace, watch.paranoid);
-        let stage = scenario.stage(&self.options, self.seed);
+        let stage = scenario.stage(&self.options);
         let mut world = World::new(stage, choices, plan, troubles, trace, is_paranoid);
         if let Err(detail) = catch(|| world.run()) {
             world.shared.oracle.fail(Law::NoPanic, detail);
@@ -157,6 +228,7 @@ impl Setup {
         world: World<C>,
         watch: &Watch,
     ) -> (Report, Option<C>) {
+        let signature = signature::of(&world);
         let (steps, troubles, shared) = (world.steps, world.troubles_begun, world.shared);
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
@@ -166,8 +238,14 @@ impl Setup {
         };
         let checked = Law::ALL.iter().zip(shared.oracle.checked);
         let last_events = shared.tracer.last();
-        let failure = shared.oracle.violation.clone().map(|Violation { law, name, detail }| {
-            Failure { law: name, detail, step: steps, class: law.class(), last_events }
+        let violation = shared.oracle.violation.clone();
+        let failure = violation.map(|Violation { law, name, detail, .. }| Failure {
+            law: name,
+            detail,
+            step: steps,
+            class: law.class(),
+            signature: signature.unwrap_or_default(),
+            last_events,
         });
         let report = Report {
             scenario: scenario.name,
@@ -221,6 +299,51 @@ mod tests {
                 assert!(replayed.stale.is_empty(), "{:?}", replayed.stale);
             }
         }
+    }
+
+    #[test]
+    fn a_recording_without_its_seed_runs_to_the_same_digest() {
+        let mut decisions = 0;
+        for scenario in scenarios::sound() {
+            for number in 0..40 {
+                let recorded = seed(scenario, number, true);
+                let script = recorded.script.expect("it was asked for");
+                let script = materialise(scenario, &script);
+                assert_eq!(script.seed, None);
+                assert!(!script.operations.is_empty());
+                decisions += script.decisions.len();
+                let wrong = check_script(scenario, &script);
+                assert!(wrong.is_empty(), "{wrong:?}");
+                let script: Script = script.to_string().parse().expect("what was printed");
+                let replayed = run(scenario, Source::Script(Box::new(script)), &Watch::default());
+                assert_eq!(recorded.digest, replayed.digest, "{}: {number}", scenario.name);
+                assert_eq!(recorded.outcome, replayed.outcome, "{}: {number}", scenario.name);
+                assert_eq!(replayed.failure, None);
+                assert!(replayed.stale.is_empty(), "{:?}", replayed.stale);
+            }
+        }
+        assert!(decisions > 1_000, "{decisions}");
+    }
+
+    #[test]
+    fn what_waits_for_a_line_that_was_deleted_happens_at_once() {
+        let text = "tide 1\nscenario echo\n\
+            op c1 after c0 client connect server:9000\nop s1 after c1 client send c1 10\n\
+            op x9 after s1 client close c9\nfault p1 after c1 pause client until 500ms\n\
+            fault p2 after c7 descriptors server until 3ms\n";
+        let script: Box<Script> = Box::new(text.parse().expect("it is a script"));
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let watch = Watch { trace: Trace::Full, ..Watch::default() };
+        let report = run(echo, Source::Script(script), &watch);
+        assert_eq!((report.failure, report.stale), (None, Vec::new()));
+        assert_eq!((report.operations, report.completed), (3, 2), "c9 is not there to be closed");
+        let told = |text: &str| report.trace.iter().find(|line| line.contains(text)).cloned();
+        let connect = told("op c1").expect("it is asked");
+        assert!(connect.starts_with("0.001000000"), "{connect}");
+        let asked = told("client asks Connect").expect("the operator runs");
+        assert!(asked.as_str() > "0.5", "the pause began with c1: {asked}");
+        let begun = report.trace.iter().filter(|line| line.contains("FaultBegin")).count();
+        assert_eq!(begun, 2);
     }
 
     #[test]
@@ -290,7 +413,7 @@ mod tests {
     #[test]
     fn what_a_script_says_in_vain_is_told() {
         let text = "tide 1\nscenario echo\nseed 7\nconfig workers=2 workers=two hosts=2\n\
-            op c1 @0 client fly server:9000\nfault p1 after c1 partition client>server\n\
+            op c1 @0 client fly server:9000\nfault p1 after nobody partition client>server\n\
             at nobody/in@4 cut\nneeds Open×in\n";
         let source = Source::Script(Box::new(text.parse().unwrap()));
         let report = run(scenarios::find("echo").unwrap(), source, &Watch::default());

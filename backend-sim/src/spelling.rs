@@ -42,23 +42,54 @@ pub fn troubles(
     for line in lines {
         let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
         let kind = trouble_kind(&words, cast);
-        let at_nanos = match &line.when {
-            script::When::At { nanos } => Some(*nanos),
-            script::When::After(_) => None,
+        let begin = match &line.when {
+            script::When::At { nanos } => Some((*nanos, None)),
+            script::When::After(label) => label_of(label).map(|label| (0, Some(label))),
         };
-        match (kind, at_nanos) {
-            (Some(kind), Some(at_nanos)) => {
+        match (kind, begin) {
+            (Some(kind), Some((at_nanos, after))) => {
                 let until_nanos = line.until_nanos.unwrap_or(quiet_at_nanos).max(at_nanos);
-                troubles.push(Trouble { at_nanos, until_nanos, kind });
+                troubles.push(Trouble { at_nanos, after, until_nanos, kind });
             }
             _ => wrong.push(format!(
-                "fault {} {}: expected `@TIME` and `partition HOST>HOST`, `pause HOST` or `descriptors HOST`",
+                "fault {} {}: expected `@TIME` or `after` an operation as c2, and `partition \
+                 HOST>HOST`, `pause HOST` or `descriptors HOST`",
                 line.label,
                 line.words.join(" ")
             )),
         }
     }
     (troubles, wrong)
+}
+
+/// An operation as a line of a script.
+pub fn operation_line(operation: &Operation, cast: &Cast) -> ScriptOperation {
+    let when = match operation.when {
+        When::At { nanos } => script::When::At { nanos },
+        When::After(label) => script::When::After(label.to_string()),
+    };
+    let words = operation_words(operation, cast).split(' ').map(str::to_owned).collect();
+    ScriptOperation { label: operation.label.to_string(), when, words, note: String::new() }
+}
+
+/// A trouble as a line of a script: the `number`-th of its world.
+pub fn trouble_line(number: usize, trouble: &Trouble, cast: &Cast) -> ScriptFault {
+    let when = match trouble.after {
+        Some(label) => script::When::After(label.to_string()),
+        None => script::When::At { nanos: trouble.at_nanos },
+    };
+    ScriptFault {
+        label: format!("p{number}"),
+        when,
+        words: trouble_words(&trouble.kind, cast).split(' ').map(str::to_owned).collect(),
+        until_nanos: Some(trouble.until_nanos),
+        note: String::new(),
+    }
+}
+
+/// A label that is spelled as it is printed, so that no two spellings name one operation.
+fn label_of(text: &str) -> Option<Label> {
+    Label::parse(text).filter(|label| label.to_string() == text)
 }
 
 /// The number of the next message, by side and priority.
@@ -69,10 +100,10 @@ fn operation(
     cast: &Cast,
     numbers: &mut Numbers,
 ) -> Result<Operation, String> {
-    let label = Label::parse(&line.label).ok_or("a label as c2")?;
+    let label = label_of(&line.label).ok_or("a label as c2")?;
     let when = match &line.when {
         script::When::At { nanos } => When::At { nanos: *nanos },
-        script::When::After(label) => When::After(Label::parse(label).ok_or("after a label")?),
+        script::When::After(label) => When::After(label_of(label).ok_or("after a label")?),
     };
     let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
     let (name, words) = words.split_first().ok_or("a host")?;
@@ -245,7 +276,7 @@ mod tests {
         for scenario in scenarios::all() {
             for seed in 0..50 {
                 let options = scenario.options(seed);
-                let stage = scenario.stage(&options, seed);
+                let stage = scenario.stage(&options);
                 let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
                 let mut plan = scenario.operations(&options, &mut stream);
                 plan.extend(stage.client_operations(&mut stream));

@@ -108,11 +108,11 @@ const START_NANOS: u64 = 2_000_000;
 const SPREAD_NANOS: u64 = 3_000_000;
 
 impl<'a> Stage<'a> {
-    /// An empty stage for the world of a seed.
-    pub(crate) fn new(options: &'a Options, seed: u64, scenario: &str) -> Self {
+    /// An empty stage.
+    pub(crate) fn new(options: &'a Options, scenario: &str) -> Self {
         Self {
             options,
-            random: Stream::new(seed, scenario, Purpose::Stage),
+            random: Stream::new(options.stage, scenario, Purpose::Stage),
             hosts: Vec::new(),
             clients: Vec::new(),
             links: Vec::new(),

@@ -54,6 +54,8 @@ options! {
     workers,
     /// The seed of the noise; 0 is silence.
     noise,
+    /// The seed of what the scenario draws while it sets the stage.
+    stage,
     /// Clients connect by the server's name, which is resolved first.
     is_by_name,
     /// Connections that the plan makes.
@@ -145,6 +147,7 @@ impl Options {
         options.draw_world(s);
         options.draw_limits(s);
         options.draw_timeouts(s);
+        options.stage = s.below(1 << 16);
         options
     }
 

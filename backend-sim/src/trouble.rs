@@ -3,14 +3,17 @@
 use crate::choices::Choices;
 use crate::kernel::Kernel;
 use crate::kinds::Family;
+use crate::operation::Label;
 use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// Something that is done to the world, and undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// When it begins.
+    /// When it begins, unless it waits for an operation.
     pub at_nanos: u64,
+    /// It begins as soon as this operation was handed over.
+    pub after: Option<Label>,
     /// When it ends, at the latest when faults stop.
     pub until_nanos: u64,
     /// What.
@@ -59,7 +62,7 @@ impl Trouble {
                 0..=2 => TroubleKind::Pause { host },
                 _ => TroubleKind::Descriptors { host },
             };
-            Trouble { at_nanos, until_nanos: at_nanos + length, kind }
+            Trouble { at_nanos, after: None, until_nanos: at_nanos + length, kind }
         };
         (0..count).map(draw).collect()
     }

@@ -12,7 +12,7 @@ use crate::kernel::{Kernel, Readiness, Settings};
 use crate::kinds::Kind;
 use crate::noise::{Amount, Noise};
 use crate::operator::Note;
-use crate::oracle::{Law, Limits, Oracle};
+use crate::oracle::{Law, Limits, Oracle, Subject};
 use crate::peer::Peer;
 use crate::run::Trace;
 use crate::scenario::{Label, Operation, When};
@@ -55,6 +55,8 @@ pub struct World<C> {
     indices: BTreeMap<Label, u32>,
     /// Operations that wait for another one.
     dependents: BTreeMap<Label, Vec<u32>>,
+    /// Troubles that wait for an operation.
+    waiting_troubles: BTreeMap<Label, Vec<u32>>,
     is_calm: bool,
     stops: u8,
     end_nanos: u64,
@@ -149,6 +151,7 @@ impl<C: Choices> World<C> {
             plan,
             troubles,
             dependents: BTreeMap::new(),
+            waiting_troubles: BTreeMap::new(),
             is_calm: options.is_calm(),
             stops: 0,
             end_nanos: u64::MAX,
@@ -171,7 +174,11 @@ impl<C: Choices> World<C> {
             }
         }
         for (index, trouble) in self.troubles.iter().enumerate() {
-            self.shared.kernel.at(trouble.at_nanos, What::FaultBegin { index: index as u32 });
+            let index = index as u32;
+            match trouble.after {
+                Some(label) => self.waiting_troubles.entry(label).or_default().push(index),
+                None => self.shared.kernel.at(trouble.at_nanos, What::FaultBegin { index }),
+            }
         }
         self.shared.kernel.at(last, What::Quiet);
         for host in 0..self.machines.len() as u16 {
@@ -185,6 +192,7 @@ impl<C: Choices> World<C> {
             assert!(now >= self.shared.kernel.now, "time goes on");
             self.shared.kernel.now = now;
             self.steps += 1;
+            self.shared.oracle.forget_subject();
             self.shared.digest.word(now);
             self.shared.digest.word(what.code());
             self.shared.tracer.full(now, || format!("{what:?}"));
@@ -298,8 +306,14 @@ impl<C: Choices> World<C> {
         }
         self.wake(operation.host);
         for dependent in self.dependents.remove(&operation.label).unwrap_or_default() {
-            let late = self.shared.kernel.vary(dependent, Amount::Think, u64::from(index), 100_000);
+            // By label: what is deleted elsewhere moves no index into it.
+            let Label { letter, number } = self.plan[dependent as usize].label;
+            let kernel = &self.shared.kernel;
+            let late = kernel.vary(number, Amount::Think, u64::from(letter), 100_000);
             self.shared.kernel.at(now + late, What::Operation { index: dependent });
+        }
+        for index in self.waiting_troubles.remove(&operation.label).unwrap_or_default() {
+            self.shared.kernel.at(now, What::FaultBegin { index });
         }
     }
 
@@ -382,8 +396,22 @@ impl<C: Choices> World<C> {
         self.shared.oracle.check(Law::CalmSucceeds, result);
     }
 
+    /// Of what was violated, the Mux's state of its socket: `peer` where no Mux is, `none` if it is
+    /// about no socket.
+    pub fn state_name(&self, subject: Subject) -> &'static str {
+        match (subject.host, subject.id) {
+            (Some(host), Some(id)) => match &self.machines[host as usize] {
+                Machine::Host(machine) => machine.state_name(id),
+                Machine::Peer(_) => "peer",
+            },
+            _ if subject.role.is_some() => "peer",
+            _ => "none",
+        }
+    }
+
     fn finish(&mut self) {
         self.shared.oracle.finish();
+        self.shared.oracle.forget_subject();
         for host in 0..self.machines.len() as u16 {
             if let Machine::Host(machine) = &mut self.machines[host as usize] {
                 let result = machine.finish();

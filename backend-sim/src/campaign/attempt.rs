@@ -5,6 +5,7 @@ use crate::coverage::Reached;
 use crate::panics::catch;
 use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
 use crate::script::Script;
+use crate::signature;
 
 /// What came of one seed.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ impl Campaign<'_> {
             self.again(failed, [&source, &source], true, "a second time, recorded");
         let mut script = again.script?;
         script.comments.push(one_line(&format!("{}: {}", failure.law, failure.detail)));
-        script.signature.get_or_insert_with(|| failure.law.to_owned());
+        script.signature.get_or_insert_with(|| failure.signature.clone());
         // Of a run that is known to differ, that is the failure itself.
         let is_known = failure.class == FailureClass::Nondeterminism;
         Some(Recording { script, difference: difference.filter(|_| !is_known) })
@@ -94,6 +95,7 @@ impl Campaign<'_> {
                 detail: format!("run {how}, {what}; {place}"),
                 step: 0,
                 class: FailureClass::Nondeterminism,
+                signature: "same-run".to_owned(),
                 last_events,
             }
         });
@@ -150,6 +152,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         options: String::new(),
         failure: Some(Failure {
             law: "no-panic",
+            signature: signature::of_panic(&text),
             detail: text,
             step: 0,
             class: FailureClass::Invariant,

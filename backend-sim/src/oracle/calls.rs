@@ -51,6 +51,7 @@ impl Oracle {
 
     /// The system took bytes of a socket's outbox.
     pub fn took(&mut self, host: u16, id: SocketId, bytes: &[u8]) {
+        self.begin(host, id);
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take(bytes).map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::OutputOrder, result);
@@ -59,6 +60,7 @@ impl Oracle {
 
     /// Bytes of a socket's outbox were offered to a write that is pending.
     pub fn offered(&mut self, host: u16, id: SocketId, shares: &[Bytes]) {
+        self.begin(host, id);
         if let Some(view) = self.socket(host, id) {
             let shares = shares.iter().map(|share| &share[..]);
             let result = view.outbox.offer(shares).map_err(|detail| format!("{id}: {detail}"));
@@ -69,6 +71,7 @@ impl Oracle {
     /// The write that was pending took so many of them. `is_late`: the socket was being closed
     /// already, so that nothing follows from it but the count of what was not sent.
     pub fn took_offered(&mut self, host: u16, id: SocketId, count: usize, is_late: bool) {
+        self.begin(host, id);
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take_offered(count).map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::OutputOrder, result);
@@ -79,6 +82,7 @@ impl Oracle {
 
     /// The descriptor of a socket is closed, with a reset or without.
     pub fn closes(&mut self, host: u16, id: SocketId, is_reset: bool) {
+        self.begin(host, id);
         let Some(view) = self.socket(host, id).filter(|view| view.end.is_some()) else { return };
         // The attempt at one address is given up: what is queued waits for the next.
         // One that was accepted for a listener which is gone is refused.
@@ -98,6 +102,7 @@ impl Oracle {
 
     /// The system was given a datagram, and took it or did not.
     pub fn sent_datagram(&mut self, host: u16, id: SocketId, payload: &[u8], is_taken: bool) {
+        self.begin(host, id);
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take_datagram(payload, is_taken);
         self.check(Law::OutputOrder, result.map_err(|detail| format!("{id}: {detail}")));

@@ -5,11 +5,18 @@ use tidelock_core::{Command, ServiceId, SocketId};
 
 use super::grammar::Kind;
 use super::services::Waiter;
+use super::subject::command_class;
 use super::{Law, Oracle};
 
 impl Oracle {
     /// A command goes into a host's Mux.
     pub fn command(&mut self, host: u16, command: &Command) {
+        if let Some(id) = command.socket() {
+            self.begin(host, id);
+            if let Some(view) = self.socket(host, id) {
+                view.last = command_class(command);
+            }
+        }
         match command {
             Command::Listen { id, owner, options, .. } => {
                 let view = self.born(host, *id, Kind::Listener, *owner);

@@ -21,8 +21,13 @@ pub struct IdleSocket {
 }
 
 impl Oracle {
-    /// An event was handed to a host's Mux, which took it for a stale one, or did not.
-    pub fn event(&mut self, host: u16, id: SocketId, was_stale: bool) {
+    /// An event of this class was handed to a host's Mux, which took it for a stale one, or did
+    /// not.
+    pub fn event(&mut self, host: u16, id: SocketId, class: &'static str, was_stale: bool) {
+        self.begin(host, id);
+        if let Some(view) = self.socket(host, id) {
+            view.last = class;
+        }
         // Of one that was accepted and refused, or whose owner has ended, no end is told.
         let is_secret = self.is_secret(host, id);
         let is_gone = self.socket(host, id).is_none_or(|view| view.is_closed());
@@ -46,6 +51,7 @@ impl Oracle {
 
     /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.
     pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
+        self.begin(host, id);
         let mut must = [false; 2];
         let is_maybe_ending = self.may_be_ending(host, id);
         let mut was_held_back = false;
@@ -129,6 +135,7 @@ impl Oracle {
                 true => Err(format!("{by} waits to send {charge} B to {id}, which holds {held} B")),
                 false => Ok(()),
             };
+            self.begin(host, id);
             self.check(Law::SendReady, result);
         }
     }
@@ -141,6 +148,7 @@ impl Oracle {
             true => Ok(()),
             false => Err(format!("host {host} uses {sockets} ids, {charged_bytes} B")),
         };
+        self.begin_host(host);
         self.check(Law::Limits, result);
     }
 
@@ -158,10 +166,12 @@ impl Oracle {
             .map(|socket| {
                 let is_open = socket.phase != Phase::Opening;
                 let result = socket.ending.check_bounds(now, is_open, &bounds);
-                result.map_err(|detail| format!("{} on host {host}: {detail}", socket.id))
+                let told = |detail| format!("{} on host {host}: {detail}", socket.id);
+                (socket.id, result.map_err(told))
             })
             .collect();
-        for result in results {
+        for (id, result) in results {
+            self.begin(host, id);
             self.check(Law::Liveness, result);
         }
     }
@@ -169,6 +179,7 @@ impl Oracle {
     /// The world has ended: what every host still has open.
     pub fn finish(&mut self) {
         let mut open = Vec::new();
+        self.forget_subject();
         for (host, view) in self.hosts.iter().enumerate() {
             let all = view.sockets.iter().flatten().chain(&view.leaving);
             let is_owed = |socket: &&SocketView| {

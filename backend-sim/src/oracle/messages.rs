@@ -9,6 +9,10 @@ use super::{Law, Oracle, SocketView};
 impl Oracle {
     /// A host's Mux tells a service something.
     pub fn message(&mut self, host: u16, service: ServiceId, message: &Message) {
+        match message.socket() {
+            Some(id) => self.begin(host, id),
+            None => self.begin_host(host),
+        }
         self.check_mailbox(host, service, message);
         let Some(id) = message.socket() else { return };
         if let Message::Accept { accepted, .. } = message {

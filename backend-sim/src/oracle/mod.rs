@@ -16,6 +16,7 @@ mod outbox;
 mod services;
 mod socket;
 mod stream;
+mod subject;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ pub use law::{LAW_COUNT, Law};
 pub use outbox::OutboxModel;
 pub use socket::SocketView;
 pub use stream::{Progress, Sent, StreamCheck};
+pub use subject::Subject;
 
 use self::services::Services;
 use crate::operator::{frame_mark, mark};
@@ -44,6 +46,8 @@ pub struct Violation {
     pub name: &'static str,
     /// What was seen, and what was expected.
     pub detail: String,
+    /// Which socket it was about, if it was about one.
+    pub subject: Subject,
 }
 
 /// The limits that a run is judged by.
@@ -113,6 +117,8 @@ pub struct Oracle {
     limits: Limits,
     /// The time of the current step.
     now: u64,
+    /// What is being checked.
+    about: Subject,
 }
 
 /// What is known of one host.
@@ -161,6 +167,7 @@ impl Oracle {
             behaviour,
             limits,
             now: 0,
+            about: Subject::default(),
         }
     }
 
@@ -180,14 +187,21 @@ impl Oracle {
 
     /// A law is broken. Only the first counts.
     pub fn fail(&mut self, law: Law, detail: String) {
-        self.violation.get_or_insert(Violation { law, name: law.name(), detail });
+        self.fail_as(law, law.name(), detail);
     }
 
     /// Notes that an invariant of the scenario was checked, and, if it was broken, how.
     pub fn check_invariant(&mut self, name: &'static str, result: Result<(), String>) {
         self.checked[Law::Invariant as usize] += 1;
         if let Err(detail) = result {
-            self.violation.get_or_insert(Violation { law: Law::Invariant, name, detail });
+            self.fail_as(Law::Invariant, name, detail);
+        }
+    }
+
+    fn fail_as(&mut self, law: Law, name: &'static str, detail: String) {
+        if self.violation.is_none() {
+            let subject = self.subject(law);
+            self.violation = Some(Violation { law, name, detail, subject });
         }
     }
 
@@ -282,6 +296,7 @@ impl Oracle {
     /// A program read bytes at an end of a connection.
     pub fn received(&mut self, end: u32, bytes: &[u8]) {
         let Some(label) = self.labels[(end / 2) as usize] else { return };
+        self.begin_end(end);
         let is_echo = self.behaviour == Some(Behaviour::Echo);
         let view = self.connection(label);
         // The accepted side has the odd end, and reads what the first check expects.

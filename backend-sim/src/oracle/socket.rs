@@ -65,6 +65,8 @@ pub struct SocketView {
     pub opening: Option<u32>,
     /// The end of the stream was told.
     pub has_eof: bool,
+    /// The class of the last event or command about it.
+    pub(super) last: &'static str,
 }
 
 impl SocketView {
@@ -99,6 +101,7 @@ impl SocketView {
             has_new_owner: false,
             opening: None,
             has_eof: false,
+            last: "open",
         }
     }
 

@@ -10,6 +10,7 @@ use tidelock_core::{
 use tidelock_sim::address::{address, endpoint};
 use tidelock_sim::backend::{Io, Resolving, SimBackend};
 use tidelock_sim::choices::Seed;
+use tidelock_sim::coverage::Coverage;
 use tidelock_sim::digest::Digest;
 use tidelock_sim::event::{Fetched, fetch, hand_over};
 use tidelock_sim::kernel::{Address, Errno, Kernel, Readiness, Settings};
@@ -92,6 +93,7 @@ impl SimulatedArm {
                 oracle: Oracle::new(2, 0, Some(Behaviour::Echo), limits),
                 digest: Digest::default(),
                 tracer: Tracer::new(Trace::Off),
+                coverage: Coverage::default(),
                 outcome: 0,
                 is_paranoid: true,
             },

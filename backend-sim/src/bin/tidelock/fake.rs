@@ -65,7 +65,14 @@ fn run(scenario: &str, source: Source, watch: &Watch) -> Report {
     if let Some((law, class)) = fails(seed) {
         let last_events = (0..60).map(|step| format!("{step} us  an event")).collect();
         let detail = "connection 3 is readable\nand nothing is owed".to_owned();
-        report.failure = Some(Failure { law, detail, step: 1_234, class, last_events });
+        report.failure = Some(Failure {
+            law,
+            detail,
+            step: 1_234,
+            class,
+            signature: format!("{law}/accepted/open/readable"),
+            last_events,
+        });
     }
     if watch.trace != Trace::Off {
         let digest = report.digest;

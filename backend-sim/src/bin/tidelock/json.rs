@@ -70,6 +70,7 @@ pub(crate) enum Line<'a> {
         scenario: &'a str,
         seed: u64,
         law: &'a str,
+        signature: &'a str,
         class: &'static str,
         step: u64,
         detail: &'a str,
@@ -121,6 +122,7 @@ impl<'a> Line<'a> {
             scenario: report.scenario,
             seed: report.seed,
             law: failure.law,
+            signature: &failure.signature,
             class: match failure.class {
                 FailureClass::Invariant => "invariant",
                 FailureClass::Liveness => "liveness",

@@ -98,7 +98,7 @@ fn a_failure_is_recorded_and_told_with_the_command_that_replays_it() {
     let script: Script = fs::read_to_string(&path).unwrap().parse().unwrap();
     assert_eq!((script.scenario.as_str(), script.seed), ("echo", Some(1000)));
     assert_eq!(script.decisions.len(), 1);
-    assert_eq!(script.signature.as_deref(), Some("no-lost-edge"));
+    assert_eq!(script.signature.as_deref(), Some("no-lost-edge/accepted/open/readable"));
     assert_eq!(script.comments, ["no-lost-edge: connection 3 is readable · and nothing is owed"]);
 
     let from = ran.out.find("FAILED").unwrap();

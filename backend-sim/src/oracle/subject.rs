@@ -1,0 +1,90 @@
+//! What a law was broken about: which socket, in which role, after which event.
+
+use tidelock_core::{Command, SocketId};
+
+use super::grammar::Kind;
+use super::{Law, Oracle};
+
+/// What a law is being checked about; the first part of a failure's signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// On which host.
+    pub host: Option<u16>,
+    /// Which socket.
+    pub id: Option<SocketId>,
+    /// What the socket is: `outgoing`, `accepted`, `listener`, `datagram`, or nothing of these.
+    pub role: Option<&'static str>,
+    /// The class of the last event or command about it, as `readable`.
+    pub last: Option<&'static str>,
+}
+
+impl Oracle {
+    /// From now on what is checked is about no socket.
+    #[inline]
+    pub fn forget_subject(&mut self) {
+        self.about = Subject::default();
+    }
+
+    /// From now on what is checked is about this socket of this host.
+    #[inline]
+    pub(super) fn begin(&mut self, host: u16, id: SocketId) {
+        self.about = Subject { host: Some(host), id: Some(id), role: None, last: None };
+    }
+
+    /// From now on what is checked is about a host as a whole.
+    pub(super) fn begin_host(&mut self, host: u16) {
+        self.about = Subject { host: Some(host), ..Subject::default() };
+    }
+
+    /// From now on what is checked is about what arrives at this end, whoever reads it there;
+    /// unless it is known already who does.
+    pub(super) fn begin_end(&mut self, end: u32) {
+        if self.about.id.is_none() {
+            let role = if end.is_multiple_of(2) { "outgoing" } else { "accepted" };
+            self.about = Subject { role: Some(role), last: Some("wire"), ..Subject::default() };
+        }
+    }
+
+    /// The subject with all that is known of it now.
+    pub(super) fn subject(&mut self, law: Law) -> Subject {
+        let mut subject = self.about;
+        if law == Law::NoPanic {
+            // Whoever was looked at last need not have to do with it.
+            return Subject::default();
+        }
+        if let (Some(host), Some(id)) = (subject.host, subject.id)
+            && let Some(view) = self.socket(host, id)
+        {
+            subject.last = Some(view.last);
+            subject.role = Some(match view.kind {
+                Kind::Outgoing => "outgoing",
+                Kind::Accepted => "accepted",
+                Kind::Listener => "listener",
+                Kind::Datagram => "datagram",
+            });
+        }
+        subject
+    }
+}
+
+/// What a command about a socket is called in a signature; sends are one class.
+pub(super) fn command_class(command: &Command) -> &'static str {
+    match command {
+        Command::Listen { .. }
+        | Command::Connect { .. }
+        | Command::Adopt { .. }
+        | Command::Udp { .. } => "open",
+        Command::UdpConnect { .. } => "udp-connect",
+        Command::Start { .. } => "start",
+        Command::Pause { .. } => "pause",
+        Command::Close { .. } => "close",
+        Command::Shutdown { .. } => "shutdown",
+        Command::Finish { .. } => "finish",
+        Command::KeepOpen { .. } => "keep-open",
+        Command::SetOption { .. } => "set-option",
+        Command::Send { .. } | Command::SendVectored { .. } | Command::SendTo { .. } => "send",
+        Command::AwaitSendReady { .. } => "await-send-ready",
+        Command::FinishAfterEof { .. } => "finish-after-eof",
+        _about_no_socket => "command",
+    }
+}
