@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tidelock_core::{Event, Fault, FaultKind, OutputState, Readiness as Bits, Situation, SocketState};
+use tidelock_core::{
+    Event, Fault, FaultKind, OutputState, Readiness as Bits, Situation, SocketState,
+};
 
 use crate::kernel::Readiness;
 

@@ -30,11 +30,7 @@ pub struct Coverage {
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self {
-            probes: Probes::default(),
-            cells: Set::below(CELLS),
-            trail: Trail::default(),
-        }
+        Self { probes: Probes::default(), cells: Set::below(CELLS), trail: Trail::default() }
     }
 }
 
