@@ -15,6 +15,7 @@ use crate::fault::fault;
 use crate::kernel::{self, Address, Errno, Readiness};
 use crate::kinds::Kind;
 use crate::scenario::Side;
+use crate::sometimes;
 use crate::world::Shared;
 
 /// What a host's backend keeps between calls.
@@ -380,6 +381,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let result = self.shared.kernel.read(socket, size_hint);
         if let Ok(bytes) = &result {
             self.shared.oracle.read(self.host, id, bytes);
+            let is_full = bytes.len() == size_hint;
+            sometimes!(self.shared.coverage, is_full, "read-to-the-brim");
         }
         self.noted(Call::Read, id, result, |bytes| bytes.len() as u64)
     }
@@ -406,6 +409,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let asked_bytes = unsent.pending_bytes().min(size_max);
         self.io.asked_bytes = asked_bytes as u64;
         let result = self.shared.kernel.grant(socket, asked_bytes);
+        let is_refused = matches!(result, Err(Errno::WouldBlock));
+        sometimes!(self.shared.coverage, is_refused, "write-refused");
         if let Ok(granted) = result {
             let mut left = granted;
             while left > 0 {
@@ -521,6 +526,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
         self.shared.oracle.closes(self.host, id, how == CloseHow::Reset);
         let socket = self.socket(id);
+        let is_readable = self.shared.kernel.bits(socket).readable;
+        sometimes!(self.shared.coverage, is_readable, "closed-while-readable");
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
         self.note(Call::Close, id, u64::from(is_later));
         self.io.remove(id);

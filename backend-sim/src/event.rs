@@ -7,6 +7,7 @@ use crate::backend::{Io, connected};
 use crate::choices::Choices;
 use crate::fault::fault;
 use crate::kernel::{Completion, Polled};
+use crate::sometimes;
 use crate::world::Shared;
 
 /// An event as the host holds it, and the descriptor of a completion.
@@ -32,6 +33,13 @@ pub fn hand_over<C: Choices>(
         let is_later = shared.kernel.close(io.remove(*id), false);
         assert!(!is_later, "nothing else is pending for it");
     }
+    let is_unread = |bits: Bits| bits.peer_closed && bits.readable && !bits.failed;
+    let fin = matches!(event, Event::Ready { readiness, .. } if is_unread(*readiness));
+    sometimes!(shared.coverage, fin, "fin-told-before-it-was-read");
+    let is_broken = matches!(event, Event::Ready { readiness, .. } if readiness.failed);
+    sometimes!(shared.coverage, is_broken, "event-of-a-failure");
+    let is_in_vain = is_closing && matches!(event, Event::Connected { result: Ok(_), .. });
+    sometimes!(shared.coverage, is_in_vain, "connected-in-vain");
     let oracle = &mut shared.oracle;
     match event {
         Event::Ready { id, readiness } if readiness.peer_closed => oracle.fin_noticed(host, *id),

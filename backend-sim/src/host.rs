@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tidelock_core::{
     Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant,
-    KeepCommands, Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
+    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
 use crate::choices::Choices;
-use crate::coverage::{Met, Place};
+use crate::coverage::{Coverage, Met, Place, Probes};
 use crate::digest::Joined;
 use crate::event::{Fetched, class, fetch, hand_over};
 use crate::kernel::Polled;
@@ -21,6 +21,7 @@ use crate::operator::{Note, Notes, Operator};
 use crate::oracle::{IdleSocket, Law};
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
+use crate::sometimes;
 use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::world::Shared;
@@ -66,11 +67,26 @@ struct Work {
 }
 
 /// Collects what a service on a worker lets go before its batch is over.
-struct Early(Vec<Command>);
+struct Early<'a>(Vec<Command>, &'a mut Probes);
 
-impl Outlet for Early {
+impl Outlet for Early<'_> {
     fn publish(&mut self, commands: &mut Vec<Command>) {
         self.0.append(commands);
+    }
+
+    fn sometimes(&mut self, probe: &'static str, has_happened: bool) {
+        self.1.pass(probe, has_happened);
+    }
+}
+
+/// Leaves commands where they are, for a service that runs between turns.
+struct Inline<'a>(&'a mut Probes);
+
+impl Outlet for Inline<'_> {
+    fn publish(&mut self, _commands: &mut Vec<Command>) {}
+
+    fn sometimes(&mut self, probe: &'static str, has_happened: bool) {
+        self.0.pass(probe, has_happened);
     }
 }
 
@@ -276,6 +292,7 @@ impl Host {
             part => part,
         };
         let count = count.min(self.hand_over_max);
+        sometimes!(shared.coverage, count < waiting, "batch-in-pieces");
         for fetched in self.fetched.drain(..count as usize) {
             let (_, event) = &fetched;
             let id = event.socket();
@@ -294,12 +311,14 @@ impl Host {
             let stale_before = self.mux.stats().stale_events;
             self.mux.handle_event(fetched.1, now);
             let was_stale = self.mux.stats().stale_events > stale_before;
+            sometimes!(shared.coverage, was_stale, "event-for-a-stale-id");
             shared.oracle.event(self.number, id, class, was_stale);
         }
     }
 
     fn hand_over_commands<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         let count = self.commands.len().min(self.directory.config().commands_per_turn as usize);
+        sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for command in self.commands.drain(..count) {
             let socket = command.socket();
             shared.digest.word(COMMAND | u64::from(self.number));
@@ -324,6 +343,7 @@ impl Host {
             resolving: &mut self.resolving,
         };
         let progress = self.mux.turn(&mut backend, now);
+        sometimes!(shared.coverage, progress == Progress::More, "turn-with-work-left");
         if shared.is_paranoid {
             self.mux.check_invariants();
         }
@@ -401,21 +421,26 @@ impl Host {
             // A bounded number, so that the network gets its turn between them.
             for _ in 0..self.dispatcher.runnable() {
                 let Some(mut batch) = self.dispatcher.take() else { break };
-                batch.run(&self.directory, now, &mut commands, &mut KeepCommands);
+                let mut inline = Inline(&mut shared.coverage.probes);
+                batch.run(&self.directory, now, &mut commands, &mut inline);
                 self.commands.extend(commands.drain(..));
                 self.dispatcher.give_back(batch);
             }
             return;
         }
+        let are_busy = !self.workers.is_empty() && self.workers.iter().all(Option::is_some);
+        let must_wait = are_busy && !self.dispatcher.is_idle();
+        sometimes!(shared.coverage, must_wait, "workers-all-busy");
         for slot in 0..self.workers.len() {
             if self.workers[slot].is_some() {
                 continue;
             }
             let Some(mut batch) = self.dispatcher.take() else { return };
-            let mut early = Early(Vec::new());
+            let mut early = Early(Vec::new(), &mut shared.coverage.probes);
             batch.run(&self.directory, now, &mut commands, &mut early);
-            let (Early(early), commands) = (early, std::mem::take(&mut commands));
+            let (Early(early, _), commands) = (early, std::mem::take(&mut commands));
             let is_parted = !early.is_empty();
+            sometimes!(shared.coverage, is_parted, "work-parted");
             self.workers[slot] = Some(Work { batch, early, commands });
             self.works += 1;
             let (host, slot) = (self.number, slot as u16);
@@ -469,6 +494,8 @@ impl Host {
             };
             if let Some(descriptor) = self.io.socket(*id) {
                 let bits = shared.kernel.bits(descriptor);
+                let is_held_back = bits.readable && !wish.input && !wish.input_pending;
+                sometimes!(shared.coverage, is_held_back, "readable-and-not-wanted");
                 socket.is_possible = [bits.readable, bits.writable];
                 socket.is_owed = shared.kernel.is_owed(descriptor);
                 // A socket that the Mux has let go of wishes nothing while its end is told.
@@ -501,7 +528,15 @@ impl Host {
     ///
     /// # Errors
     /// If anything is.
-    pub fn finish(&mut self) -> Result<(), String> {
+    pub fn finish(&mut self, coverage: &mut Coverage) -> Result<(), String> {
+        let stats = self.mux.stats();
+        sometimes!(coverage, stats.stale_commands > 0, "command-for-a-stale-id");
+        sometimes!(coverage, stats.undelivered > 0, "message-for-nobody");
+        sometimes!(coverage, stats.accepts_aborted > 0, "accept-aborted");
+        sometimes!(coverage, stats.accepts_failed > 0, "accept-failed");
+        let has_forced = self.mux.exit_report().closed_at_deadline > 0;
+        sometimes!(coverage, has_forced, "exit-by-force");
+        sometimes!(coverage, self.mux.exit_report().unsent_bytes > 0, "exit-with-bytes-unsent");
         self.mux.check_invariants();
         let (sockets, timers) = (self.mux.sockets(), self.mux.timers_armed());
         let (used, charged) = (self.directory.sockets_used(), self.directory.total_charged_bytes());

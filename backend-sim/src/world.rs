@@ -17,6 +17,7 @@ use crate::peer::Peer;
 use crate::run::Trace;
 use crate::scenario::{Label, Operation, When};
 use crate::schedule::What;
+use crate::sometimes;
 use crate::spelling::operation_words;
 use crate::stage::{Cast, HostPlan, Invariant, Stage, Wire};
 use crate::swarm::Options;
@@ -275,7 +276,9 @@ impl<C: Choices> World<C> {
     }
 
     fn step(&mut self, host: u16) {
-        if let Some(until) = self.shared.kernel.paused_until(host) {
+        let paused_until = self.shared.kernel.paused_until(host);
+        sometimes!(self.shared.coverage, paused_until.is_some(), "host-paused");
+        if let Some(until) = paused_until {
             return self.shared.kernel.at(until, What::Step { host });
         }
         let (has_more, cost) = match &mut self.machines[host as usize] {
@@ -366,6 +369,8 @@ impl<C: Choices> World<C> {
             match &mut self.machines[host as usize] {
                 Machine::Host(machine) if self.stops == 1 => {
                     self.shared.oracle.settled(host, now);
+                    let has_sockets = self.shared.kernel.descriptors(host) > 1;
+                    sometimes!(self.shared.coverage, has_sockets, "exit-with-sockets");
                     machine.exit(Duration::from_nanos(EXIT_NANOS));
                 }
                 Machine::Peer(peer) if self.stops == 2 => peer.stop(&mut self.shared),
@@ -414,7 +419,7 @@ impl<C: Choices> World<C> {
         self.shared.oracle.forget_subject();
         for host in 0..self.machines.len() as u16 {
             if let Machine::Host(machine) = &mut self.machines[host as usize] {
-                let result = machine.finish();
+                let result = machine.finish(&mut self.shared.coverage);
                 self.shared.oracle.check(Law::NothingLeft, result);
             }
             let open = self.shared.kernel.descriptors(host);

@@ -6,27 +6,29 @@ use std::collections::BTreeMap;
 /// with [`sometimes!`](crate::sometimes); a name that does not stand here does not compile.
 ///
 /// Services have probes, too, by any name: [`Net::sometimes`](tidelock_core::Net::sometimes).
-pub const CATALOGUE: [(&str, &str); 20] = [
+pub const CATALOGUE: [(&str, &str); 22] = [
     ("event-for-a-stale-id", "an event was fetched before its socket ended, and came after"),
     ("command-for-a-stale-id", "a service asked about a socket whose end was on its way to it"),
     ("message-for-nobody", "a socket was told of whose owner had gone"),
     ("accept-aborted", "a connection was gone before it was accepted"),
     ("accept-failed", "the system was out of something when a connection waited"),
-    ("empty-event", "an event came that named no call"),
     ("batch-in-pieces", "events of one poll were handed over with turns between them"),
-    ("several-events-of-a-socket", "one batch told of the same socket more than once"),
     ("turn-with-work-left", "a turn's budget was too small for its work"),
     ("commands-left", "more was asked than one turn takes"),
     ("workers-all-busy", "a service had to wait because every worker was at work"),
     ("work-parted", "a service let commands go before its batch was over"),
-    ("mailbox-full", "a socket was readable, wanted, and held back by its owner's mailbox"),
+    ("readable-and-not-wanted", "a socket was readable at rest, and nobody wanted to read it"),
     ("write-refused", "the system took nothing of what was offered"),
     ("read-to-the-brim", "a read gave as much as it was asked for"),
-    ("fin-with-data-unread", "FIN was noticed while bytes before it were unread"),
-    ("reset-with-data-unread", "a stream broke while bytes were unread"),
-    ("name-in-vain", "a name was resolved for a socket that had ended"),
-    ("exit-with-sockets", "the host was asked to stop while it had sockets"),
+    ("fin-told-before-it-was-read", "an event told of FIN while nothing had broken"),
+    ("event-of-a-failure", "an event told that a socket broke"),
+    ("connected-in-vain", "a connection was made for a socket that had been closed"),
+    ("closed-while-readable", "a socket was closed with something left to read"),
+    ("exit-with-sockets", "the host was asked to stop while it had sockets besides a listener"),
+    ("exit-by-force", "an exit came to its deadline with sockets left"),
+    ("exit-with-bytes-unsent", "an exit lost bytes"),
     ("host-paused", "a step of a host had to wait because the host stood still"),
+    ("split-compared", "a world was compared with one in which nothing was cut or late"),
 ];
 
 /// The place of a name in [`CATALOGUE`]; evaluated while compiling.

@@ -286,7 +286,7 @@ impl Slot {
         debug_assert!(!self.is_eof || self.kind == Kind::Stream, "{} has no end", self.id);
         Situation {
             state: self.state,
-            is_paused: may_want_input && !self.is_reading,
+            is_paused: may_want_input && !self.is_eof && !self.is_reading,
             is_eof: self.is_eof,
             output: match (has_output, self.outbox.has_begun()) {
                 (false, _) => OutputState::Empty,
