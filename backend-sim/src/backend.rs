@@ -10,7 +10,7 @@ use tidelock_core::{
 use crate::address::{address, endpoint};
 use crate::choices::Choices;
 use crate::fault::fault;
-use crate::kernel::{self, Address, Errno, Readiness};
+use crate::kernel::{self, Address, Errno, Readiness, uninterrupted};
 use crate::kinds::Kind;
 use crate::scenario::Side;
 use crate::world::Shared;
@@ -229,7 +229,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             1 => format!("{name}/listen:{}", at.port),
             again => format!("{name}/listen:{}+{}", at.port, again - 1),
         };
-        let result = self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming);
+        let result = match self.shared.kernel.bind_meets(self.host) {
+            Some(errno) => Err(errno),
+            None => self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming),
+        };
         match result {
             Ok((socket, _)) => self.io.insert(id, socket),
             Err(errno) => self.failed(Call::Listen, id, errno),
@@ -310,7 +313,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_accept(socket, id.to_bits());
             return Answer::Later;
         }
-        let result = self.shared.kernel.accept(socket, id.to_bits());
+        let result = uninterrupted(|| self.shared.kernel.accept(socket, id.to_bits()));
         if let Ok((child, ..)) = result {
             self.io.insert(id, child);
             self.shared.oracle.opened(self.host, id, self.shared.kernel.end_of(child));
@@ -335,7 +338,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_read(socket, size_hint);
             return Answer::Later;
         }
-        let result = self.shared.kernel.read(socket, size_hint);
+        let result = uninterrupted(|| self.shared.kernel.read(socket, size_hint));
         if let Ok(bytes) = &result {
             self.shared.oracle.read(self.host, id, bytes);
         }
@@ -360,7 +363,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_write(socket, shares);
             return Answer::Later;
         }
-        let result = self.shared.kernel.grant(socket, unsent.pending_bytes().min(size_max));
+        let length = unsent.pending_bytes().min(size_max);
+        let result = uninterrupted(|| self.shared.kernel.grant(socket, length));
         if let Ok(granted) = result {
             let mut left = granted;
             while left > 0 {
@@ -402,25 +406,34 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Some(side) => side.to_string(),
             None => format!("{name}/udp:{port}"),
         };
-        let result = self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming);
+        let result = match self.shared.kernel.bind_meets(self.host) {
+            Some(errno) => Err(errno),
+            None => self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming),
+        };
         if let Err(errno) = result {
             self.failed(Call::OpenDatagram, id, errno);
         }
         self.note(Call::OpenDatagram, id, u64::from(result.is_ok()));
         let (socket, local) = result.map_err(fault)?;
-        self.io.insert(id, socket);
-        if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host)) {
-            self.shared.kernel.connect_datagram(socket, peer);
+        if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host))
+            && let Err(errno) = self.shared.kernel.connect_datagram(socket, peer)
+        {
+            // A call that failed to open leaves nothing behind.
+            self.failed(Call::OpenDatagram, id, errno);
+            let is_later = self.shared.kernel.close(socket, false);
+            assert!(!is_later, "nothing is pending for it");
+            return Err(fault(errno));
         }
+        self.io.insert(id, socket);
         Ok(endpoint(local))
     }
 
     fn connect_datagram(&mut self, id: SocketId, peer: &Endpoint) -> Result<(), Fault> {
         let socket = self.socket(id);
-        let peer = address(peer, self.host).ok_or_else(|| fault(Errno::NetworkUnreachable));
-        self.note(Call::ConnectDatagram, id, u64::from(peer.is_ok()));
-        self.shared.kernel.connect_datagram(socket, peer?);
-        Ok(())
+        let peer = address(peer, self.host).ok_or(Errno::NetworkUnreachable);
+        let result = peer.and_then(|peer| self.shared.kernel.connect_datagram(socket, peer));
+        self.note(Call::ConnectDatagram, id, u64::from(result.is_ok()));
+        result.map_err(fault)
     }
 
     fn send_to(
@@ -439,8 +452,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             None => None,
         };
         self.shared.digest.bytes(payload);
-        let result = self.shared.kernel.send_to(socket, to, payload.clone());
-        self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        let result = uninterrupted(|| self.shared.kernel.send_to(socket, to, payload.clone()));
+        if result != Err(Errno::WouldBlock) {
+            self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        }
         self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
     }
 
@@ -455,7 +470,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_receive(socket, size_max);
             return Answer::Later;
         }
-        let result = self.shared.kernel.receive_from(socket, size_max);
+        let result = uninterrupted(|| self.shared.kernel.receive_from(socket, size_max));
         if let Ok((_, payload)) = &result {
             self.shared.oracle.received_datagram(self.host, id, payload);
         }
@@ -469,8 +484,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
 
     fn set_option(&mut self, id: SocketId, _option: &SocketOption) -> Result<(), Fault> {
         // No option changes what the model does.
-        self.note(Call::SetOption, id, 0);
-        Ok(())
+        let socket = self.socket(id);
+        let met = self.shared.kernel.option_meets(socket);
+        self.note(Call::SetOption, id, u64::from(met.is_some()));
+        met.map_or(Ok(()), |errno| Err(fault(errno)))
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::{Buf, Bytes};
 
 use crate::choices::Choices;
-use crate::kernel::{Address, Errno, Polled};
+use crate::kernel::{Address, Errno, Polled, uninterrupted};
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{frame_mark, mark};
@@ -216,17 +216,16 @@ impl Peer {
     fn accept<C: Choices>(&mut self, shared: &mut Shared<C>) {
         let Some(listener) = self.listener else { return };
         loop {
-            match shared.kernel.accept(listener, self.streams.len() as u64) {
+            let token = self.streams.len() as u64;
+            match uninterrupted(|| shared.kernel.accept(listener, token)) {
                 Ok((socket, ..)) => {
                     self.add(socket, None, self.behaviour);
                     self.activate(self.streams.len() - 1);
                 }
                 // What has gone meanwhile is passed over; without a descriptor it tries again.
                 Err(Errno::ConnectionAborted) => {}
-                Err(Errno::TooManyFiles | Errno::NoBuffers) => {
-                    return shared.kernel.retry_later(listener);
-                }
-                Err(_would_block) => return,
+                Err(Errno::WouldBlock) => return,
+                Err(_passes) => return shared.kernel.retry_later(listener),
             }
         }
     }
@@ -278,7 +277,7 @@ impl Peer {
         if stream.has_eof || stream.is_paused {
             return Some(false);
         }
-        match shared.kernel.read(stream.socket, self.read_bytes) {
+        match uninterrupted(|| shared.kernel.read(stream.socket, self.read_bytes)) {
             Ok(bytes) if bytes.is_empty() => {
                 stream.has_eof = true;
                 Some(true)
@@ -304,7 +303,7 @@ impl Peer {
     fn write<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> bool {
         let stream = &mut self.streams[at];
         while let Some(front) = stream.unsent.front_mut() {
-            match shared.kernel.grant(stream.socket, front.len()) {
+            match uninterrupted(|| shared.kernel.grant(stream.socket, front.len())) {
                 Ok(granted) => {
                     let bytes = front.split_to(granted);
                     if !front.has_remaining() {

@@ -55,6 +55,8 @@ pub struct Report {
     pub completed: u64,
     /// For each fault family by name: how often it was injected.
     pub injected: Vec<(&'static str, u64)>,
+    /// For each row of the table of errors that was met, by `call/ERRNO`: how often.
+    pub errnos: Vec<(&'static str, u64)>,
     /// How often each law was checked.
     pub checked: Vec<(&'static str, u64)>,
     /// The configuration and the swarm's choices, printed.

@@ -1,6 +1,7 @@
 //! Runs a scenario: from a seed, or from a script.
 
 use crate::choices::{Choices, Record, Replay, Seed};
+use crate::kernel::ROWS;
 use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
@@ -86,11 +87,19 @@ impl Setup {
         let seed = script.seed.unwrap_or(0);
         let mut options = Options::draw(seed, scenario.name);
         (cast.adjust)(&mut options);
+        if !script.config.is_empty() {
+            // What recordings of before do not name was not there.
+            options.clear_model();
+        }
         let mut wrong = Vec::new();
         for (name, value) in &script.config {
             if !value.parse().is_ok_and(|value| options.set(name, value)) {
                 wrong.push(format!("config {name}={value}"));
             }
+        }
+        if let Err(fault) = options.checked_link() {
+            wrong.push(format!("config of the link: {fault}"));
+            (options.latency_nanos, options.jitter_nanos) = (0, 0);
         }
         // No coverage is counted yet.
         wrong.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
@@ -172,6 +181,8 @@ impl Setup {
             (family.name(), of_world + kinds.map(|(_, count)| count).sum::<u64>())
         };
         let checked = Law::ALL.iter().zip(shared.oracle.checked);
+        let met = *shared.kernel.met();
+        let errnos = ROWS.iter().zip(met).map(|(row, count)| (row.name, count));
         let last_events = shared.tracer.last();
         let failure = shared.oracle.violation.clone().map(|Violation { law, detail }| Failure {
             law: law.name(),
@@ -189,6 +200,7 @@ impl Setup {
             operations: self.plan.len() as u64,
             completed: shared.oracle.completed(),
             injected: Family::ALL.iter().map(of_family).collect(),
+            errnos: errnos.filter(|(_, count)| *count > 0).collect(),
             checked: checked.map(|(law, count)| (law.name(), count)).collect(),
             options: self.options.to_string(),
             failure,
@@ -277,6 +289,42 @@ mod tests {
         let unchecked = checked.iter().filter(|(_, count)| **count == 0).map(|(law, _)| *law);
         let unchecked: Vec<&str> = unchecked.collect();
         assert!(unchecked.is_empty(), "never checked: {unchecked:?}");
+    }
+
+    /// Fails if a row is never drawn, or is drawn where it cannot happen: then it tests nothing.
+    #[test]
+    fn every_row_of_the_table_of_errors_is_met_and_survived() {
+        let mut met = std::collections::BTreeMap::new();
+        for number in 0..3000 {
+            for scenario in scenarios::all() {
+                let often = |options: &mut Options| {
+                    (scenario.adjust)(options);
+                    let at = |family| Family::ALL.iter().position(|known| *known == family);
+                    for family in [Family::Errnos, Family::Accepts, Family::Datagrams] {
+                        options.rates[at(family).expect("it is one of them")] = 3;
+                    }
+                };
+                let services = |host, options: &Options| {
+                    let make = if host == SERVER { scenario.services } else { scenario.clients };
+                    make(options)
+                };
+                let cast = Cast { scenario, adjust: &often, services: &services };
+                let report = run_cast(&cast, Source::Seed(number), &Watch::default());
+                if let Some(failure) = &report.failure {
+                    let story = failure.last_events.join("\n");
+                    panic!("{}, seed {number}: {failure}\n{story}", scenario.name);
+                }
+                for (row, count) in report.errnos {
+                    *met.entry(row).or_insert(0) += count;
+                }
+            }
+            if met.len() == ROWS.len() {
+                return;
+            }
+        }
+        let never: Vec<&str> =
+            ROWS.iter().map(|row| row.name).filter(|name| !met.contains_key(name)).collect();
+        assert!(never.is_empty(), "never met: {never:?}");
     }
 
     #[test]

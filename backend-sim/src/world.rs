@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::choices::Choices;
 use crate::digest::Digest;
 use crate::host::Host;
-use crate::kernel::{Kernel, Readiness, Settings};
+use crate::kernel::{Kernel, Os, Readiness, Settings};
 use crate::kinds::Kind;
 use crate::noise::{Amount, Noise};
 use crate::operator::Note;
@@ -87,12 +87,14 @@ impl<C: Choices> World<C> {
             receive_buffer_bytes: options.receive_buffer_bytes,
             batch_max: options.batch_max as usize,
             delay_nanos_max: options.delay_nanos_max as u32,
+            os: Os::of_number(options.os),
         };
         let mut kernel = Kernel::new(choices, Noise::new(options.noise), settings);
         for (number, name) in HOST_NAMES.into_iter().enumerate() {
             let readiness = match (is_scripted(options, number as u16), options.readiness) {
                 (true, _) | (_, 0) => Readiness::Linux,
                 (_, 1) => Readiness::Weakest,
+                (_, 3) => Readiness::Kqueue,
                 _ => Readiness::Completion,
             };
             kernel.add_host(name, readiness);

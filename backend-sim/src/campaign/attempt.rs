@@ -144,6 +144,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         operations: 0,
         completed: 0,
         injected: Vec::new(),
+        errnos: Vec::new(),
         checked: Vec::new(),
         options: String::new(),
         failure: Some(Failure {

@@ -6,6 +6,7 @@
 mod connection;
 mod datagram;
 mod errno;
+mod errnos;
 mod flow;
 mod listener;
 mod names;
@@ -21,6 +22,8 @@ use bytes::Bytes;
 pub use connection::{End, EndState};
 pub use datagram::Datagram;
 pub use errno::Errno;
+pub(crate) use errno::uninterrupted;
+pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
 pub use names::{Lookup, NAMES};
 pub use poll::{Bits, Completion, Polled, Readiness};
 pub use stream::Pipe;
@@ -51,6 +54,40 @@ pub struct Settings {
     pub batch_max: usize,
     /// The longest delay that a decision makes.
     pub delay_nanos_max: u32,
+    /// Whose details of behaviour hosts show.
+    pub os: Os,
+}
+
+/// Whose details of behaviour hosts show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Os {
+    /// Measured.
+    #[default]
+    Linux,
+    /// From documentation and sources; not measured.
+    Macos,
+    /// From documentation; not measured. RST discards what was received and not read.
+    Windows,
+}
+
+impl Os {
+    /// Its name, with a word about those that nobody measured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Os::Linux => "linux",
+            Os::Macos => "macos(unverified)",
+            Os::Windows => "windows(unverified)",
+        }
+    }
+
+    /// The one with this number in a world's options; the last for every greater number.
+    pub const fn of_number(number: u64) -> Self {
+        match number {
+            0 => Os::Linux,
+            1 => Os::Macos,
+            _ => Os::Windows,
+        }
+    }
 }
 
 /// Sockets of several hosts, and the links between them.
@@ -78,6 +115,7 @@ pub struct Kernel<C> {
     pipes: Vec<Pipe>,
     datagrams: Vec<Option<Datagram>>,
     completions: Vec<Option<(u32, Completion)>>,
+    met: RowCounts,
     /// The entity of everything that belongs to no host.
     entities: u32,
 }
@@ -105,6 +143,8 @@ struct Host {
     closed: VecDeque<u64>,
 }
 
+/// Of so many that are sent again, the last arrives: no link loses everything.
+const RETRANSMISSIONS_MAX: u32 = 6;
 /// How many closed descriptors a host remembers for spurious events.
 const CLOSED_MAX: usize = 4;
 
@@ -127,6 +167,8 @@ pub struct Socket {
     /// A writable edge is scheduled.
     is_edge_coming: bool,
     edges: u64,
+    /// Edges that calls are owed which would block though they could go on.
+    edges_owed: u32,
     pending: Pending,
     /// Completions scheduled or queued.
     completions_out: u32,
@@ -169,6 +211,7 @@ impl<C: Choices> Kernel<C> {
             pipes: Vec::new(),
             datagrams: Vec::new(),
             completions: Vec::new(),
+            met: [0; ROWS.len()],
             entities: 1,
         }
     }
@@ -287,7 +330,20 @@ impl<C: Choices> Kernel<C> {
     fn transmit(&mut self, from: u16, to: u16, size_bytes: u64) -> u64 {
         let number = u32::from(from) << 16 | u32::from(to);
         let (now, noise) = (self.now, self.noise);
-        self.link_mut(from, to).transmit(number, now, size_bytes, noise)
+        let link = self.link_mut(from, to);
+        let mut passage = link.transmit(number, now, size_bytes, noise);
+        // What a stream sent and lost is sent again, each time after twice as long.
+        let mut after = link.retransmission_nanos();
+        let mut sent_at = now;
+        for _ in 0..RETRANSMISSIONS_MAX {
+            if !passage.is_lost {
+                break;
+            }
+            sent_at += after;
+            after *= 2;
+            passage = link.transmit(number, sent_at, size_bytes, noise);
+        }
+        passage.at_nanos
     }
 
     /// Whether what arrives now must wait for the link; then it comes again.
@@ -316,6 +372,7 @@ impl<C: Choices> Kernel<C> {
             waits_out: false,
             is_edge_coming: false,
             edges: 0,
+            edges_owed: 0,
             pending: Pending::default(),
             completions_out: 0,
             is_closing: false,
@@ -387,6 +444,8 @@ impl<C: Choices> Kernel<C> {
             What::Window { pipe } => self.window_arrives(pipe),
             What::Unclog { pipe } => self.unclog(pipe),
             What::Edge { socket } => self.edge_comes(socket),
+            What::OwedEdge { socket, is_in } => self.owed_edge_comes(socket, is_in),
+            What::ConnectFails { end, row } => self.connect_meets(end, row),
             What::Syn { end, attempt } => self.syn_arrives(end, attempt),
             What::SynAnswer { end, is_accepted } => self.syn_answer_arrives(end, is_accepted),
             What::Datagram { slot } => self.datagram_arrives(slot),
