@@ -30,6 +30,8 @@ pub struct Io {
     attempts: BTreeMap<Side, u32>,
     /// How often each port was listened at.
     times_listened: BTreeMap<u16, u32>,
+    /// How often a datagram socket that no operation asked for was opened at each port.
+    times_bound: BTreeMap<u16, u32>,
 }
 
 impl Io {
@@ -37,6 +39,14 @@ impl Io {
     pub fn socket(&self, id: SocketId) -> Option<u32> {
         let (known, socket) = (*self.sockets.get(id.index() as usize)?)?;
         (known == id).then_some(socket)
+    }
+
+    /// Names count on after a crash, so that no two entities share one.
+    pub(crate) fn follows(&mut self, before: &Io) {
+        self.unnamed = before.unnamed;
+        self.attempts.clone_from(&before.attempts);
+        self.times_listened.clone_from(&before.times_listened);
+        self.times_bound.clone_from(&before.times_bound);
     }
 
     pub(crate) fn insert(&mut self, id: SocketId, socket: u32) {
@@ -402,9 +412,12 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let port = options.bind.as_ref().and_then(Endpoint::port).unwrap_or(0);
         let (side, name) =
             (self.io.sides.get(&id).copied(), self.shared.kernel.host_name(self.host));
-        let naming = || match side {
-            Some(side) => side.to_string(),
-            None => format!("{name}/udp:{port}"),
+        let times = self.io.times_bound.entry(port).or_default();
+        *times += u32::from(side.is_none());
+        let naming = || match (side, *times) {
+            (Some(side), _) => side.to_string(),
+            (None, 1) => format!("{name}/udp:{port}"),
+            (None, again) => format!("{name}/udp:{port}+{}", again - 1),
         };
         let result = match self.shared.kernel.bind_meets(self.host) {
             Some(errno) => Err(errno),

@@ -161,7 +161,8 @@ kinds! {
     DATAGRAM_FAIL = 18: "datagram" "fail", Datagrams, Occurrence, false;
     /// A name is resolved late.
     RESOLVE_DELAY = 19: "resolve" "delay", Names, Occurrence, true;
-    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first.
+    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first,
+    /// 4 no address, 5 several, dead ones first.
     RESOLVE = 20: "resolve" "fail", Names, Occurrence, false;
     /// A completed write took less than it was offered.
     COMPLETION_SHORT = 21: "written" "short", Completions, Occurrence, false;

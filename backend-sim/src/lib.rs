@@ -4,6 +4,7 @@ pub mod address;
 pub mod backend;
 pub mod campaign;
 pub mod choices;
+pub mod clock;
 pub mod dialogue;
 pub mod digest;
 pub mod event;

@@ -29,6 +29,8 @@ pub struct Peer {
     read_bytes: usize,
     think_nanos: u64,
     steps: u64,
+    /// How often it crashed.
+    lives: u32,
 }
 
 /// One stream of it.
@@ -78,6 +80,32 @@ impl Peer {
             read_bytes: options.peer_read_bytes as usize,
             think_nanos: options.peer_think_nanos,
             steps: 0,
+            lives: 0,
+        }
+    }
+
+    /// The same peer after a crash: it knows of no stream, and listens anew.
+    pub fn reborn<C: Choices>(&self, shared: &mut Shared<C>) -> Self {
+        let (number, lives) = (self.number, self.lives + 1);
+        let listener = self.behaviour.map(|_| {
+            let name = shared.kernel.host_name(number);
+            let naming = || format!("{name}/listen+{lives}");
+            let listened = shared.kernel.listen(number, LISTENER, SERVER_PORT, 128, &naming);
+            listened.expect("a crash frees the port").0
+        });
+        Self {
+            is_scheduled: false,
+            number,
+            behaviour: self.behaviour,
+            listener,
+            streams: Vec::new(),
+            sides: BTreeMap::new(),
+            active: VecDeque::new(),
+            polled: Vec::new(),
+            read_bytes: self.read_bytes,
+            think_nanos: self.think_nanos,
+            steps: self.steps,
+            lives,
         }
     }
 

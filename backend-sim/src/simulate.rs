@@ -177,7 +177,11 @@ impl Setup {
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
             let kinds = KINDS.iter().zip(injected).filter(|(info, _)| info.family == *family);
-            let of_world = if *family == Family::World { troubles } else { 0 };
+            let of_world = match family {
+                Family::World => troubles[0],
+                Family::Hosts => troubles[1],
+                _ => 0,
+            };
             (family.name(), of_world + kinds.map(|(_, count)| count).sum::<u64>())
         };
         let checked = Law::ALL.iter().zip(shared.oracle.checked);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::NAMES;
+use crate::clock::{JUMP_NANOS_MAX, RATE_PPM_MAX};
+use crate::kernel::{NAMES, Resolver};
 use crate::payload::FRAME_HEAD_BYTES;
 use crate::scenario::{Action, HOST_NAMES, Label, Operation, Side, When};
 use crate::script::{self, ScriptFault, ScriptOperation};
@@ -47,7 +48,10 @@ pub fn troubles(lines: &[ScriptFault], quiet_at_nanos: u64) -> (Vec<Trouble>, Ve
                 troubles.push(Trouble { at_nanos, until_nanos, kind });
             }
             _ => wrong.push(format!(
-                "fault {} {}: expected `@TIME` and `partition HOST>HOST`, `pause HOST` or `descriptors HOST`",
+                "fault {} {}: expected `@TIME` and `partition HOST>HOST`, `partition HOST<>HOST`, \
+                 `hold HOST>HOST`, `clog HOST>HOST TIME`, `pause HOST`, `descriptors HOST`, \
+                 `crash HOST`, `drift HOST ±N ppm` as `+500ppm` (at most {RATE_PPM_MAX}), \
+                 `jump HOST TIME` (at most 3600s) or `resolver HOST slow|wrong|empty|many`",
                 line.label,
                 line.words.join(" ")
             )),
@@ -137,14 +141,46 @@ fn action(words: &[&str], numbers: &mut Numbers) -> Result<Action, &'static str>
 
 fn trouble_kind(words: &[&str]) -> Option<TroubleKind> {
     match *words {
-        ["partition", hosts] => {
-            let (from, to) = hosts.split_once('>')?;
-            Some(TroubleKind::Partition { from: host(from)?, to: host(to)? })
+        ["partition", hosts] => match hosts.split_once("<>") {
+            Some((one, other)) => Some(TroubleKind::Split { one: host(one)?, other: host(other)? }),
+            None => {
+                let (from, to) = direction(hosts)?;
+                Some(TroubleKind::Partition { from, to })
+            }
+        },
+        ["hold", hosts] => {
+            let (from, to) = direction(hosts)?;
+            Some(TroubleKind::Hold { from, to })
+        }
+        ["clog", hosts, each] => {
+            let (from, to) = direction(hosts)?;
+            let each_nanos = script::parse_time(each).ok()?;
+            Some(TroubleKind::Clog { from, to, each_nanos })
+        }
+        ["crash", name] => Some(TroubleKind::Crash { host: host(name)? }),
+        ["drift", name, rate] => {
+            let rate_ppm = rate.strip_suffix("ppm")?.parse::<i32>().ok()?;
+            let is_possible = rate_ppm.unsigned_abs() <= RATE_PPM_MAX.unsigned_abs();
+            is_possible.then_some(TroubleKind::Drift { host: host(name)?, rate_ppm })
+        }
+        ["jump", name, by] => {
+            let nanos = script::parse_time(by).ok()?;
+            let is_possible = nanos <= JUMP_NANOS_MAX;
+            is_possible.then_some(TroubleKind::Jump { host: host(name)?, nanos })
+        }
+        ["resolver", name, how] => {
+            let how = Resolver::WRONG.into_iter().find(|known| known.name() == how)?;
+            Some(TroubleKind::Resolver { host: host(name)?, how })
         }
         ["pause", name] => Some(TroubleKind::Pause { host: host(name)? }),
         ["descriptors", name] => Some(TroubleKind::Descriptors { host: host(name)? }),
         _ => None,
     }
+}
+
+fn direction(hosts: &str) -> Option<(u16, u16)> {
+    let (from, to) = hosts.split_once('>')?;
+    Some((host(from)?, host(to)?))
 }
 
 fn host(name: &str) -> Option<u16> {
@@ -167,6 +203,7 @@ fn side(text: &str) -> Option<Side> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Family;
     use crate::scenarios;
     use crate::streams::{Purpose, Stream};
     use crate::swarm::Options;
@@ -193,6 +230,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_trouble_that_is_drawn_can_be_read_back() {
+        let mut verbs = std::collections::BTreeSet::new();
+        for seed in 0..400 {
+            let mut options = Options::draw(seed, "echo");
+            for family in [Family::World, Family::Hosts] {
+                let at = Family::ALL.iter().position(|known| *known == family);
+                options.rates[at.expect("it is one of them")] = 3;
+            }
+            options.has_crashes = 1;
+            let mut stream = Stream::new(seed, "echo", Purpose::Faults);
+            for trouble in Trouble::draw(&options, &mut stream) {
+                let text = trouble.kind.to_string();
+                let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+                verbs.insert((words[0].clone(), text.contains("<>")));
+                let line = ScriptFault {
+                    label: "p1".to_owned(),
+                    when: script::When::At { nanos: trouble.at_nanos },
+                    words,
+                    until_nanos: Some(trouble.until_nanos),
+                    note: String::new(),
+                };
+                let (read, wrong) = troubles(&[line], 1);
+                assert_eq!((read.as_slice(), wrong.len()), (&[trouble][..], 0), "{text}");
+            }
+        }
+        assert_eq!(verbs.len(), 10, "{verbs:?}");
     }
 
     #[test]

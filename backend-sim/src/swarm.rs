@@ -141,6 +141,8 @@ options! {
     latency_model,
     /// What each link's queue holds; 0 is without bound.
     queue_bytes_max,
+    /// Hosts may crash and begin anew.
+    has_crashes,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -158,6 +160,12 @@ impl Options {
         options.draw_timeouts(s);
         options.draw_model(s);
         options
+    }
+
+    /// The exponent of a family's rate; 0 is off.
+    pub fn rate(&self, family: Family) -> u64 {
+        let at = Family::ALL.iter().position(|known| *known == family);
+        self.rates[at.expect("the family is one of them")]
     }
 
     /// Whether no fault happens, so that everything must succeed.
@@ -207,8 +215,10 @@ impl Options {
 
     fn draw_model(&mut self, s: &mut Stream) {
         self.os = s.pick(&[0, 0, 1, 2]);
-        // Without faults nothing may be lost on the way, not even by a link that is like that.
-        let lossless: &[u64] = &[0, 0, 0, LAN, SATELLITE];
+        self.has_crashes = s.below(2);
+        // Without faults nothing may be lost on the way, nor take as long as patience lasts, not
+        // even by a link that is like that.
+        let lossless: &[u64] = &[0, 0, 0, LAN];
         let every: &[u64] = &[0, 0, 0, 0, LAN, WIFI, MOBILE, SATELLITE, LOSSY_BURST];
         self.link = s.pick(if self.is_calm() { lossless } else { every });
         self.latency_model = s.below(3);

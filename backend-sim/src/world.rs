@@ -17,7 +17,7 @@ use crate::scenario::{CLIENT, Cast, HOST_NAMES, Label, Operation, SERVER, When};
 use crate::schedule::What;
 use crate::swarm::Options;
 use crate::trace::Tracer;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, TroubleKind};
 
 /// What every host and peer of a world works with.
 pub struct Shared<C> {
@@ -50,8 +50,12 @@ pub struct World<C> {
     is_calm: bool,
     stops: u8,
     end_nanos: u64,
-    /// Troubles that began.
-    pub troubles_begun: u64,
+    /// Troubles of links, and of hosts, that began.
+    pub troubles_begun: [u64; 2],
+    /// What begins in a host's place after the crash with this place in the plan.
+    spares: BTreeMap<u32, Box<Host>>,
+    /// Workers of hosts that crashed: the end of their batch is still to come, and means nothing.
+    orphans: Vec<(u16, u16)>,
 }
 
 /// What stands at a place of the network.
@@ -120,6 +124,15 @@ impl<C: Choices> World<C> {
                 Machine::Host(Box::new(Host::new(number, options, services)))
             });
         }
+        let mut spares = BTreeMap::new();
+        for (index, trouble) in troubles.iter().enumerate() {
+            if let TroubleKind::Crash { host } = trouble.kind
+                && !is_scripted(options, host)
+            {
+                let services = (cast.services)(host, options);
+                spares.insert(index as u32, Box::new(Host::new(host, options, services)));
+            }
+        }
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));
         let mut world = Self {
             shared,
@@ -132,7 +145,9 @@ impl<C: Choices> World<C> {
             is_calm: options.is_calm(),
             stops: 0,
             end_nanos: u64::MAX,
-            troubles_begun: 0,
+            troubles_begun: [0; 2],
+            spares,
+            orphans: Vec::new(),
         };
         world.schedule_plan(options.quiet_at_nanos);
         world
@@ -198,6 +213,10 @@ impl<C: Choices> World<C> {
                 }
             }
             What::Worker { host, slot } => {
+                if let Some(at) = self.orphans.iter().position(|one| *one == (host, slot)) {
+                    self.orphans.swap_remove(at);
+                    return;
+                }
                 if let Machine::Host(machine) = &mut self.machines[host as usize] {
                     machine.work_is_done(slot, &mut self.shared);
                 }
@@ -214,9 +233,18 @@ impl<C: Choices> World<C> {
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
-                self.troubles_begun += u64::from(!self.shared.kernel.is_quiet);
+                let now = self.shared.kernel.now;
+                let until = trouble.until_nanos;
+                let tracer = &mut self.shared.tracer;
+                tracer.line(now, || format!("fault {} until {until}ns", trouble.kind));
+                let is_quiet = self.shared.kernel.is_quiet;
+                let of_hosts = usize::from(trouble.kind.is_of_hosts());
+                self.troubles_begun[of_hosts] += u64::from(!is_quiet);
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });
+                }
+                if let (TroubleKind::Crash { host }, false) = (trouble.kind, is_quiet) {
+                    self.crash(host, index);
                 }
             }
             What::FaultEnd { index } => self.troubles[index as usize].end(&mut self.shared.kernel),
@@ -224,6 +252,25 @@ impl<C: Choices> World<C> {
             What::Stop => self.stop(),
             other => unreachable!("{other:?} is the kernel's"),
         }
+    }
+
+    /// A host's program is gone, and another begins in its place when the host is back.
+    fn crash(&mut self, host: u16, index: u32) {
+        self.shared.oracle.host_crashed(host);
+        let machine = &mut self.machines[host as usize];
+        match machine {
+            Machine::Host(before) => {
+                let mut next = self.spares.remove(&index).expect("a crash has a successor");
+                next.follows(before);
+                self.orphans.extend(before.busy_workers().map(|slot| (host, slot)));
+                *machine = Machine::Host(next);
+            }
+            Machine::Peer(before) => {
+                let next = before.reborn(&mut self.shared);
+                *machine = Machine::Peer(next);
+            }
+        }
+        self.wake(host);
     }
 
     /// The machine goes on soon, if it is not going to already.
@@ -315,7 +362,8 @@ impl<C: Choices> World<C> {
         for host in 0..self.machines.len() as u16 {
             match &mut self.machines[host as usize] {
                 Machine::Host(machine) if self.stops == 1 => {
-                    self.shared.oracle.settled(host, now);
+                    let local = self.shared.kernel.local_now(host);
+                    self.shared.oracle.settled(host, local);
                     machine.exit(Duration::from_nanos(EXIT_NANOS));
                 }
                 Machine::Peer(peer) if self.stops == 2 => peer.stop(&mut self.shared),

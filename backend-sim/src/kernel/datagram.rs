@@ -147,6 +147,9 @@ impl<C: Choices> Kernel<C> {
             }
             return;
         }
+        if self.hosts[datagram.to.host as usize].down_until_nanos > now {
+            return;
+        }
         if !datagram.is_judged {
             // Only now, so that a fault hits what is under way.
             if self.draw(Kind::DATAGRAM_LOSS, datagram.entity, 2) == 1 {

@@ -236,6 +236,12 @@ impl<C: Choices> Kernel<C> {
         let s = &mut self.sockets[socket as usize];
         assert!(s.edges_owed > 0, "an edge comes that nobody owes");
         s.edges_owed -= 1;
+        let host = s.host;
+        let is_current = matches!(self.readiness(host), Readiness::Linux | Readiness::Kqueue);
+        if !is_in && is_current && !self.bits(socket).writable {
+            // The event would not say so; the caller still waits, and hears when there is space.
+            return;
+        }
         self.mark(socket, is_in, !is_in);
     }
 }

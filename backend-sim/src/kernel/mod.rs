@@ -4,6 +4,7 @@
 //! events come is computed from the offsets of each stream. It knows nothing of the core.
 
 mod connection;
+mod crash;
 mod datagram;
 mod errno;
 mod errnos;
@@ -24,11 +25,12 @@ pub use datagram::Datagram;
 pub use errno::Errno;
 pub(crate) use errno::uninterrupted;
 pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
-pub use names::{Lookup, NAMES};
+pub use names::{Lookup, NAMES, Resolver};
 pub use poll::{Bits, Completion, Polled, Readiness};
 pub use stream::Pipe;
 
 use crate::choices::{Choices, Site};
+use crate::clock::Clock;
 use crate::kinds::Kind;
 use crate::link::Link;
 use crate::noise::{Amount, Noise};
@@ -133,6 +135,10 @@ struct Host {
     descriptors: u32,
     descriptors_max: u32,
     paused_until_nanos: u64,
+    /// It crashed, and nobody answers before this.
+    down_until_nanos: u64,
+    clock: Clock,
+    resolver: Resolver,
     next_port: u16,
     /// Streams' listeners and datagram sockets by port.
     listening: BTreeMap<u16, u32>,
@@ -173,6 +179,8 @@ pub struct Socket {
     /// Completions scheduled or queued.
     completions_out: u32,
     is_closing: bool,
+    /// Its host crashed: nothing is told of it any more.
+    is_dead: bool,
 }
 
 /// Calls that will be completed; only under [`Readiness::Completion`].
@@ -228,6 +236,9 @@ impl<C: Choices> Kernel<C> {
             descriptors: 0,
             descriptors_max: u32::MAX,
             paused_until_nanos: 0,
+            down_until_nanos: 0,
+            clock: Clock::default(),
+            resolver: Resolver::Right,
             next_port: 32_768,
             listening: BTreeMap::new(),
             bound: BTreeMap::new(),
@@ -298,6 +309,7 @@ impl<C: Choices> Kernel<C> {
         for host in &mut self.hosts {
             host.descriptors_max = u32::MAX;
         }
+        self.links.iter_mut().for_each(Link::heal);
     }
 
     /// Schedules something; ties are drawn.
@@ -349,7 +361,9 @@ impl<C: Choices> Kernel<C> {
     /// Whether what arrives now must wait for the link; then it comes again.
     fn is_blocked(&mut self, from: u16, to: u16, what: What) -> bool {
         let now = self.now;
-        match self.link_mut(from, to).blocked_until(now) {
+        let down_until = self.hosts[to as usize].down_until_nanos;
+        let down = (down_until > now).then_some(down_until);
+        match self.link_mut(from, to).blocked_until(now).max(down) {
             Some(until) => {
                 self.at(until, what);
                 true
@@ -376,6 +390,7 @@ impl<C: Choices> Kernel<C> {
             pending: Pending::default(),
             completions_out: 0,
             is_closing: false,
+            is_dead: false,
         });
         let table = &mut self.hosts[host as usize];
         table.descriptors += 1;

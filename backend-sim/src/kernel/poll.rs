@@ -75,7 +75,7 @@ pub enum Completion {
 
 impl<C: Choices> Kernel<C> {
     /// The host should look: it has an event or a completion.
-    fn wake(&mut self, host: u16) {
+    pub(super) fn wake(&mut self, host: u16) {
         if self.woken.last() != Some(&host) {
             self.woken.push(host);
         }
@@ -404,9 +404,12 @@ impl<C: Choices> Kernel<C> {
     pub(super) fn completion_comes(&mut self, slot: u32) {
         let (socket, completion) =
             self.completions[slot as usize].take().expect("a completion comes once");
-        let host = self.sockets[socket as usize].host;
-        self.hosts[host as usize].completed.push_back((socket, completion));
-        self.wake(host);
+        let s = &self.sockets[socket as usize];
+        let host = s.host;
+        if !s.is_dead {
+            self.hosts[host as usize].completed.push_back((socket, completion));
+            self.wake(host);
+        }
     }
 
     /// The host's program has a completion; after the last one for a descriptor that closes comes

@@ -132,9 +132,9 @@ impl Pipe {
     /// RST, where it takes with it what was received and not read.
     pub(crate) fn discard(&mut self) {
         assert!(self.is_cut_off, "only a broken stream loses what arrived");
-        self.rope.clear();
-        (self.sent, self.delivered, self.read) = (self.written, self.written, self.written);
-        self.is_fin_arrived = false;
+        while self.readable() > 0 {
+            self.take(usize::MAX);
+        }
     }
 
     /// Reads at most `size_max` of what was delivered; empty if there is nothing.
