@@ -12,7 +12,7 @@ use crate::choices::Choices;
 use crate::coverage::{Answered, Call, Met, Place};
 use crate::fairness::Fairness;
 use crate::fault::fault;
-use crate::kernel::{self, Address, Errno, Readiness};
+use crate::kernel::{self, Address, Errno, Readiness, uninterrupted};
 use crate::kinds::Kind;
 use crate::scenario::Side;
 use crate::sometimes;
@@ -43,6 +43,8 @@ pub struct Io {
     asked_bytes: u64,
     /// By index of the id: the bytes that the last write was offered that is to be completed.
     offered_bytes: Vec<u64>,
+    /// How often a datagram socket that no operation asked for was opened at each port.
+    times_bound: BTreeMap<u16, u32>,
 }
 
 impl Io {
@@ -63,6 +65,14 @@ impl Io {
             self.offered_bytes.resize(index + 1, 0);
         }
         self.offered_bytes[index] = bytes;
+    }
+
+    /// Names count on after a crash, so that no two entities share one.
+    pub(crate) fn follows(&mut self, before: &Io) {
+        self.unnamed = before.unnamed;
+        self.attempts.clone_from(&before.attempts);
+        self.times_listened.clone_from(&before.times_listened);
+        self.times_bound.clone_from(&before.times_bound);
     }
 
     pub(crate) fn insert(&mut self, id: SocketId, socket: u32) {
@@ -272,7 +282,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             1 => format!("{name}/listen:{}", at.port),
             again => format!("{name}/listen:{}+{}", at.port, again - 1),
         };
-        let result = self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming);
+        let result = match self.shared.kernel.bind_meets(self.host) {
+            Some(errno) => Err(errno),
+            None => self.shared.kernel.listen(self.host, id.to_bits(), at.port, backlog, &naming),
+        };
         match result {
             Ok((socket, _)) => self.io.insert(id, socket),
             Err(errno) => self.failed(Call::Listen, id, errno),
@@ -352,7 +365,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_accept(socket, id.to_bits());
             return Answer::Later;
         }
-        let result = self.shared.kernel.accept(socket, id.to_bits());
+        let result = uninterrupted(|| self.shared.kernel.accept(socket, id.to_bits()));
         if let Ok((child, ..)) = result {
             self.io.insert(id, child);
             self.shared.oracle.opened(self.host, id, self.shared.kernel.end_of(child));
@@ -378,7 +391,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             return Answer::Later;
         }
         self.io.asked_bytes = size_hint as u64;
-        let result = self.shared.kernel.read(socket, size_hint);
+        let result = uninterrupted(|| self.shared.kernel.read(socket, size_hint));
         if let Ok(bytes) = &result {
             self.shared.oracle.read(self.host, id, bytes);
             let is_full = bytes.len() == size_hint;
@@ -408,7 +421,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         }
         let asked_bytes = unsent.pending_bytes().min(size_max);
         self.io.asked_bytes = asked_bytes as u64;
-        let result = self.shared.kernel.grant(socket, asked_bytes);
+        let result = uninterrupted(|| self.shared.kernel.grant(socket, asked_bytes));
         let is_refused = matches!(result, Err(Errno::WouldBlock));
         sometimes!(self.shared.coverage, is_refused, "write-refused");
         if let Ok(granted) = result {
@@ -448,29 +461,41 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let port = options.bind.as_ref().and_then(Endpoint::port).unwrap_or(0);
         let (side, name) =
             (self.io.sides.get(&id).copied(), self.shared.kernel.host_name(self.host));
-        let naming = || match side {
-            Some(side) => side.to_string(),
-            None => format!("{name}/udp:{port}"),
+        let times = self.io.times_bound.entry(port).or_default();
+        *times += u32::from(side.is_none());
+        let naming = || match (side, *times) {
+            (Some(side), _) => side.to_string(),
+            (None, 1) => format!("{name}/udp:{port}"),
+            (None, again) => format!("{name}/udp:{port}+{}", again - 1),
         };
-        let result = self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming);
+        let result = match self.shared.kernel.bind_meets(self.host) {
+            Some(errno) => Err(errno),
+            None => self.shared.kernel.open_datagram(self.host, id.to_bits(), port, &naming),
+        };
         if let Err(errno) = result {
             self.failed(Call::OpenDatagram, id, errno);
         }
         self.note(Call::OpenDatagram, id, u64::from(result.is_ok()));
         let (socket, local) = result.map_err(fault)?;
-        self.io.insert(id, socket);
-        if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host)) {
-            self.shared.kernel.connect_datagram(socket, peer);
+        if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host))
+            && let Err(errno) = self.shared.kernel.connect_datagram(socket, peer)
+        {
+            // A call that failed to open leaves nothing behind.
+            self.failed(Call::OpenDatagram, id, errno);
+            let is_later = self.shared.kernel.close(socket, false);
+            assert!(!is_later, "nothing is pending for it");
+            return Err(fault(errno));
         }
+        self.io.insert(id, socket);
         Ok(endpoint(local))
     }
 
     fn connect_datagram(&mut self, id: SocketId, peer: &Endpoint) -> Result<(), Fault> {
         let socket = self.socket(id);
-        let peer = address(peer, self.host).ok_or_else(|| fault(Errno::NetworkUnreachable));
-        self.note(Call::ConnectDatagram, id, u64::from(peer.is_ok()));
-        self.shared.kernel.connect_datagram(socket, peer?);
-        Ok(())
+        let peer = address(peer, self.host).ok_or(Errno::NetworkUnreachable);
+        let result = peer.and_then(|peer| self.shared.kernel.connect_datagram(socket, peer));
+        self.note(Call::ConnectDatagram, id, u64::from(result.is_ok()));
+        result.map_err(fault)
     }
 
     fn send_to(
@@ -489,8 +514,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             None => None,
         };
         self.shared.digest.bytes(payload);
-        let result = self.shared.kernel.send_to(socket, to, payload.clone());
-        self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        let result = uninterrupted(|| self.shared.kernel.send_to(socket, to, payload.clone()));
+        if result != Err(Errno::WouldBlock) {
+            self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        }
         self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
     }
 
@@ -505,7 +532,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.shared.kernel.submit_receive(socket, size_max);
             return Answer::Later;
         }
-        let result = self.shared.kernel.receive_from(socket, size_max);
+        let result = uninterrupted(|| self.shared.kernel.receive_from(socket, size_max));
         if let Ok((_, payload)) = &result {
             self.shared.oracle.received_datagram(self.host, id, payload);
         }
@@ -519,8 +546,10 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
 
     fn set_option(&mut self, id: SocketId, _option: &SocketOption) -> Result<(), Fault> {
         // No option changes what the model does.
-        self.note(Call::SetOption, id, 0);
-        Ok(())
+        let socket = self.socket(id);
+        let met = self.shared.kernel.option_meets(socket);
+        self.note(Call::SetOption, id, u64::from(met.is_some()));
+        met.map_or(Ok(()), |errno| Err(fault(errno)))
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {

@@ -39,21 +39,14 @@ impl Fairness {
         self.called[index][direction] = turn;
     }
 
-    /// A turn is over and left this socket with work. Of `sockets` that live, each turn serves
-    /// `sockets_per_turn` in each direction, and they take turns: so it is bounded when this one
-    /// is served.
-    pub fn left(
-        &mut self,
-        id: SocketId,
-        wish: Wish,
-        turn: u64,
-        sockets: u64,
-        sockets_per_turn: u64,
-    ) {
+    /// A turn is over and left this socket with work. Each turn serves at least one of the
+    /// `sockets` that live, in each direction, and lets at least one go that waited for room in its
+    /// owner's mailbox; and they take turns. So it is bounded when this one is served.
+    pub fn left(&mut self, id: SocketId, wish: Wish, turn: u64, sockets: u64) {
         let has_work = [wish.input && !wish.input_pending, wish.output && !wish.output_pending];
         for (direction, has_work) in has_work.into_iter().enumerate() {
             if has_work {
-                let until_turn = turn + sockets.div_ceil(sockets_per_turn) + TURNS_MORE;
+                let until_turn = turn + sockets + TURNS_MORE;
                 self.due.push_back(Due { id, direction, since_turn: turn, until_turn });
             }
         }
@@ -110,7 +103,7 @@ mod tests {
     fn who_is_passed_over_is_seen_and_who_is_served_or_wishes_nothing_is_not() {
         let mut fairness = Fairness::default();
         for index in 0..3 {
-            fairness.left(id(index), READS, 10, 8, 4);
+            fairness.left(id(index), READS, 10, 2);
         }
         fairness.called(id(0), 0, 12);
         fairness.called(id(2), 1, 12);

@@ -7,7 +7,7 @@ use crate::kernel::Errno;
 /// The meaning of an error.
 pub(crate) fn fault(errno: Errno) -> Fault {
     let kind = match errno {
-        Errno::WouldBlock => unreachable!("to wait is no fault"),
+        Errno::WouldBlock | Errno::Interrupted => unreachable!("to wait, to repeat is no fault"),
         Errno::ConnectionRefused => FaultKind::ConnectionRefused,
         Errno::ConnectionReset => FaultKind::ConnectionReset,
         Errno::ConnectionAborted => FaultKind::ConnectionAborted,
@@ -22,7 +22,14 @@ pub(crate) fn fault(errno: Errno) -> Fault {
         Errno::MessageTooLarge => FaultKind::MessageTooLarge,
         Errno::NoDestination => FaultKind::InvalidInput,
         Errno::Cancelled => FaultKind::Cancelled,
-        Errno::NotConnected => FaultKind::Other,
+        // As the mio backend says it.
+        Errno::NotConnected | Errno::Protocol => FaultKind::ConnectionAborted,
+        Errno::FileTableFull => FaultKind::DescriptorsExhausted,
+        Errno::NoMemory => FaultKind::OutOfMemory,
+        Errno::NotPermitted | Errno::AccessDenied => FaultKind::PermissionDenied,
+        Errno::ProtocolType | Errno::InvalidArgument => FaultKind::InvalidInput,
+        Errno::NoProtocolOption => FaultKind::Unsupported,
+        Errno::NetworkDown => FaultKind::NetworkUnreachable,
     };
     Fault { kind, os: Some(errno.number()) }
 }

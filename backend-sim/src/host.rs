@@ -156,6 +156,18 @@ impl Host {
         }
     }
 
+    /// The host crashed, and this one begins in its place: what it opens has names of its own.
+    pub fn follows(&mut self, before: &Host) {
+        assert_eq!(self.number, before.number, "a host begins anew in its own place");
+        self.io.follows(&before.io);
+    }
+
+    /// Its workers that have a batch.
+    pub fn busy_workers(&self) -> impl Iterator<Item = u16> {
+        let workers = self.workers.iter().zip(0..);
+        workers.filter(|(work, _)| work.is_some()).map(|(_, slot)| slot)
+    }
+
     /// Asks the operator.
     pub fn ask(&mut self, operation: Operation) {
         let value = Box::new(operation);
@@ -213,9 +225,11 @@ impl Host {
     /// One round of the host's loop. Answers whether there is more to do at once, and what this
     /// round cost.
     pub fn step<C: Choices>(&mut self, shared: &mut Shared<C>) -> (bool, u64) {
-        let now = Instant::from_nanos(shared.kernel.now);
+        // The host's own clock; the judge measures silence with the same one.
+        let local_nanos = shared.kernel.local_now(self.number);
+        let now = Instant::from_nanos(local_nanos);
         self.is_scheduled = false;
-        shared.oracle.step_begins(self.number, shared.kernel.now);
+        shared.oracle.step_begins(self.number, local_nanos);
         self.fetch(shared);
         self.hand_over_events(shared, now);
         self.hand_over_commands(shared, now);
@@ -357,11 +371,10 @@ impl Host {
             return self.io.fairness.forget();
         }
         let (turn, sockets) = (self.io.turns, self.mux.sockets() as u64);
-        let per_turn = u64::from(self.directory.config().sockets_per_turn);
         // What was looked at before is owed already, or was called since and so touched again.
         for id in &self.io.touched[self.io.fairness.seen..] {
             if let Some(wish) = self.mux.wish(*id) {
-                self.io.fairness.left(*id, wish, turn, sockets, per_turn);
+                self.io.fairness.left(*id, wish, turn, sockets);
             }
         }
         // The last one may be touched again without a further entry.
@@ -516,6 +529,7 @@ impl Host {
             return;
         }
         let timer = self.mux.next_deadline().map(Instant::as_nanos);
+        let timer = timer.map(|local| shared.kernel.global(self.number, local));
         let name = self.resolving.iter().map(|one| one.at_nanos).min();
         let Some(at) = timer.into_iter().chain(name).min() else { return };
         if at < self.deadline_nanos {

@@ -56,13 +56,18 @@ pub enum Family {
     Names,
     /// Completions are short or late.
     Completions,
-    /// Links stop, hosts stop, descriptors run out: drawn for the world as a whole.
+    /// Links stop, slow down, hold back: drawn for the world as a whole.
     World,
+    /// Calls answer with a row of the table of errors.
+    Errnos,
+    /// Hosts stop, crash, run out of descriptors, have clocks and resolvers that are wrong: drawn
+    /// for the world as a whole.
+    Hosts,
 }
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Family; 11] = [
+    pub const ALL: [Family; 13] = [
         Family::Cuts,
         Family::Delays,
         Family::Resets,
@@ -74,6 +79,8 @@ impl Family {
         Family::Names,
         Family::Completions,
         Family::World,
+        Family::Errnos,
+        Family::Hosts,
     ];
 
     /// Its name in reports and options.
@@ -90,6 +97,8 @@ impl Family {
             Family::Names => "names",
             Family::Completions => "completions",
             Family::World => "world",
+            Family::Errnos => "errnos",
+            Family::Hosts => "hosts",
         }
     }
 }
@@ -124,7 +133,7 @@ kinds! {
     IN_EOF_DELAY = 4: "in" "delay", Delays, Eof, true;
     /// What a connect meets: 1 refused, 2 nothing, 3 a late answer, 4 no route.
     CONNECT = 5: "connect" "fail", Connects, Occurrence, false;
-    /// What an accept meets: 1 an aborted connection, 2 no descriptor, 3 no memory.
+    /// What an accept meets: a row of the table, as 1 an aborted connection, 2 no descriptor.
     ACCEPT = 6: "accept" "fail", Accepts, Occurrence, false;
     /// The writable edge is late.
     EDGE_DELAY = 7: "edge" "delay", Events, Occurrence, true;
@@ -148,11 +157,12 @@ kinds! {
     DATAGRAM_TWICE = 16: "datagram" "double", Datagrams, Occurrence, false;
     /// A datagram is late, so that others overtake it.
     DATAGRAM_DELAY = 17: "datagram" "delay", Datagrams, Occurrence, true;
-    /// A datagram is refused: 1 no buffers, 2 no route.
+    /// A datagram is refused: a row of the table, as 1 no buffers, 2 no route.
     DATAGRAM_FAIL = 18: "datagram" "fail", Datagrams, Occurrence, false;
     /// A name is resolved late.
     RESOLVE_DELAY = 19: "resolve" "delay", Names, Occurrence, true;
-    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first.
+    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first,
+    /// 4 no address, 5 several, dead ones first.
     RESOLVE = 20: "resolve" "fail", Names, Occurrence, false;
     /// A completed write took less than it was offered.
     COMPLETION_SHORT = 21: "written" "short", Completions, Occurrence, false;
@@ -164,6 +174,26 @@ kinds! {
     COMPLETION_INLINE = 24: "completion" "flip", Completions, Occurrence, false;
     /// A batch of events is handed over in pieces, with turns between.
     HAND_OVER = 25: "hand" "split", Events, Occurrence, false;
+    /// What a read meets: a row of the table.
+    READ = 26: "read" "fail", Errnos, Occurrence, false;
+    /// What a write meets: a row of the table.
+    WRITE = 27: "write" "fail", Errnos, Occurrence, false;
+    /// What sending FIN meets: a row of the table.
+    SHUTDOWN = 28: "shutdown" "fail", Errnos, Occurrence, false;
+    /// What making a socket to connect with meets: a row of the table.
+    SOCKET = 29: "socket" "fail", Errnos, Occurrence, false;
+    /// What a connect answers, now or later: a row of the table.
+    DIAL = 30: "dial" "fail", Errnos, Occurrence, false;
+    /// What opening a listener or a datagram socket meets: a row of the table.
+    BIND = 31: "bind" "fail", Errnos, Occurrence, false;
+    /// What receiving a datagram meets: a row of the table.
+    RECEIVE = 32: "receive" "fail", Errnos, Occurrence, false;
+    /// What setting a datagram socket's peer meets: a row of the table.
+    PEER = 33: "peer" "fail", Errnos, Occurrence, false;
+    /// What setting an option meets: a row of the table.
+    OPTION = 34: "option" "fail", Errnos, Occurrence, false;
+    /// What a poll meets: a row of the table.
+    POLL = 35: "poll" "fail", Errnos, Occurrence, false;
 }
 
 impl Kind {
@@ -185,6 +215,6 @@ mod tests {
                 assert!(!same || one.key != other.key, "{} {} twice", one.channel, one.verb);
             }
         }
-        assert_eq!(Kind::HAND_OVER.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::POLL.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

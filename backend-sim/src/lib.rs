@@ -2,10 +2,12 @@
 
 pub mod address;
 pub mod backend;
+mod build;
 pub mod campaign;
 pub mod check;
 pub mod choices;
 pub mod client;
+pub mod clock;
 pub mod coverage;
 pub mod digest;
 pub mod event;

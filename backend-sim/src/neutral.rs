@@ -3,6 +3,7 @@
 use tidelock_core::Config;
 
 use crate::kinds::Family;
+use crate::link::LOSSY_BURST;
 use crate::swarm::Options;
 
 impl Options {
@@ -66,7 +67,12 @@ impl Options {
         let least_one = |most| 1..=most;
         match name {
             "noise" | "stage" => 0..=u64::MAX,
-            "readiness" | "scripted" => 0..=2,
+            "readiness" => 0..=3,
+            "scripted" | "os" | "latency_model" => 0..=2,
+            "has_crashes" => 0..=1,
+            "link" => 0..=LOSSY_BURST,
+            // 0 is without bound.
+            "queue_bytes_max" => 0..=1 << 32,
             "workers" => 0..=64,
             "connections" => least_one(MANY),
             "operations" => 0..=100 * MANY,

@@ -47,6 +47,8 @@ pub enum Amount {
     Edge,
     /// How late the rest of a cut segment is.
     Rest,
+    /// What a link loses.
+    Loss,
 }
 
 #[cfg(test)]

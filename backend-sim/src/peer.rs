@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 
 use crate::choices::Choices;
 use crate::client::{Next, Part};
-use crate::kernel::{Address, Errno, Polled};
+use crate::kernel::{Address, Errno, Polled, uninterrupted};
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{frame_mark, mark};
@@ -34,6 +34,8 @@ pub struct Peer {
     read_bytes: usize,
     think_nanos: u64,
     steps: u64,
+    /// How often it crashed.
+    lives: u32,
 }
 
 /// One stream of it.
@@ -89,6 +91,33 @@ impl Peer {
             read_bytes: options.peer_read_bytes as usize,
             think_nanos: options.peer_think_nanos,
             steps: 0,
+            lives: 0,
+        }
+    }
+
+    /// The same peer after a crash: it knows of no stream, and listens anew.
+    pub fn reborn<C: Choices>(&self, shared: &mut Shared<C>) -> Self {
+        let (number, lives) = (self.number, self.lives + 1);
+        let listener = self.behaviour.map(|_| {
+            let name = shared.kernel.host_name(number);
+            let naming = || format!("{name}/listen+{lives}");
+            let listened = shared.kernel.listen(number, LISTENER, SERVER_PORT, 128, &naming);
+            listened.expect("a crash frees the port").0
+        });
+        Self {
+            is_scheduled: false,
+            number,
+            cast: Arc::clone(&self.cast),
+            behaviour: self.behaviour,
+            listener,
+            streams: Vec::new(),
+            sides: BTreeMap::new(),
+            active: VecDeque::new(),
+            polled: Vec::new(),
+            read_bytes: self.read_bytes,
+            think_nanos: self.think_nanos,
+            steps: self.steps,
+            lives,
         }
     }
 
@@ -296,17 +325,16 @@ impl Peer {
     fn accept<C: Choices>(&mut self, shared: &mut Shared<C>) {
         let Some(listener) = self.listener else { return };
         loop {
-            match shared.kernel.accept(listener, self.streams.len() as u64) {
+            let token = self.streams.len() as u64;
+            match uninterrupted(|| shared.kernel.accept(listener, token)) {
                 Ok((socket, ..)) => {
                     self.add(socket, None, self.behaviour);
                     self.activate(self.streams.len() - 1);
                 }
                 // What has gone meanwhile is passed over; without a descriptor it tries again.
                 Err(Errno::ConnectionAborted) => {}
-                Err(Errno::TooManyFiles | Errno::NoBuffers) => {
-                    return shared.kernel.retry_later(listener);
-                }
-                Err(_would_block) => return,
+                Err(Errno::WouldBlock) => return,
+                Err(_passes) => return shared.kernel.retry_later(listener),
             }
         }
     }
@@ -360,7 +388,7 @@ impl Peer {
         if stream.has_eof || stream.is_paused {
             return Some(false);
         }
-        match shared.kernel.read(stream.socket, self.read_bytes) {
+        match uninterrupted(|| shared.kernel.read(stream.socket, self.read_bytes)) {
             Ok(bytes) if bytes.is_empty() => {
                 stream.has_eof = true;
                 Some(true)
@@ -390,7 +418,7 @@ impl Peer {
     fn write<C: Choices>(&mut self, at: usize, shared: &mut Shared<C>) -> bool {
         let stream = &mut self.streams[at];
         while let Some(front) = stream.unsent.front_mut() {
-            match shared.kernel.grant(stream.socket, front.len()) {
+            match uninterrupted(|| shared.kernel.grant(stream.socket, front.len())) {
                 Ok(granted) => {
                     let bytes = front.split_to(granted);
                     if !front.has_remaining() {

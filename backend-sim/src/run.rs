@@ -58,6 +58,8 @@ pub struct Report {
     pub injected: Vec<(&'static str, u64)>,
     /// What was reached.
     pub reached: Reached,
+    /// For each row of the table of errors that was met, by `call/ERRNO`: how often.
+    pub errnos: Vec<(&'static str, u64)>,
     /// How often each law was checked.
     pub checked: Vec<(&'static str, u64)>,
     /// The configuration and the swarm's choices, printed.

@@ -100,6 +100,16 @@ impl Scenario {
         self
     }
 
+    /// Changes options that fit already further.
+    #[must_use]
+    pub fn adjust_further(self, further: impl Fn(&mut Options) + Send + Sync + 'static) -> Self {
+        let before = Arc::clone(&self.adjust);
+        self.adjust(move |options| {
+            before(options);
+            further(options);
+        })
+    }
+
     /// What is asked from outside besides the clients' scripts, in order of time.
     #[must_use]
     pub fn plan(

@@ -38,6 +38,13 @@ pub enum What {
         /// The socket.
         socket: u32,
     },
+    /// The edge comes that was owed to a call which would block though it could go on.
+    OwedEdge {
+        /// The socket.
+        socket: u32,
+        /// Of input, or of output.
+        is_in: bool,
+    },
     /// A connect's first packet arrives.
     Syn {
         /// The connecting end.
@@ -51,6 +58,13 @@ pub enum What {
         end: u32,
         /// Whether somebody listens.
         is_accepted: bool,
+    },
+    /// A connect fails with what a row of the table says.
+    ConnectFails {
+        /// The connecting end.
+        end: u32,
+        /// Which row.
+        row: u16,
     },
     /// A datagram arrives.
     Datagram {
@@ -136,6 +150,8 @@ impl What {
             What::FaultEnd { index } => code(17, index),
             What::Quiet => code(18, 0),
             What::Stop => code(19, 0),
+            What::OwedEdge { socket, is_in } => code(21, socket) | u64::from(is_in) << 40,
+            What::ConnectFails { end, row } => code(22, end) | u64::from(row) << 40,
             What::WorkerPart { host, slot } => code(20, u32::from(host)) | u64::from(slot) << 32,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::check::{self, Wrong};
 use crate::choices::{Choices, Record, Replay, Seed};
+use crate::kernel::ROWS;
 use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
@@ -103,8 +104,16 @@ impl Setup {
     /// file says is passed over in silence.
     fn of_script(scenario: &Scenario, script: &Script) -> (Self, Vec<String>) {
         let mut options = unsaid(scenario, script);
+        if !script.config.is_empty() {
+            // What recordings of before do not name was not there.
+            options.clear_model();
+        }
         let mut wrong: Vec<String> =
             check::config(script, &mut options).into_iter().map(|wrong| wrong.text).collect();
+        if let Err(fault) = options.checked_link() {
+            wrong.push(format!("config of the link: {fault}"));
+            (options.latency_nanos, options.jitter_nanos) = (0, 0);
+        }
         // No coverage is counted yet.
         wrong.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
         if let Some(noise) = script.noise {
@@ -233,10 +242,16 @@ impl Setup {
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
             let kinds = KINDS.iter().zip(injected).filter(|(info, _)| info.family == *family);
-            let of_world = if *family == Family::World { troubles } else { 0 };
+            let of_world = match family {
+                Family::World => troubles[0],
+                Family::Hosts => troubles[1],
+                _ => 0,
+            };
             (family.name(), of_world + kinds.map(|(_, count)| count).sum::<u64>())
         };
         let checked = Law::ALL.iter().zip(shared.oracle.checked);
+        let met = *shared.kernel.met();
+        let errnos = ROWS.iter().zip(met).map(|(row, count)| (row.name, count));
         let last_events = shared.tracer.last();
         let violation = shared.oracle.violation.clone();
         let failure = violation.map(|Violation { law, name, detail, .. }| Failure {
@@ -257,6 +272,7 @@ impl Setup {
             completed: shared.oracle.completed(),
             injected: Family::ALL.iter().map(of_family).collect(),
             reached: shared.coverage.finish(),
+            errnos: errnos.filter(|(_, count)| *count > 0).collect(),
             checked: checked.map(|(law, count)| (law.name(), count)).collect(),
             options: self.options.to_string(),
             failure,
@@ -390,6 +406,36 @@ mod tests {
         let unchecked = checked.iter().filter(|(_, count)| **count == 0).map(|(law, _)| *law);
         let unchecked: Vec<&str> = unchecked.collect();
         assert!(unchecked.is_empty(), "never checked: {unchecked:?}");
+    }
+
+    /// Fails if a row is never drawn, or is drawn where it cannot happen: then it tests nothing.
+    #[test]
+    fn every_row_of_the_table_of_errors_is_met_and_survived() {
+        let mut met = std::collections::BTreeMap::new();
+        for number in 0..3000 {
+            for scenario in scenarios::sound() {
+                let often = scenario.clone().adjust_further(|options| {
+                    let at = |family| Family::ALL.iter().position(|known| *known == family);
+                    for family in [Family::Errnos, Family::Accepts, Family::Datagrams] {
+                        options.rates[at(family).expect("it is one of them")] = 3;
+                    }
+                });
+                let report = often.run(number);
+                if let Some(failure) = &report.failure {
+                    let story = failure.last_events.join("\n");
+                    panic!("{}, seed {number}: {failure}\n{story}", scenario.name);
+                }
+                for (row, count) in report.errnos {
+                    *met.entry(row).or_insert(0) += count;
+                }
+            }
+            if met.len() == ROWS.len() {
+                return;
+            }
+        }
+        let never: Vec<&str> =
+            ROWS.iter().map(|row| row.name).filter(|name| !met.contains_key(name)).collect();
+        assert!(never.is_empty(), "never met: {never:?}");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::NAMES;
+use crate::clock::{JUMP_NANOS_MAX, RATE_PPM_MAX};
+use crate::kernel::{NAMES, Resolver};
 use crate::payload::FRAME_HEAD_BYTES;
 use crate::scenario::{Action, Label, Operation, Side, When};
-use crate::script::{self, ScriptFault, ScriptOperation};
+use crate::script::{self, ScriptFault, ScriptOperation, time_text};
 use crate::stage::Cast;
 use crate::trouble::{Trouble, TroubleKind};
 
@@ -52,8 +53,11 @@ pub fn troubles(
                 troubles.push(Trouble { at_nanos, after, until_nanos, kind });
             }
             _ => wrong.push(format!(
-                "fault {} {}: expected `@TIME` or `after` an operation as c2, and `partition \
-                 HOST>HOST`, `pause HOST` or `descriptors HOST`",
+                "fault {} {}: expected `@TIME` or `after` an operation as c2, and \
+                 `partition HOST>HOST`, `partition HOST<>HOST`, `hold HOST>HOST`, \
+                 `clog HOST>HOST TIME`, `pause HOST`, `descriptors HOST`, `crash HOST`, \
+                 `drift HOST +500ppm` (at most {RATE_PPM_MAX}), `jump HOST TIME` (at most 3600s) \
+                 or `resolver HOST slow|wrong|empty|many`",
                 line.label,
                 line.words.join(" ")
             )),
@@ -182,10 +186,41 @@ fn action(words: &[&str], cast: &Cast, numbers: &mut Numbers) -> Result<Action, 
 
 fn trouble_kind(words: &[&str], cast: &Cast) -> Option<TroubleKind> {
     let host = |name: &str| cast.find_host(name);
+    let direction = |hosts: &str| {
+        let (from, to) = hosts.split_once('>')?;
+        Some((host(from)?, host(to)?))
+    };
     match *words {
-        ["partition", hosts] => {
-            let (from, to) = hosts.split_once('>')?;
-            Some(TroubleKind::Partition { from: host(from)?, to: host(to)? })
+        ["partition", hosts] => match hosts.split_once("<>") {
+            Some((one, other)) => Some(TroubleKind::Split { one: host(one)?, other: host(other)? }),
+            None => {
+                let (from, to) = direction(hosts)?;
+                Some(TroubleKind::Partition { from, to })
+            }
+        },
+        ["hold", hosts] => {
+            let (from, to) = direction(hosts)?;
+            Some(TroubleKind::Hold { from, to })
+        }
+        ["clog", hosts, each] => {
+            let (from, to) = direction(hosts)?;
+            let each_nanos = script::parse_time(each).ok()?;
+            Some(TroubleKind::Clog { from, to, each_nanos })
+        }
+        ["crash", name] => Some(TroubleKind::Crash { host: host(name)? }),
+        ["drift", name, rate] => {
+            let rate_ppm = rate.strip_suffix("ppm")?.parse::<i32>().ok()?;
+            let is_possible = rate_ppm.unsigned_abs() <= RATE_PPM_MAX.unsigned_abs();
+            is_possible.then_some(TroubleKind::Drift { host: host(name)?, rate_ppm })
+        }
+        ["jump", name, by] => {
+            let nanos = script::parse_time(by).ok()?;
+            let is_possible = nanos <= JUMP_NANOS_MAX;
+            is_possible.then_some(TroubleKind::Jump { host: host(name)?, nanos })
+        }
+        ["resolver", name, how] => {
+            let how = Resolver::WRONG.into_iter().find(|known| known.name() == how)?;
+            Some(TroubleKind::Resolver { host: host(name)?, how })
         }
         ["pause", name] => Some(TroubleKind::Pause { host: host(name)? }),
         ["descriptors", name] => Some(TroubleKind::Descriptors { host: host(name)? }),
@@ -250,16 +285,35 @@ pub fn trouble_words(kind: &TroubleKind, cast: &Cast) -> String {
         TroubleKind::Partition { from, to } => {
             format!("partition {}>{}", cast.host(from), cast.host(to))
         }
+        TroubleKind::Split { one, other } => {
+            format!("partition {}<>{}", cast.host(one), cast.host(other))
+        }
+        TroubleKind::Hold { from, to } => format!("hold {}>{}", cast.host(from), cast.host(to)),
+        TroubleKind::Clog { from, to, each_nanos } => {
+            format!("clog {}>{} {}", cast.host(from), cast.host(to), time_text(each_nanos))
+        }
         TroubleKind::Pause { host } => format!("pause {}", cast.host(host)),
         TroubleKind::Descriptors { host } => format!("descriptors {}", cast.host(host)),
+        TroubleKind::Crash { host } => format!("crash {}", cast.host(host)),
+        TroubleKind::Drift { host, rate_ppm } => {
+            format!("drift {} {rate_ppm:+}ppm", cast.host(host))
+        }
+        TroubleKind::Jump { host, nanos } => {
+            format!("jump {} {}", cast.host(host), time_text(nanos))
+        }
+        TroubleKind::Resolver { host, how } => {
+            format!("resolver {} {}", cast.host(host), how.name())
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Family;
     use crate::scenarios;
     use crate::streams::{Purpose, Stream};
+    use crate::swarm::Options;
 
     fn two_hosts() -> Cast {
         Cast { hosts: vec!["client", "server"], ..Cast::default() }
@@ -290,6 +344,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn every_trouble_that_is_drawn_can_be_read_back() {
+        let mut verbs = std::collections::BTreeSet::new();
+        let cast = Cast { hosts: vec!["client", "relay", "origin"], ..Cast::default() };
+        for seed in 0..400 {
+            let mut options = Options::draw(seed, "echo");
+            for family in [Family::World, Family::Hosts] {
+                let at = Family::ALL.iter().position(|known| *known == family);
+                options.rates[at.expect("it is one of them")] = 3;
+            }
+            options.has_crashes = 1;
+            let mut stream = Stream::new(seed, "echo", Purpose::Faults);
+            for trouble in Trouble::draw(&options, 3, &mut stream) {
+                let text = trouble_words(&trouble.kind, &cast);
+                let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+                verbs.insert((words[0].clone(), text.contains("<>")));
+                let line = ScriptFault {
+                    label: "p1".to_owned(),
+                    when: script::When::At { nanos: trouble.at_nanos },
+                    words,
+                    until_nanos: Some(trouble.until_nanos),
+                    note: String::new(),
+                };
+                let (read, wrong) = troubles(&[line], &cast, 1);
+                assert_eq!((read.as_slice(), wrong.len()), (&[trouble][..], 0), "{text}");
+            }
+        }
+        assert_eq!(verbs.len(), 10, "{verbs:?}");
     }
 
     #[test]

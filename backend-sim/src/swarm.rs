@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tidelock_core::Config;
 
+use crate::kernel::Os;
 use crate::kinds::Family;
-use crate::link::Link;
+use crate::link::{LAN, LOSSY_BURST, LatencyModel, Link, LinkFault, MOBILE, SATELLITE, WIFI};
 use crate::streams::{Purpose, Stream};
 
 macro_rules! options {
@@ -46,7 +47,8 @@ macro_rules! options {
 }
 
 options! {
-    /// How hosts are told: 0 as Linux does, 1 as weakly as is promised, 2 by completions.
+    /// How hosts are told: 0 as Linux does, 1 as weakly as is promised, 2 by completions, 3 as
+    /// kqueue does.
     readiness,
     /// Which end of the connections is a scripted peer: 0 neither, 1 the client, 2 the server.
     scripted,
@@ -132,6 +134,17 @@ options! {
     accept_retry_nanos,
     /// `Config::first_generation`.
     first_generation,
+    /// Whose details hosts show: 0 Linux's, 1 macOS's, 2 Windows'.
+    os,
+    /// A named kind of link instead of the drawn one: 1 lan, 2 wifi, 3 4g, 4 satellite, 5 lossy
+    /// burst; 0 is as drawn.
+    link,
+    /// How a link's latency varies: 0 evenly, 1 in two humps, 2 exponentially.
+    latency_model,
+    /// What each link's queue holds; 0 is without bound.
+    queue_bytes_max,
+    /// Hosts may crash and begin anew.
+    has_crashes,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -147,8 +160,15 @@ impl Options {
         options.draw_world(s);
         options.draw_limits(s);
         options.draw_timeouts(s);
+        options.draw_model(s);
         options.stage = s.below(1 << 16);
         options
+    }
+
+    /// The exponent of a family's rate; 0 is off.
+    pub fn rate(&self, family: Family) -> u64 {
+        let at = Family::ALL.iter().position(|known| *known == family);
+        self.rates[at.expect("the family is one of them")]
     }
 
     /// Whether no fault happens, so that everything must succeed.
@@ -169,7 +189,7 @@ impl Options {
     }
 
     fn draw_world(&mut self, s: &mut Stream) {
-        self.readiness = s.pick(&[0, 1, 1, 2]);
+        self.readiness = s.pick(&[0, 3, 1, 1, 1, 1, 2, 2]);
         self.scripted = s.pick(&[0, 0, 1, 1, 2, 2]);
         self.workers = s.pick(&[0, 0, 1, 2, 3]);
         self.noise = 1 + s.below(u64::MAX - 1);
@@ -194,6 +214,33 @@ impl Options {
         self.delay_nanos_max = s.log_uniform(10_000, 2 * SECOND);
         self.peer_read_bytes = s.log_uniform(self.buffer_bytes_min().max(16), 1 << 16);
         self.peer_think_nanos = s.log_uniform(1_000, 2 * MILLISECOND);
+    }
+
+    fn draw_model(&mut self, s: &mut Stream) {
+        self.os = s.pick(&[0, 0, 1, 2]);
+        self.has_crashes = s.below(2);
+        // Without faults nothing may be lost on the way, nor take as long as patience lasts, not
+        // even by a link that is like that.
+        let lossless: &[u64] = &[0, 0, 0, LAN];
+        let every: &[u64] = &[0, 0, 0, 0, LAN, WIFI, MOBILE, SATELLITE, LOSSY_BURST];
+        self.link = s.pick(if self.is_calm() { lossless } else { every });
+        self.latency_model = s.below(3);
+        let is_bounded = self.link == 0 && !self.is_calm() && s.one_in(4);
+        self.queue_bytes_max = if is_bounded { s.log_uniform(1 << 12, 1 << 20) } else { 0 };
+    }
+
+    /// The plainest model: Linux, links as their numbers say.
+    pub fn clear_model(&mut self) {
+        (self.os, self.link, self.latency_model, self.queue_bytes_max) = (0, 0, 0, 0);
+    }
+
+    /// The link that latency, jitter and bandwidth describe; no bandwidth is without bound.
+    ///
+    /// # Errors
+    /// If nothing would arrive in time.
+    pub fn checked_link(&self) -> Result<Link, LinkFault> {
+        let bytes_per_second = (self.bytes_per_second > 0).then_some(self.bytes_per_second);
+        Link::checked(self.latency_nanos, self.jitter_nanos, bytes_per_second)
     }
 
     /// A transfer takes a bounded number of events.
@@ -271,7 +318,12 @@ impl Options {
 
     /// The links' properties.
     pub fn link(&self) -> Link {
-        Link::new(self.latency_nanos, self.jitter_nanos, self.bytes_per_second)
+        Link::preset(self.link).unwrap_or_else(|| {
+            let mut link = Link::new(self.latency_nanos, self.jitter_nanos, self.bytes_per_second);
+            link.latency = LatencyModel::of_number(self.latency_model);
+            link.queue_bytes_max = self.queue_bytes_max;
+            link
+        })
     }
 
     /// The core's configuration.
@@ -314,6 +366,9 @@ impl fmt::Display for Options {
             let is_off = value == 0 && Family::ALL.iter().any(|family| family.name() == name);
             if !is_off {
                 write!(f, "{separator}{name}={value}")?;
+                if name == "os" {
+                    write!(f, "({})", Os::of_number(value).name())?;
+                }
                 separator = " ";
             }
         }

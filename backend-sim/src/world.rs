@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::build;
 use crate::choices::Choices;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::host::Host;
-use crate::kernel::{Kernel, Readiness, Settings};
+use crate::kernel::Kernel;
 use crate::kinds::Kind;
-use crate::noise::{Amount, Noise};
+use crate::noise::Amount;
 use crate::operator::Note;
 use crate::oracle::{Law, Limits, Oracle, Subject};
 use crate::peer::Peer;
@@ -18,11 +19,10 @@ use crate::run::Trace;
 use crate::scenario::{Label, Operation, When};
 use crate::schedule::What;
 use crate::sometimes;
-use crate::spelling::operation_words;
-use crate::stage::{Cast, HostPlan, Invariant, Stage, Wire};
-use crate::swarm::Options;
+use crate::spelling::{operation_words, trouble_words};
+use crate::stage::{Cast, Invariant, Stage};
 use crate::trace::Tracer;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, TroubleKind};
 
 /// What every host and peer of a world works with.
 pub struct Shared<C> {
@@ -61,12 +61,16 @@ pub struct World<C> {
     is_calm: bool,
     stops: u8,
     end_nanos: u64,
-    /// Troubles that began.
-    pub troubles_begun: u64,
+    /// Troubles of links, and of hosts, that began.
+    pub troubles_begun: [u64; 2],
+    /// What begins in a host's place after the crash with this place in the plan.
+    spares: BTreeMap<u32, Box<Host>>,
+    /// Workers of hosts that crashed: the end of their batch is still to come, and means nothing.
+    orphans: Vec<(u16, u16)>,
 }
 
 /// What stands at a place of the network.
-enum Machine {
+pub(crate) enum Machine {
     Host(Box<Host>),
     Peer(Peer),
 }
@@ -93,25 +97,7 @@ impl<C: Choices> World<C> {
         is_paranoid: bool,
     ) -> Self {
         let options = stage.options();
-        let settings = Settings {
-            send_buffer_bytes: options.send_buffer_bytes,
-            receive_buffer_bytes: options.receive_buffer_bytes,
-            batch_max: options.batch_max as usize,
-            delay_nanos_max: options.delay_nanos_max as u32,
-        };
-        let mut kernel = Kernel::new(choices, Noise::new(options.noise), settings);
-        for host in &stage.hosts {
-            let readiness = match (wire_of(options, host), options.readiness) {
-                (Some(_), _) | (None, 0) => Readiness::Linux,
-                (None, 1) => Readiness::Weakest,
-                (None, _) => Readiness::Completion,
-            };
-            kernel.add_host(host.name, readiness);
-        }
-        kernel.set_links(options.link());
-        for (from, to, link) in &stage.links {
-            *kernel.link_mut(*from, *to) = *link;
-        }
+        let kernel = build::kernel(&stage, choices);
         let limits = Limits::of(options);
         let oracle = Oracle::new(stage.hosts.len(), plan.len(), stage.behaviour, limits);
         let mut shared = Shared {
@@ -124,23 +110,11 @@ impl<C: Choices> World<C> {
             is_paranoid,
         };
         let cast = Arc::new(stage.cast());
-        let mut machines = Vec::new();
-        for (number, host) in (0..).zip(&stage.hosts) {
-            machines.push(match wire_of(options, host) {
-                Some(wire) => {
-                    let behaviour = match wire {
-                        Wire::Asks => None,
-                        Wire::Serves(behaviour) => Some(behaviour),
-                    };
-                    let cast = Arc::clone(&cast);
-                    Machine::Peer(Peer::new(number, cast, behaviour, options, &mut shared))
-                }
-                None => {
-                    let services = host.services.iter().map(|make| make());
-                    Machine::Host(Box::new(Host::new(number, &cast, options, services)))
-                }
-            });
-        }
+        let numbered = (0..).zip(&stage.hosts);
+        let machines = numbered
+            .map(|(number, host)| build::machine(number, host, &cast, options, &mut shared));
+        let machines = machines.collect();
+        let spares = build::spares(&stage, &troubles, &cast);
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));
         let mut world = Self {
             shared,
@@ -156,7 +130,9 @@ impl<C: Choices> World<C> {
             is_calm: options.is_calm(),
             stops: 0,
             end_nanos: u64::MAX,
-            troubles_begun: 0,
+            troubles_begun: [0; 2],
+            spares,
+            orphans: Vec::new(),
         };
         world.schedule_plan(options.quiet_at_nanos);
         world
@@ -230,6 +206,10 @@ impl<C: Choices> World<C> {
                 }
             }
             What::Worker { host, slot } => {
+                if let Some(at) = self.orphans.iter().position(|one| *one == (host, slot)) {
+                    self.orphans.swap_remove(at);
+                    return;
+                }
                 if let Machine::Host(machine) = &mut self.machines[host as usize] {
                     machine.work_is_done(slot, &mut self.shared);
                 }
@@ -246,12 +226,23 @@ impl<C: Choices> World<C> {
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
+                let now = self.shared.kernel.now;
+                let until = trouble.until_nanos;
+                let cast = &self.cast;
+                self.shared.tracer.line(now, || {
+                    format!("fault {} until {until}ns", trouble_words(&trouble.kind, cast))
+                });
                 if !self.shared.kernel.is_quiet {
-                    self.troubles_begun += 1;
+                    self.troubles_begun[usize::from(trouble.kind.is_of_hosts())] += 1;
                     self.shared.coverage.trouble_begins();
                 }
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });
+                }
+                if let (TroubleKind::Crash { host }, false) =
+                    (trouble.kind, self.shared.kernel.is_quiet)
+                {
+                    self.crash(host, index);
                 }
             }
             What::FaultEnd { index } => self.troubles[index as usize].end(&mut self.shared.kernel),
@@ -259,6 +250,25 @@ impl<C: Choices> World<C> {
             What::Stop => self.stop(),
             other => unreachable!("{other:?} is the kernel's"),
         }
+    }
+
+    /// A host's program is gone, and another begins in its place when the host is back.
+    fn crash(&mut self, host: u16, index: u32) {
+        self.shared.oracle.host_crashed(host);
+        let machine = &mut self.machines[host as usize];
+        match machine {
+            Machine::Host(before) => {
+                let mut next = self.spares.remove(&index).expect("a crash has a successor");
+                next.follows(before);
+                self.orphans.extend(before.busy_workers().map(|slot| (host, slot)));
+                *machine = Machine::Host(next);
+            }
+            Machine::Peer(before) => {
+                let next = before.reborn(&mut self.shared);
+                *machine = Machine::Peer(next);
+            }
+        }
+        self.wake(host);
     }
 
     /// The machine goes on soon, if it is not going to already.
@@ -368,7 +378,8 @@ impl<C: Choices> World<C> {
         for host in 0..self.machines.len() as u16 {
             match &mut self.machines[host as usize] {
                 Machine::Host(machine) if self.stops == 1 => {
-                    self.shared.oracle.settled(host, now);
+                    let local = self.shared.kernel.local_now(host);
+                    self.shared.oracle.settled(host, local);
                     let has_sockets = self.shared.kernel.descriptors(host) > 1;
                     sometimes!(self.shared.coverage, has_sockets, "exit-with-sockets");
                     machine.exit(Duration::from_nanos(EXIT_NANOS));
@@ -436,11 +447,3 @@ impl<C: Choices> World<C> {
 
 /// What it takes to be woken.
 const WAKE_NANOS: u64 = 500;
-
-/// The scripted peer that stands in a host's place, if one does in this world.
-fn wire_of(options: &Options, host: &HostPlan) -> Option<Wire> {
-    host.wire.filter(|wire| match wire {
-        Wire::Asks => options.scripted == 1,
-        Wire::Serves(_) => options.scripted == 2,
-    })
-}

@@ -148,6 +148,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         completed: 0,
         injected: Vec::new(),
         reached: Reached::default(),
+        errnos: Vec::new(),
         checked: Vec::new(),
         options: String::new(),
         failure: Some(Failure {

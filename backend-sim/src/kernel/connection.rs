@@ -1,7 +1,7 @@
 //! Connections: how they begin and how they break.
 
 use super::names::SILENT_HOST;
-use super::{Address, Errno, Kernel, Pipe, Shape};
+use super::{Address, Effect, Errno, Kernel, Os, Pipe, ROWS, Shape};
 use crate::choices::Choices;
 use crate::kinds::Kind;
 use crate::schedule::What;
@@ -21,8 +21,17 @@ pub struct End {
     pub socket: Option<u32>,
     /// The pending error: one call takes it.
     pub(crate) error: Option<Errno>,
-    /// RST came.
+    /// RST came, or it broke.
     pub(crate) is_reset: bool,
+    /// It broke, and the peer does not know: what comes is answered with RST.
+    pub(crate) is_broken: bool,
+}
+
+impl End {
+    /// Whether what arrives meets nobody.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state == EndState::Closed || self.is_broken
+    }
 }
 
 /// How far an end is.
@@ -67,12 +76,29 @@ impl<C: Choices> Kernel<C> {
         if answer == 4 {
             return Err(Errno::HostUnreachable);
         }
+        if let Some(row) = self.meets(Kind::SOCKET, host, entity) {
+            return Err(row.errno);
+        }
+        let dial = self.meets(Kind::DIAL, host, entity);
+        if let Some(row) = dial
+            && row.effect == Effect::Passes
+        {
+            return Err(row.errno);
+        }
         let local = Address { host, port: self.next_port(host) };
         let end = self.ends.len() as u32;
         let socket = self.open(host, token, entity, Shape::Stream { end });
         let state = EndState::Connecting;
-        let (error, is_reset) = (None, false);
-        let near = End { local, peer: to, state, entity, socket: Some(socket), error, is_reset };
+        let near = End {
+            local,
+            peer: to,
+            state,
+            entity,
+            socket: Some(socket),
+            error: None,
+            is_reset: false,
+            is_broken: false,
+        };
         let far = End { local: to, peer: local, entity: entity + 1, socket: None, ..near.clone() };
         self.ends.extend([near, far]);
         self.pipes.extend([Pipe::default(), Pipe::default()]);
@@ -80,6 +106,12 @@ impl<C: Choices> Kernel<C> {
             return Ok(socket);
         }
         let arrival = self.transmit(host, to.host, 0);
+        if let Some(row) = dial {
+            let row = ROWS.iter().position(|known| known.name == row.name);
+            let row = row.expect("it is one of them") as u16;
+            self.at(arrival, What::ConnectFails { end, row });
+            return Ok(socket);
+        }
         match answer {
             1 => self.at(arrival, What::SynAnswer { end, is_accepted: false }),
             2 => self.at(self.now + SYN_RETRY_NANOS, What::Syn { end, attempt: 1 }),
@@ -148,6 +180,52 @@ impl<C: Choices> Kernel<C> {
         near.error = Some(why);
         let socket = near.socket.expect("a connecting end has a descriptor");
         self.mark_both(socket);
+    }
+
+    /// A connect fails with what a row of the table says, unless it was given up.
+    pub(super) fn connect_meets(&mut self, end: u32, row: u16) {
+        if self.ends[end as usize].state == EndState::Connecting {
+            self.connect_fails(end, ROWS[row as usize].errno);
+        }
+    }
+
+    /// What a call on a stream is made to meet. What is fatal changes the stream, and the call
+    /// computes its answer from that.
+    pub(super) fn stream_meets(&mut self, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
+        let near = &self.ends[end as usize];
+        if near.state != EndState::Established || near.is_reset || near.error.is_some() {
+            return None;
+        }
+        let (host, entity) = (near.local.host, near.entity);
+        let row = self.meets(kind, host, entity)?;
+        match row.effect {
+            Effect::OwesEdge => return Some(self.owe_edge(socket, kind == Kind::READ)),
+            Effect::Repeats | Effect::Passes => return Some(row.errno),
+            Effect::Breaks => self.break_end(end, row.errno),
+            Effect::Resets => {
+                self.send_reset(end);
+                self.reset_end(end);
+                let near = &mut self.ends[end as usize];
+                // A reader that has its end of stream hears nothing; only a writer does.
+                if near.error == Some(Errno::ConnectionReset) {
+                    near.error = Some(row.errno);
+                }
+            }
+            Effect::Aborts | Effect::FailsLater => unreachable!("{} is of no stream", row.name),
+        }
+        None
+    }
+
+    /// An end gives its connection up, and can tell nobody: what it sent and did not arrive is
+    /// lost, and what comes is answered with RST.
+    fn break_end(&mut self, end: u32, why: Errno) {
+        self.pipes[end as usize].cut_off();
+        let near = &mut self.ends[end as usize];
+        assert_eq!(near.state, EndState::Established, "it breaks once");
+        (near.is_reset, near.is_broken, near.error) = (true, true, Some(why));
+        if let Some(socket) = near.socket {
+            self.mark_both(socket);
+        }
     }
 
     /// What became of a connect: its own and the peer's address.
@@ -224,6 +302,9 @@ impl<C: Choices> Kernel<C> {
             return;
         }
         near.is_reset = true;
+        if self.settings.os == Os::Windows && !has_eof {
+            self.pipes[(end ^ 1) as usize].discard();
+        }
         near.error = Some(match (near.state, has_eof) {
             (EndState::Connecting, _) => Errno::ConnectionRefused,
             // The reader has its end of stream already; only a writer learns of it (K2).

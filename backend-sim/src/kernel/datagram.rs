@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Address, Errno, Kernel, Shape};
+use super::{Address, Effect, Errno, Kernel, Shape};
 use crate::choices::Choices;
 use crate::kinds::Kind;
 use crate::schedule::What;
@@ -17,6 +17,10 @@ pub struct Datagram {
     payload: Bytes,
     /// The sending socket, if it hears of a dead port (it has a peer).
     sender: Option<u32>,
+    /// Whose decisions judge it.
+    entity: u32,
+    /// It was decided that it is not lost, and not doubled once more.
+    is_judged: bool,
 }
 
 /// A datagram socket's side of it.
@@ -66,8 +70,17 @@ impl<C: Choices> Kernel<C> {
     }
 
     /// Sets the only peer.
-    pub fn connect_datagram(&mut self, socket: u32, peer: Address) {
+    ///
+    /// # Errors
+    /// A row of the table; the peer is then as before.
+    pub fn connect_datagram(&mut self, socket: u32, peer: Address) -> Result<(), Errno> {
+        let s = &self.sockets[socket as usize];
+        let (host, entity) = (s.host, s.entity);
+        if let Some(row) = self.meets(Kind::PEER, host, entity) {
+            return Err(row.errno);
+        }
         self.inbox(socket).peer = Some(peer);
+        Ok(())
     }
 
     /// Sends one datagram.
@@ -94,35 +107,61 @@ impl<C: Choices> Kernel<C> {
         if to.host as usize >= self.hosts.len() {
             return Err(Errno::NetworkUnreachable);
         }
-        match self.draw(Kind::DATAGRAM_FAIL, entity, 3) {
-            1 => return Err(Errno::NoBuffers),
-            2 => return Err(Errno::NetworkUnreachable),
-            _ => {}
-        }
-        if self.draw(Kind::DATAGRAM_LOSS, entity, 2) == 1 {
-            return Ok(());
+        if let Some(row) = self.meets(Kind::DATAGRAM_FAIL, host, entity) {
+            return Err(match row.effect {
+                Effect::OwesEdge => self.owe_edge(socket, false),
+                _ => row.errno,
+            });
         }
         let from = Address { host, port };
         let sender = (peer == Some(to)).then_some(socket);
-        let datagram = Datagram { from, to, payload, sender };
-        let copies = 1 + self.draw(Kind::DATAGRAM_TWICE, entity, 2);
-        for _ in 0..copies {
-            let arrival = self.transmit(host, to.host, datagram.payload.len() as u64);
-            let arrival = arrival + self.draw_delay(Kind::DATAGRAM_DELAY, entity);
-            let slot = self.datagrams.len() as u32;
-            self.datagrams.push(Some(datagram.clone()));
-            self.at(arrival, What::Datagram { slot });
+        let datagram = Datagram { from, to, payload, sender, entity, is_judged: false };
+        let number = u32::from(host) << 16 | u32::from(to.host);
+        let (now, noise, size_bytes) = (self.now, self.noise, datagram.payload.len() as u64);
+        let passage = self.link_mut(host, to.host).transmit(number, now, size_bytes, noise);
+        if passage.is_lost {
+            return Ok(());
         }
+        let arrival = passage.at_nanos + self.draw_delay(Kind::DATAGRAM_DELAY, entity);
+        if passage.is_doubled {
+            self.put_under_way(datagram.clone(), arrival + 1);
+        }
+        self.put_under_way(datagram, arrival);
         Ok(())
+    }
+
+    fn put_under_way(&mut self, datagram: Datagram, arrival: u64) {
+        let slot = self.datagrams.len() as u32;
+        self.datagrams.push(Some(datagram));
+        self.at(arrival, What::Datagram { slot });
     }
 
     pub(super) fn datagram_arrives(&mut self, slot: u32) {
         let datagram = self.datagrams[slot as usize].take().expect("a datagram arrives once");
-        let Datagram { from, to, payload, sender } = datagram;
         let now = self.now;
-        if self.link_mut(from.host, to.host).blocked_until(now).is_some() {
+        let link = self.link_mut(datagram.from.host, datagram.to.host);
+        if let Some(until) = link.blocked_until(now) {
+            if link.is_held(now) {
+                self.datagrams[slot as usize] = Some(datagram);
+                self.at(until, What::Datagram { slot });
+            }
             return;
         }
+        if self.hosts[datagram.to.host as usize].down_until_nanos > now {
+            return;
+        }
+        if !datagram.is_judged {
+            // Only now, so that a fault hits what is under way.
+            if self.draw(Kind::DATAGRAM_LOSS, datagram.entity, 2) == 1 {
+                return;
+            }
+            if self.draw(Kind::DATAGRAM_TWICE, datagram.entity, 2) == 1 {
+                let again = Datagram { is_judged: true, ..datagram.clone() };
+                let arrival = self.transmit(again.from.host, again.to.host, 0);
+                self.put_under_way(again, arrival);
+            }
+        }
+        let Datagram { from, to, payload, sender, .. } = datagram;
         let Some(socket) = self.hosts[to.host as usize].bound.get(&to.port).copied() else {
             if let Some(socket) = sender {
                 let arrival = self.transmit(to.host, from.host, 0);
@@ -158,6 +197,14 @@ impl<C: Choices> Kernel<C> {
         socket: u32,
         size_max: usize,
     ) -> Result<(Address, Bytes), Errno> {
+        let s = &self.sockets[socket as usize];
+        let (host, entity) = (s.host, s.entity);
+        if let Some(row) = self.meets(Kind::RECEIVE, host, entity) {
+            return Err(match row.effect {
+                Effect::OwesEdge => self.owe_edge(socket, true),
+                _ => row.errno,
+            });
+        }
         let inbox = self.inbox(socket);
         if let Some(error) = inbox.error.take() {
             return Err(error);

@@ -23,6 +23,9 @@ impl<C: Choices> Kernel<C> {
     /// `WouldBlock`, or the pending error, which is then taken.
     pub fn read(&mut self, socket: u32, size_max: usize) -> Result<Bytes, Errno> {
         let end = self.end_of(socket);
+        if let Some(errno) = self.stream_meets(Kind::READ, socket, end) {
+            return Err(errno);
+        }
         let pipe = &mut self.pipes[(end ^ 1) as usize];
         let bytes = pipe.take(size_max);
         if !bytes.is_empty() {
@@ -64,6 +67,9 @@ impl<C: Choices> Kernel<C> {
     pub(super) fn room(&mut self, socket: u32, length: usize) -> Result<usize, Errno> {
         assert!(length > 0, "nothing is written");
         let end = self.end_of(socket);
+        if let Some(errno) = self.stream_meets(Kind::WRITE, socket, end) {
+            return Err(errno);
+        }
         let near = &mut self.ends[end as usize];
         if let Some(error) = near.error.take() {
             return Err(error);
@@ -114,6 +120,9 @@ impl<C: Choices> Kernel<C> {
     /// On a stream that is not connected, or broke.
     pub fn shutdown_write(&mut self, socket: u32) -> Result<(), Errno> {
         let end = self.end_of(socket);
+        if let Some(errno) = self.stream_meets(Kind::SHUTDOWN, socket, end) {
+            return Err(errno);
+        }
         let near = &self.ends[end as usize];
         if near.state != EndState::Established || near.is_reset {
             return Err(Errno::NotConnected);
@@ -180,8 +189,7 @@ impl<C: Choices> Kernel<C> {
         }
         let (writer, reader) = (&self.ends[pipe as usize], &self.ends[(pipe ^ 1) as usize]);
         let (from, to) = (writer.local.host, reader.local.host);
-        let (entity, socket, is_closed) =
-            (reader.entity, reader.socket, reader.state == EndState::Closed);
+        let (entity, socket, is_closed) = (reader.entity, reader.socket, reader.is_gone());
         if self.is_blocked(from, to, What::Segment { pipe, until }) {
             return;
         }
@@ -214,6 +222,10 @@ impl<C: Choices> Kernel<C> {
         let (from, to, socket) = (writer.local.host, reader.local.host, reader.socket);
         if self.pipes[pipe as usize].is_cut_off() || self.is_blocked(from, to, What::Fin { pipe }) {
             return;
+        }
+        if self.ends[(pipe ^ 1) as usize].is_broken {
+            self.pipes[pipe as usize].cut_off();
+            return self.send_reset(pipe ^ 1);
         }
         self.pipes[pipe as usize].deliver_fin();
         // If bytes before it are still to come, the reader hears of it with the last of them.
@@ -274,7 +286,7 @@ impl<C: Choices> Kernel<C> {
         let (is_open, end) = match s.shape {
             Shape::Stream { end } => (s.is_open, end),
             Shape::Listener { .. } => return self.mark_in(socket),
-            Shape::Datagram(_) => unreachable!("a datagram socket is always writable"),
+            Shape::Datagram(_) => unreachable!("a datagram socket has space always"),
         };
         // A late edge may find the space gone; then the next space brings another.
         if is_open && self.has_space(end) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Address, Errno, Kernel, Shape};
+use super::{Address, Effect, Errno, Kernel, Shape};
 use crate::choices::Choices;
 use crate::kinds::Kind;
 use crate::schedule::What;
@@ -69,22 +69,24 @@ impl<C: Choices> Kernel<C> {
             return Err(Errno::WouldBlock);
         }
         // The system takes the descriptor first: without one the connection stays (LESSONS 29).
-        let met = self.draw(Kind::ACCEPT, entity, 4);
-        if !self.has_descriptor(host) || met == 2 {
+        let met = self.meets(Kind::ACCEPT, host, entity);
+        if !self.has_descriptor(host) {
             return Err(Errno::TooManyFiles);
         }
-        if met == 3 {
-            return Err(Errno::NoBuffers);
+        match met.map(|row| row.effect) {
+            None | Some(Effect::Aborts) => {}
+            Some(Effect::OwesEdge) => return Err(self.owe_edge(listener, true)),
+            Some(_) => return Err(met.expect("it was just seen").errno),
         }
         let Shape::Listener { backlog, .. } = &mut self.sockets[listener as usize].shape else {
             unreachable!("it was just seen");
         };
         let end = backlog.pop_front().expect("it was just seen");
-        if met == 1 {
+        if let Some(row) = met {
             self.reset_end(end);
             self.close_end(end, true);
             self.send_reset(end);
-            return Err(Errno::ConnectionAborted);
+            return Err(row.errno);
         }
         let entity = self.ends[end as usize].entity;
         let socket = self.open(host, token, entity, Shape::Stream { end });

@@ -4,8 +4,10 @@
 //! events come is computed from the offsets of each stream. It knows nothing of the core.
 
 mod connection;
+mod crash;
 mod datagram;
 mod errno;
+mod errnos;
 mod flow;
 mod listener;
 mod names;
@@ -21,11 +23,14 @@ use bytes::Bytes;
 pub use connection::{End, EndState};
 pub use datagram::Datagram;
 pub use errno::Errno;
-pub use names::{Lookup, NAMES};
+pub(crate) use errno::uninterrupted;
+pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
+pub use names::{Lookup, NAMES, Resolver};
 pub use poll::{Bits, Completion, Polled, Readiness};
 pub use stream::Pipe;
 
 use crate::choices::{Choices, Site};
+use crate::clock::Clock;
 use crate::kinds::Kind;
 use crate::link::Link;
 use crate::noise::{Amount, Noise};
@@ -51,6 +56,40 @@ pub struct Settings {
     pub batch_max: usize,
     /// The longest delay that a decision makes.
     pub delay_nanos_max: u32,
+    /// Whose details of behaviour hosts show.
+    pub os: Os,
+}
+
+/// Whose details of behaviour hosts show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Os {
+    /// Measured.
+    #[default]
+    Linux,
+    /// From documentation and sources; not measured.
+    Macos,
+    /// From documentation; not measured. RST discards what was received and not read.
+    Windows,
+}
+
+impl Os {
+    /// Its name, with a word about those that nobody measured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Os::Linux => "linux",
+            Os::Macos => "macos(unverified)",
+            Os::Windows => "windows(unverified)",
+        }
+    }
+
+    /// The one with this number in a world's options; the last for every greater number.
+    pub const fn of_number(number: u64) -> Self {
+        match number {
+            0 => Os::Linux,
+            1 => Os::Macos,
+            _ => Os::Windows,
+        }
+    }
 }
 
 /// Sockets of several hosts, and the links between them.
@@ -78,6 +117,7 @@ pub struct Kernel<C> {
     pipes: Vec<Pipe>,
     datagrams: Vec<Option<Datagram>>,
     completions: Vec<Option<(u32, Completion)>>,
+    met: RowCounts,
     /// The entity of everything that belongs to no host.
     entities: u32,
 }
@@ -95,6 +135,10 @@ struct Host {
     descriptors: u32,
     descriptors_max: u32,
     paused_until_nanos: u64,
+    /// It crashed, and nobody answers before this.
+    down_until_nanos: u64,
+    clock: Clock,
+    resolver: Resolver,
     next_port: u16,
     /// Streams' listeners and datagram sockets by port.
     listening: BTreeMap<u16, u32>,
@@ -105,6 +149,8 @@ struct Host {
     closed: VecDeque<u64>,
 }
 
+/// Of so many that are sent again, the last arrives: no link loses everything.
+const RETRANSMISSIONS_MAX: u32 = 6;
 /// How many closed descriptors a host remembers for spurious events.
 const CLOSED_MAX: usize = 4;
 
@@ -127,10 +173,14 @@ pub struct Socket {
     /// A writable edge is scheduled.
     is_edge_coming: bool,
     edges: u64,
+    /// Edges that calls are owed which would block though they could go on.
+    edges_owed: u32,
     pending: Pending,
     /// Completions scheduled or queued.
     completions_out: u32,
     is_closing: bool,
+    /// Its host crashed: nothing is told of it any more.
+    is_dead: bool,
 }
 
 /// Calls that will be completed; only under [`Readiness::Completion`].
@@ -169,6 +219,7 @@ impl<C: Choices> Kernel<C> {
             pipes: Vec::new(),
             datagrams: Vec::new(),
             completions: Vec::new(),
+            met: [0; ROWS.len()],
             entities: 1,
         }
     }
@@ -185,6 +236,9 @@ impl<C: Choices> Kernel<C> {
             descriptors: 0,
             descriptors_max: u32::MAX,
             paused_until_nanos: 0,
+            down_until_nanos: 0,
+            clock: Clock::default(),
+            resolver: Resolver::Right,
             next_port: 32_768,
             listening: BTreeMap::new(),
             bound: BTreeMap::new(),
@@ -255,6 +309,7 @@ impl<C: Choices> Kernel<C> {
         for host in &mut self.hosts {
             host.descriptors_max = u32::MAX;
         }
+        self.links.iter_mut().for_each(Link::heal);
     }
 
     /// Schedules something; ties are drawn.
@@ -287,13 +342,28 @@ impl<C: Choices> Kernel<C> {
     fn transmit(&mut self, from: u16, to: u16, size_bytes: u64) -> u64 {
         let number = u32::from(from) << 16 | u32::from(to);
         let (now, noise) = (self.now, self.noise);
-        self.link_mut(from, to).transmit(number, now, size_bytes, noise)
+        let link = self.link_mut(from, to);
+        let mut passage = link.transmit(number, now, size_bytes, noise);
+        // What a stream sent and lost is sent again, each time after twice as long.
+        let mut after = link.retransmission_nanos();
+        let mut sent_at = now;
+        for _ in 0..RETRANSMISSIONS_MAX {
+            if !passage.is_lost {
+                break;
+            }
+            sent_at += after;
+            after *= 2;
+            passage = link.transmit(number, sent_at, size_bytes, noise);
+        }
+        passage.at_nanos
     }
 
     /// Whether what arrives now must wait for the link; then it comes again.
     fn is_blocked(&mut self, from: u16, to: u16, what: What) -> bool {
         let now = self.now;
-        match self.link_mut(from, to).blocked_until(now) {
+        let down_until = self.hosts[to as usize].down_until_nanos;
+        let down = (down_until > now).then_some(down_until);
+        match self.link_mut(from, to).blocked_until(now).max(down) {
             Some(until) => {
                 self.at(until, what);
                 true
@@ -316,9 +386,11 @@ impl<C: Choices> Kernel<C> {
             waits_out: false,
             is_edge_coming: false,
             edges: 0,
+            edges_owed: 0,
             pending: Pending::default(),
             completions_out: 0,
             is_closing: false,
+            is_dead: false,
         });
         let table = &mut self.hosts[host as usize];
         table.descriptors += 1;
@@ -387,6 +459,8 @@ impl<C: Choices> Kernel<C> {
             What::Window { pipe } => self.window_arrives(pipe),
             What::Unclog { pipe } => self.unclog(pipe),
             What::Edge { socket } => self.edge_comes(socket),
+            What::OwedEdge { socket, is_in } => self.owed_edge_comes(socket, is_in),
+            What::ConnectFails { end, row } => self.connect_meets(end, row),
             What::Syn { end, attempt } => self.syn_arrives(end, attempt),
             What::SynAnswer { end, is_accepted } => self.syn_answer_arrives(end, is_accepted),
             What::Datagram { slot } => self.datagram_arrives(slot),

@@ -18,13 +18,28 @@ impl<C: Choices> Kernel<C> {
     ) -> (u64, Result<Vec<Address>, Errno>) {
         let entity = self.host_entity(host);
         let delay = RESOLVE_NANOS + self.draw_delay(Kind::RESOLVE_DELAY, entity);
-        let met = self.draw(Kind::RESOLVE, entity, 4);
+        let drawn = self.draw(Kind::RESOLVE, entity, 6);
+        let resolver = self.hosts[host as usize].resolver;
+        let (delay, met) = match (drawn, resolver) {
+            (0, Resolver::Right) => (delay, 0),
+            (0, Resolver::Slow) => (delay + SLOW_NANOS, 0),
+            (0, Resolver::Wrong) => (delay, WRONG),
+            (0, Resolver::Empty) => (delay, EMPTY),
+            (0, Resolver::Many) => (delay, MANY),
+            (drawn, _) => (delay, drawn),
+        };
         let right = self.hosts.iter().position(|known| known.name == name);
         let known = NAMES.iter().find(|known| known.0 == name);
         let at = |host, port| Address { host, port };
         let result = match (met, known, right) {
             (1 | 2, ..) | (_, None, None) | (_, Some((_, [Lookup::Nothing, ..])), _) => {
                 Err(Errno::AddressNotAvailable)
+            }
+            (WRONG, _, Some(right)) => Ok(vec![at(right as u16, 1)]),
+            (EMPTY, ..) => Ok(Vec::new()),
+            (MANY, _, Some(right)) => {
+                let (right, dead) = (at(right as u16, port), at(right as u16, DEAD_PORT));
+                Ok(vec![at(UNREACHABLE_HOST, port), dead, right, right])
             }
             // The first address is somebody who does not listen.
             (3, _, Some(right)) => Ok(vec![at(host, 1), at(right as u16, port)]),
@@ -41,6 +56,53 @@ impl<C: Choices> Kernel<C> {
                 .collect()),
         };
         (delay, result)
+    }
+}
+
+/// What a decision, or a resolver, does: only an address where nobody listens, none, several.
+const WRONG: u32 = 7;
+const EMPTY: u32 = 4;
+const MANY: u32 = 5;
+/// How much longer a slow resolver takes.
+const SLOW_NANOS: u64 = 3_000_000_000;
+
+/// How a host's resolver answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resolver {
+    /// As it should.
+    #[default]
+    Right,
+    /// Three seconds late.
+    Slow,
+    /// With an address where nobody listens.
+    Wrong,
+    /// With no address.
+    Empty,
+    /// With several addresses, dead ones first.
+    Many,
+}
+
+impl Resolver {
+    /// The ways that are not right.
+    pub const WRONG: [Resolver; 4] =
+        [Resolver::Slow, Resolver::Wrong, Resolver::Empty, Resolver::Many];
+
+    /// What scripts call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resolver::Right => "right",
+            Resolver::Slow => "slow",
+            Resolver::Wrong => "wrong",
+            Resolver::Empty => "empty",
+            Resolver::Many => "many",
+        }
+    }
+}
+
+impl<C: Choices> Kernel<C> {
+    /// From now on a host's resolver answers so.
+    pub fn set_resolver(&mut self, host: u16, how: Resolver) {
+        self.hosts[host as usize].resolver = how;
     }
 }
 

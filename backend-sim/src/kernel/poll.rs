@@ -13,6 +13,9 @@ pub enum Readiness {
     /// One entry for each descriptor and batch, its bits are the current ones, each arrival
     /// queues it again.
     Linux,
+    /// One entry for each direction: a descriptor may come twice in a batch. The end of the stream
+    /// stands on both.
+    Kqueue,
     /// What is promised and no more: after an event none until a call answered that it would
     /// block, one direction at a time, no word of FIN or errors.
     Weakest,
@@ -72,7 +75,7 @@ pub enum Completion {
 
 impl<C: Choices> Kernel<C> {
     /// The host should look: it has an event or a completion.
-    fn wake(&mut self, host: u16) {
+    pub(super) fn wake(&mut self, host: u16) {
         if self.woken.last() != Some(&host) {
             self.woken.push(host);
         }
@@ -93,12 +96,12 @@ impl<C: Choices> Kernel<C> {
     /// A new descriptor is registered: what is ready already is reported, where readiness is.
     pub(super) fn mark_born(&mut self, socket: u32) {
         let host = self.sockets[socket as usize].host;
-        if self.readiness(host) == Readiness::Linux {
+        if matches!(self.readiness(host), Readiness::Linux | Readiness::Kqueue) {
             self.mark(socket, true, true);
         }
     }
 
-    fn mark(&mut self, socket: u32, is_in: bool, is_out: bool) {
+    pub(super) fn mark(&mut self, socket: u32, is_in: bool, is_out: bool) {
         let s = &mut self.sockets[socket as usize];
         if !s.is_open {
             return;
@@ -108,6 +111,12 @@ impl<C: Choices> Kernel<C> {
             Readiness::Linux => {
                 s.waits_in &= !is_in;
                 s.waits_out &= !is_out;
+            }
+            Readiness::Kqueue => {
+                s.waits_in &= !is_in;
+                s.waits_out &= !is_out;
+                s.found.readable |= is_in;
+                s.found.writable |= is_out;
             }
             Readiness::Weakest => {
                 let (found_in, found_out) = (is_in && s.waits_in, is_out && s.waits_out);
@@ -167,7 +176,7 @@ impl<C: Choices> Kernel<C> {
     /// Whether an event or a completion for the socket is queued, scheduled, or sure to come.
     pub fn is_owed(&self, socket: u32) -> bool {
         let s = &self.sockets[socket as usize];
-        s.is_queued || s.is_edge_coming || s.completions_out > 0
+        s.is_queued || s.is_edge_coming || s.edges_owed > 0 || s.completions_out > 0
     }
 
     /// Whether a poll of the host would give anything.
@@ -179,6 +188,10 @@ impl<C: Choices> Kernel<C> {
     /// Gives a host its events: a bounded batch, in drawn order.
     pub fn poll(&mut self, host: u16, out: &mut Vec<Polled>) {
         let entity = self.hosts[host as usize].entity;
+        if self.meets(Kind::POLL, host, entity).is_some() {
+            // The program sees that nothing came, and looks again.
+            return;
+        }
         let limit = self.draw(Kind::POLL_LIMIT, entity, 4) as usize;
         let batch_max = if limit > 0 { limit } else { self.settings.batch_max };
         let readiness = self.readiness(host);
@@ -224,6 +237,21 @@ impl<C: Choices> Kernel<C> {
             return;
         }
         let bits = match readiness {
+            Readiness::Kqueue if std::mem::take(&mut s.found.readable) => {
+                if s.found.writable {
+                    // The other direction has an entry of its own, in this batch or the next.
+                    s.is_queued = true;
+                    let host = s.host;
+                    self.hosts[host as usize].ready.push_back(socket);
+                }
+                let is_true = current.readable || current.peer_closed;
+                if is_true { Bits { writable: false, ..current } } else { Bits::default() }
+            }
+            Readiness::Kqueue => {
+                s.found.writable = false;
+                let is_true = current.writable || current.failed;
+                if is_true { Bits { readable: false, ..current } } else { Bits::default() }
+            }
             Readiness::Weakest => std::mem::take(&mut s.found),
             Readiness::Linux | Readiness::Completion => current,
         };
@@ -376,9 +404,12 @@ impl<C: Choices> Kernel<C> {
     pub(super) fn completion_comes(&mut self, slot: u32) {
         let (socket, completion) =
             self.completions[slot as usize].take().expect("a completion comes once");
-        let host = self.sockets[socket as usize].host;
-        self.hosts[host as usize].completed.push_back((socket, completion));
-        self.wake(host);
+        let s = &self.sockets[socket as usize];
+        let host = s.host;
+        if !s.is_dead {
+            self.hosts[host as usize].completed.push_back((socket, completion));
+            self.wake(host);
+        }
     }
 
     /// The host's program has a completion; after the last one for a descriptor that closes comes

@@ -129,6 +129,14 @@ impl Pipe {
         self.is_cut_off = true;
     }
 
+    /// RST, where it takes with it what was received and not read.
+    pub(crate) fn discard(&mut self) {
+        assert!(self.is_cut_off, "only a broken stream loses what arrived");
+        while self.readable() > 0 {
+            self.take(usize::MAX);
+        }
+    }
+
     /// Reads at most `size_max` of what was delivered; empty if there is nothing.
     pub(crate) fn take(&mut self, size_max: usize) -> Bytes {
         let count = self.readable().min(size_max as u64) as usize;

@@ -27,6 +27,7 @@ fn net(readiness: Readiness, buffer_bytes: u64, decisions: Vec<Decision>) -> Net
         receive_buffer_bytes: buffer_bytes,
         batch_max: 64,
         delay_nanos_max: 1_000_000,
+        os: Os::Linux,
     };
     let mut kernel = Kernel::new(Replay::new(decisions), Noise::new(0), settings);
     kernel.add_host("client", readiness);
@@ -302,7 +303,7 @@ fn without_a_descriptor_the_connection_stays_in_the_backlog() {
 fn a_datagram_to_a_dead_port_is_told_to_the_next_call() {
     let mut net = net(Readiness::Linux, 4096, Vec::new());
     let (socket, _) = net.kernel.open_datagram(CLIENT, 9, 0, &|| "u1".to_owned()).unwrap();
-    net.kernel.connect_datagram(socket, Address { host: SERVER, port: 7 });
+    net.kernel.connect_datagram(socket, Address { host: SERVER, port: 7 }).unwrap();
     let send = |net: &mut Net| net.kernel.send_to(socket, None, Bytes::from_static(b"x"));
     assert_eq!(send(&mut net), Ok(()));
     net.settle();

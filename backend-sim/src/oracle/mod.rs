@@ -177,6 +177,11 @@ impl Oracle {
         self.hosts[host as usize].step += 1;
     }
 
+    /// A host crashed: nobody is left whom its ids mean anything to.
+    pub fn host_crashed(&mut self, host: u16) {
+        self.hosts[host as usize] = HostView::default();
+    }
+
     /// Notes that a law was checked, and, if it was broken, how.
     pub fn check(&mut self, law: Law, result: Result<(), String>) {
         self.checked[law as usize] += 1;

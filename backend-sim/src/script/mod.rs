@@ -57,6 +57,7 @@ mod parse;
 mod print;
 
 pub use parse::{ScriptError, parse_number, parse_time};
+pub(crate) use print::time as time_text;
 
 /// A run, written down. See the [module](self) for its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -153,7 +153,7 @@ fn when(when: &When) -> String {
 }
 
 /// In the largest unit that needs no fraction.
-fn time(nanos: u64) -> String {
+pub(crate) fn time(nanos: u64) -> String {
     let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
     if nanos == 0 {
         return "0".to_owned();

@@ -13,7 +13,7 @@ use tidelock_sim::choices::Seed;
 use tidelock_sim::coverage::Coverage;
 use tidelock_sim::digest::Digest;
 use tidelock_sim::event::{Fetched, fetch, hand_over};
-use tidelock_sim::kernel::{Address, Errno, Kernel, Readiness, Settings};
+use tidelock_sim::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
 use tidelock_sim::noise::Noise;
 use tidelock_sim::oracle::{Limits, Oracle};
 use tidelock_sim::run::Trace;
@@ -78,6 +78,7 @@ impl SimulatedArm {
             receive_buffer_bytes: BUFFER_BYTES,
             batch_max: 64,
             delay_nanos_max: 1,
+            os: Os::Linux,
         };
         let choices = Seed::new(0, "conformance", &[]);
         let mut kernel = Kernel::new(choices, Noise::new(0), settings);

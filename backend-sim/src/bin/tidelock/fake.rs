@@ -27,6 +27,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         completed: 3,
         injected: vec![("short-write", seed % 3), ("reset", 1)],
         reached: Reached::default(),
+        errnos: Vec::new(),
         checked: vec![("no-lost-edge", 10)],
         options: format!("hosts=2 seed={seed}"),
         failure: None,
