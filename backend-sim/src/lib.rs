@@ -26,6 +26,7 @@ pub mod scenario;
 pub mod scenarios;
 pub mod schedule;
 pub mod script;
+pub mod shrink;
 pub mod signature;
 pub mod simulate;
 pub mod spelling;

@@ -22,6 +22,10 @@ pub struct Watch {
     pub record: bool,
     /// What [`Report::trace`] holds.
     pub trace: Trace,
+    /// Of a recording: write out what follows from the seed, and leave the seed out.
+    pub is_seedless: bool,
+    /// Run a failure only once, so that it has no last events.
+    pub is_brief: bool,
 }
 
 /// How much of a run is told.
@@ -49,6 +53,9 @@ pub struct Report {
     pub outcome: u64,
     /// Steps of the world.
     pub events: u64,
+    /// Events that hosts were told, and commands and messages about sockets: what a person would
+    /// read of it.
+    pub story: u64,
     /// Operations of the scenario, and how many of them completed.
     pub operations: u64,
     /// See `operations`.

@@ -42,7 +42,10 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
                 let (mut report, record) = setup.run(cast, Record::new(choices), watch);
-                report.script = record.map(|record| setup.script(scenario, record.decisions()));
+                report.script = record.map(|record| {
+                    let script = setup.script(scenario, record.decisions());
+                    if watch.is_seedless { setup.materialised(cast, &script) } else { script }
+                });
                 report
             } else {
                 setup.run(cast, choices, watch).0
@@ -56,7 +59,11 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
             let unused = replay.iter().flat_map(Replay::unused);
             report.stale.extend(unused.map(|decision| format!("at {decision}")));
             if watch.record {
-                report.script = Some(*script);
+                let is_written_out = watch.is_seedless && script.seed.is_some();
+                report.script = Some(match is_written_out {
+                    true => setup.materialised(cast, &script),
+                    false => *script,
+                });
             }
             report
         }
@@ -208,6 +215,7 @@ impl Setup {
     ) -> (Report, Option<C>) {
         let (mut report, left) = self.run_once(cast, choices.clone(), watch);
         if watch.trace == Trace::Off
+            && !watch.is_brief
             && let Some(failure) = &mut report.failure
         {
             let told = Watch { trace: Trace::Full, ..watch.clone() };
@@ -265,6 +273,7 @@ impl Setup {
             digest: shared.digest.finish(),
             outcome: shared.outcome,
             events: steps,
+            story: shared.story,
             operations: self.plan.len() as u64,
             completed: shared.oracle.completed(),
             injected: Family::ALL.iter().map(of_family).collect(),

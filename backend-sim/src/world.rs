@@ -31,6 +31,8 @@ pub struct Shared<C> {
     pub tracer: Tracer,
     /// The sum of what services saw, without times.
     pub outcome: u64,
+    /// Events, and commands and messages about sockets.
+    pub story: u64,
     /// Check everything at every step.
     pub is_paranoid: bool,
 }
@@ -108,6 +110,7 @@ impl<C: Choices> World<C> {
             digest: Digest::default(),
             tracer: Tracer::new(trace),
             outcome: 0,
+            story: 0,
             is_paranoid,
         };
         let mut machines = Vec::new();

@@ -143,6 +143,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         digest: 0,
         outcome: 0,
         events: 0,
+        story: 0,
         operations: 0,
         completed: 0,
         injected: Vec::new(),

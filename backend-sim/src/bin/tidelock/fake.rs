@@ -21,6 +21,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         digest: mix(seed, 1),
         outcome: mix(seed, 2),
         events: 10 + seed % 5,
+        story: 7,
         operations: 4,
         completed: 3,
         injected: vec![("short-write", seed % 3), ("reset", 1)],

@@ -29,6 +29,7 @@ pub(crate) fn execute(
         paranoid: options.paranoid,
         record: options.record.is_some(),
         trace: options.trace.into(),
+        ..Watch::default()
     };
     let report = simulator.guarded(scenario, source, &watch);
     if !report.trace.is_empty() {
