@@ -49,6 +49,8 @@ pub struct Report {
     pub seed: u64,
     /// A hash of every step, with payload. Same source, same digest, on every machine.
     pub digest: u64,
+    /// The digest after some of the steps, each with its step.
+    pub checkpoints: Vec<(u64, u64)>,
     /// A hash of what services saw, without times.
     pub outcome: u64,
     /// Steps of the world.

@@ -249,6 +249,7 @@ impl Setup {
         watch: &Watch,
     ) -> (Report, Option<C>) {
         let signature = signature::of(&world);
+        let checkpoints = world.checkpoints.into_points();
         let (steps, troubles, shared) = (world.steps, world.troubles_begun, world.shared);
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
@@ -271,6 +272,7 @@ impl Setup {
             scenario: scenario.name,
             seed: self.seed,
             digest: shared.digest.finish(),
+            checkpoints,
             outcome: shared.outcome,
             events: steps,
             story: shared.story,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::checkpoints::Checkpoints;
 use crate::choices::Choices;
 use crate::digest::Digest;
 use crate::host::Host;
@@ -43,6 +44,8 @@ pub struct World<C> {
     pub shared: Shared<C>,
     /// Things that happened.
     pub steps: u64,
+    /// The digest after some of them.
+    pub checkpoints: Checkpoints,
     machines: Vec<Machine>,
     plan: Vec<Operation>,
     troubles: Vec<Trouble>,
@@ -127,6 +130,7 @@ impl<C: Choices> World<C> {
         let mut world = Self {
             shared,
             steps: 0,
+            checkpoints: Checkpoints::default(),
             machines,
             indices: indices.collect(),
             plan,
@@ -182,6 +186,9 @@ impl<C: Choices> World<C> {
             }
             while let Some(host) = self.shared.kernel.woken.pop() {
                 self.wake(host);
+            }
+            if self.steps == self.checkpoints.next {
+                self.checkpoints.note(self.steps, self.shared.digest.finish());
             }
             if self.shared.oracle.violation.is_some() {
                 return;

@@ -141,6 +141,7 @@ fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
         scenario,
         seed,
         digest: 0,
+        checkpoints: Vec::new(),
         outcome: 0,
         events: 0,
         story: 0,

@@ -19,6 +19,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         scenario,
         seed,
         digest: mix(seed, 1),
+        checkpoints: Vec::new(),
         outcome: mix(seed, 2),
         events: 10 + seed % 5,
         story: 7,

@@ -20,7 +20,7 @@ pub(crate) fn execute(
     simulator: &Simulator<'_>,
     console: &mut Console<'_>,
 ) -> Result<Exit, Problem> {
-    let (scenario, source) = open(options, simulator)?;
+    let (scenario, source) = open(&options.artefact, options.scenario.as_deref(), simulator)?;
     let signature = match &source {
         Source::Script(script) => script.signature.clone(),
         Source::Seed(_) => None,
@@ -64,14 +64,14 @@ pub(crate) fn execute(
     Ok(Exit::Failed(class))
 }
 
-/// What is to be run, if the options name it.
-fn open(
-    options: &ReplayOptions,
+/// What is to be run: an artefact, and the scenario that goes with a seed.
+pub(crate) fn open(
+    artefact: &Artefact,
+    named: Option<&str>,
     simulator: &Simulator<'_>,
 ) -> Result<(&'static str, Source), Problem> {
-    let named = options.scenario.as_deref();
     let named = named.map(|name| scenarios::find(simulator, name)).transpose()?;
-    match &options.artefact {
+    match artefact {
         Artefact::Seed(seed) => {
             let Some(scenario) = named else {
                 let allowed = scenarios::allowed(simulator);
