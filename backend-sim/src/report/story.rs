@@ -30,7 +30,7 @@ pub fn story_text(
     entry("signature", &failure.signature, 1);
     let runs = match story.shrunk.is_minimal {
         true => format!("{} runs", grouped(story.shrunk.runs)),
-        false => format!("the budget was over after {} runs", grouped(story.shrunk.runs)),
+        false => format!("{} runs, budget over", grouped(story.shrunk.runs)),
     };
     entry("shrunk", &format!("{} → {} ({runs})", story.before, story.after), 2);
     if let Some(decisive) = &story.shrunk.decisive {

@@ -56,7 +56,7 @@
 mod parse;
 mod print;
 
-pub use parse::{ScriptError, parse_number, parse_time};
+pub use parse::{Lines, ScriptError, parse_number, parse_time};
 
 /// A run, written down. See the [module](self) for its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use tidelock_sim::campaign::Simulator;
 use tidelock_sim::report::{FAILURE_LINES_MAX, failure_text, run_text};
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::script::Script;
+use tidelock_sim::{scenarios as library, simulate};
 
 use crate::console::Console;
 use crate::exit::{Exit, Problem};
@@ -100,12 +101,19 @@ pub(crate) fn read_script(
     let text = fs::read_to_string(path).map_err(|error| {
         Problem::Usage(format!("{shown}: {error}; allowed: a .tide file that can be read"))
     })?;
-    let script: Script =
-        text.parse().map_err(|error| Problem::Usage(format!("{shown}, {error}")))?;
+    let (script, lines) =
+        Script::with_lines(&text).map_err(|error| Problem::Usage(format!("{shown}, {error}")))?;
     let scenario = simulator.find(&script.scenario).ok_or_else(|| {
         let allowed = scenarios::allowed(simulator);
         Problem::Usage(format!("{shown}: no scenario '{}'; {allowed}", script.scenario))
     })?;
+    if let Some(known) = library::find(scenario) {
+        let wrong = simulate::with_cast(known, |cast| simulate::check_script(cast, &script));
+        if let Some(first) = wrong.first() {
+            let line = first.place.line(&lines);
+            return Err(Problem::Usage(format!("{shown}, line {line}: {first}")));
+        }
+    }
     Ok((scenario, script))
 }
 
