@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::script::{Script, When};
+use crate::script::{Lines, Script, When};
 use crate::spelling;
 use crate::stage::Cast;
 use crate::swarm::Options;
@@ -26,6 +26,19 @@ pub enum Place {
     Operation(usize),
     /// A `fault` line.
     Fault(usize),
+}
+
+impl Place {
+    /// The number of its line in the text that the script was read from, from 1.
+    pub fn line(self, lines: &Lines) -> usize {
+        let (of, at) = match self {
+            Place::Config(at) => (&lines.config, at),
+            Place::Operation(at) => (&lines.operations, at),
+            Place::Fault(at) => (&lines.faults, at),
+        };
+        // A script without any option contradicts nothing but its own defaults.
+        of.get(at).copied().unwrap_or(1)
+    }
 }
 
 impl fmt::Display for Wrong {

@@ -310,6 +310,7 @@ impl Host {
         for fetched in self.fetched.drain(..count as usize) {
             let (_, event) = &fetched;
             let id = event.socket();
+            shared.story += 1;
             shared.digest.word(EVENT | u64::from(self.number));
             shared.digest.word(id.to_bits());
             let name = shared.kernel.host_name(self.number);
@@ -335,6 +336,7 @@ impl Host {
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for command in self.commands.drain(..count) {
             let socket = command.socket();
+            shared.story += u64::from(socket.is_some());
             shared.digest.word(COMMAND | u64::from(self.number));
             shared.digest.word(socket.map_or(0, SocketId::to_bits));
             let name = shared.kernel.host_name(self.number);
@@ -389,6 +391,7 @@ impl Host {
         while let Some(delivery) = self.mux.poll_delivery() {
             if let Delivery::Message(service, message) = &delivery {
                 shared.oracle.message(self.number, *service, message);
+                shared.story += u64::from(message.socket().is_some());
                 shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
                 shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
                 let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);

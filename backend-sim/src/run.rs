@@ -23,6 +23,10 @@ pub struct Watch {
     pub record: bool,
     /// What [`Report::trace`] holds.
     pub trace: Trace,
+    /// Of a recording: write out what follows from the seed, and leave the seed out.
+    pub is_seedless: bool,
+    /// Run a failure only once, so that it has no last events.
+    pub is_brief: bool,
 }
 
 /// How much of a run is told.
@@ -46,10 +50,15 @@ pub struct Report {
     pub seed: u64,
     /// A hash of every step, with payload. Same source, same digest, on every machine.
     pub digest: u64,
+    /// The digest after some of the steps, each with its step.
+    pub checkpoints: Vec<(u64, u64)>,
     /// A hash of what services saw, without times.
     pub outcome: u64,
     /// Steps of the world.
     pub events: u64,
+    /// Events that hosts were told, and commands and messages about sockets: what a person would
+    /// read of it.
+    pub story: u64,
     /// Operations of the scenario, and how many of them completed.
     pub operations: u64,
     /// See `operations`.

@@ -26,7 +26,10 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
                 let (mut report, record) = setup.run(scenario, Record::new(choices), watch);
-                report.script = record.map(|record| setup.script(scenario, record.decisions()));
+                report.script = record.map(|record| {
+                    let script = setup.script(scenario, record.decisions());
+                    if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
+                });
                 report
             } else {
                 setup.run(scenario, choices, watch).0
@@ -40,7 +43,11 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             let unused = replay.iter().flat_map(Replay::unused);
             report.stale.extend(unused.map(|decision| format!("at {decision}")));
             if watch.record {
-                report.script = Some(*script);
+                let is_written_out = watch.is_seedless && script.seed.is_some();
+                report.script = Some(match is_written_out {
+                    true => setup.materialised(cast, &script),
+                    false => *script,
+                });
             }
             report
         }
@@ -205,6 +212,7 @@ impl Setup {
     ) -> (Report, Option<C>) {
         let (mut report, left) = self.run_once(scenario, choices.clone(), watch);
         if watch.trace == Trace::Off
+            && !watch.is_brief
             && let Some(failure) = &mut report.failure
         {
             let told = Watch { trace: Trace::Full, ..watch.clone() };
@@ -238,6 +246,7 @@ impl Setup {
         watch: &Watch,
     ) -> (Report, Option<C>) {
         let signature = signature::of(&world);
+        let checkpoints = world.checkpoints.into_points();
         let (steps, troubles, shared) = (world.steps, world.troubles_begun, world.shared);
         let injected = shared.kernel.choices.injected();
         let of_family = |family: &Family| {
@@ -266,8 +275,10 @@ impl Setup {
             scenario: scenario.name,
             seed: self.seed,
             digest: shared.digest.finish(),
+            checkpoints,
             outcome: shared.outcome,
             events: steps,
+            story: shared.story,
             operations: self.plan.len() as u64,
             completed: shared.oracle.completed(),
             injected: Family::ALL.iter().map(of_family).collect(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::build;
+use crate::checkpoints::Checkpoints;
 use crate::choices::Choices;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
@@ -38,6 +39,8 @@ pub struct Shared<C> {
     pub coverage: Coverage,
     /// The sum of what services saw, without times.
     pub outcome: u64,
+    /// Events, and commands and messages about sockets.
+    pub story: u64,
     /// Check everything at every step.
     pub is_paranoid: bool,
 }
@@ -48,6 +51,8 @@ pub struct World<C> {
     pub shared: Shared<C>,
     /// Things that happened.
     pub steps: u64,
+    /// The digest after some of them.
+    pub checkpoints: Checkpoints,
     machines: Vec<Machine>,
     cast: Arc<Cast>,
     invariants: Vec<Invariant>,
@@ -107,6 +112,7 @@ impl<C: Choices> World<C> {
             tracer: Tracer::new(trace),
             coverage: Coverage::default(),
             outcome: 0,
+            story: 0,
             is_paranoid,
         };
         let cast = Arc::new(stage.cast());
@@ -119,6 +125,7 @@ impl<C: Choices> World<C> {
         let mut world = Self {
             shared,
             steps: 0,
+            checkpoints: Checkpoints::default(),
             machines,
             cast,
             invariants: stage.invariants,
@@ -178,6 +185,9 @@ impl<C: Choices> World<C> {
             }
             while let Some(host) = self.shared.kernel.woken.pop() {
                 self.wake(host);
+            }
+            if self.steps == self.checkpoints.next {
+                self.checkpoints.note(self.steps, self.shared.digest.finish());
             }
             if self.shared.oracle.violation.is_some() {
                 return;

@@ -2,10 +2,12 @@
 //!
 //! Everything here is a function from values to text; who prints it, and where, is not decided.
 
+mod story;
 mod summary;
 mod table;
 mod text;
 
+pub use story::{columns, story_text};
 pub use summary::Summary;
 pub use table::{Align, Table};
 pub use text::{

@@ -125,7 +125,7 @@ pub fn run_text(report: &Report) -> Vec<String> {
 }
 
 /// A name and its text, broken between words; none of an empty text.
-fn entry_lines(name: &str, text: &str, lines_max: usize) -> Vec<String> {
+pub(super) fn entry_lines(name: &str, text: &str, lines_max: usize) -> Vec<String> {
     const COLUMNS_MAX: usize = 88;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -155,7 +155,7 @@ fn class_text(class: FailureClass) -> &'static str {
 }
 
 /// As much as a line or two of a terminal can bear.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const SHOWN_MAX: usize = 160;
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

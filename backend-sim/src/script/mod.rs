@@ -6,6 +6,12 @@
 //! recording of a seed the operations and world-level faults follow from the `seed` line, so that
 //! it holds `scenario`, `seed`, `config` and every decision that was not benign.
 //!
+//! A script without a `seed` line says all of it: what it does not say does not happen, and options
+//! that it does not name are neutral ([`Options::neutral`](crate::swarm::Options::neutral)), the
+//! noise among them. An operation or fault that waits `after` a label which no line has happens as
+//! soon as anything may, at 1 ms; one that is asked of a connection which no line opens does
+//! nothing. So every line can be deleted by itself, which is what [`shrink`](crate::shrink) does.
+//!
 //! ```text
 //! tide 1
 //! # FIN arrived with the last data, the reader stopped at a short read
@@ -56,7 +62,7 @@
 mod parse;
 mod print;
 
-pub use parse::{ScriptError, parse_number, parse_time};
+pub use parse::{Lines, ScriptError, parse_number, parse_time};
 pub(crate) use print::time as time_text;
 
 /// A run, written down. See the [module](self) for its text.

@@ -25,11 +25,33 @@ impl fmt::Display for ScriptError {
 
 impl std::error::Error for ScriptError {}
 
+/// Where the statements of a script stand in its text: line numbers from 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// Of each option.
+    pub config: Vec<usize>,
+    /// Of each `op` line.
+    pub operations: Vec<usize>,
+    /// Of each `fault` line.
+    pub faults: Vec<usize>,
+}
+
 impl FromStr for Script {
     type Err = ScriptError;
 
     /// Reads a `.tide` text.
     fn from_str(text: &str) -> Result<Script, ScriptError> {
+        Script::with_lines(text).map(|(script, _lines)| script)
+    }
+}
+
+impl Script {
+    /// Reads a `.tide` text, and notes where each statement stands.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is wrong.
+    pub fn with_lines(text: &str) -> Result<(Script, Lines), ScriptError> {
         let mut reader = Reader::default();
         let mut lines = text.lines();
         let version = lines.next().unwrap_or("");
@@ -46,7 +68,7 @@ impl FromStr for Script {
             reader.line += 1;
             return Err(reader.error("a `scenario` line", "the end of the file"));
         }
-        Ok(reader.script)
+        Ok((reader.script, reader.lines))
     }
 }
 
@@ -99,6 +121,7 @@ struct Reader {
     seen: BTreeSet<&'static str>,
     /// Of operations and faults.
     labels: BTreeSet<String>,
+    lines: Lines,
 }
 
 impl Reader {
@@ -151,6 +174,7 @@ impl Reader {
             return Err(self.error("what is done, as `client connect server:9000`", END));
         }
         let words = rest.iter().map(|&word| word.to_owned()).collect();
+        self.lines.operations.push(self.line);
         self.script.operations.push(ScriptOperation { label, when, words, note });
         Ok(())
     }
@@ -168,6 +192,7 @@ impl Reader {
             return Err(self.error("what is done, as `partition client>server`", END));
         }
         let words = rest.iter().map(|&word| word.to_owned()).collect();
+        self.lines.faults.push(self.line);
         self.script.faults.push(ScriptFault { label, when, words, until_nanos, note });
         Ok(())
     }
@@ -231,6 +256,7 @@ impl Reader {
             let Some((name, value)) = word.split_once('=') else {
                 return Err(self.error("NAME=VALUE", &quoted(word)));
             };
+            self.lines.config.push(self.line);
             self.script.config.push((name.to_owned(), value.to_owned()));
         }
         Ok(())

@@ -1,22 +1,26 @@
 //! What is done with each run of a campaign, in the order of seeds, and with their sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::{fs, io};
 
 use tidelock_sim::campaign::{Attempt, Recording, Tally};
-use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text};
-use tidelock_sim::run::{Failure, FailureClass, Report};
+use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text, story_text};
+use tidelock_sim::run::{Failure, FailureClass, Report, Source, Watch};
 use tidelock_sim::script::Script;
+use tidelock_sim::shrink::{Story, story};
 
+use crate::budget::Budget;
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};
+use crate::interrupt::Interrupted;
 use crate::json::{JsonLines, Line, SEEDS_PER_ROLLUP, Sums};
 use crate::options::RunOptions;
 use crate::progress::Progress;
 use crate::ranges::Ranges;
 use crate::run::Plan;
+use crate::shrink::{minimised, write, write_others};
 
 /// Sums up runs, and records, prints and writes what they found.
 pub(crate) struct Collector<'a, 'c> {
@@ -25,6 +29,9 @@ pub(crate) struct Collector<'a, 'c> {
     console: &'a mut Console<'c>,
     json: Option<JsonLines>,
     progress: &'a Progress,
+    interrupted: &'a Interrupted,
+    /// Signatures whose first failure was made small.
+    shrunk: BTreeSet<String>,
     /// For each scenario that takes part.
     tallies: Vec<(&'static str, Tally)>,
     seeds: Ranges,
@@ -45,6 +52,7 @@ impl<'a, 'c> Collector<'a, 'c> {
         console: &'a mut Console<'c>,
         json: Option<JsonLines>,
         progress: &'a Progress,
+        interrupted: &'a Interrupted,
     ) -> Collector<'a, 'c> {
         let scenarios = plan.campaign.scenarios.iter();
         Collector {
@@ -53,6 +61,8 @@ impl<'a, 'c> Collector<'a, 'c> {
             console,
             json,
             progress,
+            interrupted,
+            shrunk: BTreeSet::new(),
             tallies: scenarios.map(|name| (*name, Tally::default())).collect(),
             seeds: Ranges::default(),
             rollup: (Ranges::default(), Tally::default()),
@@ -138,19 +148,46 @@ impl<'a, 'c> Collector<'a, 'c> {
             Some(Err(error)) => format!("nothing: {error}"),
         };
         let path = written.as_ref().and_then(|written| written.as_deref().ok());
-        self.tell(report, failure, &recorded, path, &replay)?;
+        let story = match (path, script) {
+            (Some(path), Some(script)) if is_faithful => self.shrink(report, path, script),
+            _ => None,
+        };
+        let told = Told { recorded: &recorded, path, story: story.as_ref() };
+        self.tell(report, failure, &told, &replay)?;
         match difference {
-            Some(it) => self.tell(report, &it, &recorded, path, &compare_again(report)),
+            Some(it) => self.tell(report, &it, &told, &compare_again(report)),
             None => Ok(()),
         }
+    }
+
+    /// Makes the first failure of each signature small.
+    fn shrink(&mut self, report: &Report, recorded: &str, script: Script) -> Option<Story> {
+        let signature = report.failure.as_ref()?.signature.clone();
+        if self.options.no_shrink || !self.shrunk.insert(signature) {
+            return None;
+        }
+        let campaign = &self.plan.campaign;
+        let watch = Watch { paranoid: campaign.paranoid, ..Watch::default() };
+        let millis = self.options.shrink_budget.millis;
+        let source = Source::Script(Box::new(script));
+        let interrupted = self.interrupted;
+        let told = self.progress.aside(|| {
+            let budget = Budget::start(millis, interrupted, self.options.quiet);
+            let may_go_on = |runs| budget.may_go_on(runs);
+            let simulator = &campaign.simulator;
+            let told = story(simulator, report.scenario, source, &watch, &may_go_on);
+            budget.end();
+            told
+        });
+        tracing::info!(recorded, is_told = told.is_some(), "a failure was made small");
+        told
     }
 
     fn tell(
         &mut self,
         report: &Report,
         failure: &Failure,
-        recorded: &str,
-        path: Option<&str>,
+        told: &Told<'_>,
         replay: &str,
     ) -> Result<(), Problem> {
         let seen = self.laws.entry(failure.law).or_default();
@@ -161,9 +198,27 @@ impl<'a, 'c> Collector<'a, 'c> {
         self.gravest = self.gravest.into_iter().chain([failure.class]).min_by_key(|c| exit(*c));
         let paranoid = if self.options.paranoid { " --paranoid" } else { "" };
         let replay = format!("{} {replay}{paranoid}", self.console.program);
-        self.write_json(&Line::failure(report, failure, path, &replay))?;
-        let kept = [("recorded", recorded.to_owned()), ("replay", replay)];
-        let lines = failure_text(report, failure, &kept, lines_max);
+        // What was made small is the failure itself, not that its recording differs.
+        let story = told.story.filter(|_| failure.class != FailureClass::Nondeterminism);
+        let small = story.zip(told.path).map(|(story, path)| (story, minimised(Path::new(path))));
+        let mut kept = vec![("recorded", told.recorded.to_owned())];
+        let lines = match &small {
+            Some((story, path)) => {
+                write(path, &story.shrunk.script)?;
+                kept.extend(write_others(path, story)?);
+                let small = path.display().to_string();
+                let program = &self.console.program;
+                let replay = format!("{program} replay {} --trace line", shell_word(&small));
+                kept.extend([("shrunk to", small), ("replay", format!("{replay}{paranoid}"))]);
+                story_text(report, story, &kept, FAILURE_LINES_MAX)
+            }
+            None => {
+                kept.push(("replay", replay.clone()));
+                failure_text(report, failure, &kept, lines_max)
+            }
+        };
+        let small = small.map(|(_, path)| path.display().to_string());
+        self.write_json(&Line::failure(report, failure, told.path, small.as_deref(), &replay))?;
         let console = &mut *self.console;
         self.progress.aside(|| console.print(["".to_owned()].into_iter().chain(lines)))
     }
@@ -228,6 +283,16 @@ impl<'a, 'c> Collector<'a, 'c> {
             (true, false) => format!("INTERRUPTED  until then: {laws}"),
         }
     }
+}
+
+/// Where a failure lies, and what was made of it.
+struct Told<'a> {
+    /// The recording's path, or why there is none.
+    recorded: &'a str,
+    /// The recording's path.
+    path: Option<&'a str>,
+    /// What is left of it, if it was made small.
+    story: Option<&'a Story>,
 }
 
 /// The arguments that make a run, and make it again, and compare.

@@ -78,6 +78,8 @@ pub(crate) enum Line<'a> {
         options: &'a str,
         /// The recording's path, if it could be made and written.
         recording: Option<&'a str>,
+        /// The path of what was made small of it.
+        shrunk: Option<&'a str>,
         replay: &'a str,
         last_events: &'a [String],
     },
@@ -116,6 +118,7 @@ impl<'a> Line<'a> {
         report: &'a Report,
         failure: &'a Failure,
         recording: Option<&'a str>,
+        shrunk: Option<&'a str>,
         replay: &'a str,
     ) -> Line<'a> {
         Line::Failure {
@@ -133,6 +136,7 @@ impl<'a> Line<'a> {
             digest: Hex(report.digest),
             options: &report.options,
             recording,
+            shrunk,
             replay,
             last_events: &failure.last_events,
         }

@@ -1,9 +1,11 @@
 //! The command: campaigns over the simulated network, and replays of what they found.
 
 mod arguments;
+mod budget;
 mod clock;
 mod collector;
 mod console;
+mod doctor;
 mod exit;
 #[cfg(test)]
 mod fake;
@@ -17,6 +19,7 @@ mod regress;
 mod replay;
 mod run;
 mod scenarios;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -68,6 +71,8 @@ fn execute(
         Parsed::Options(options) => log::start(options.log).and_then(|()| match options.command {
             Command::Run(options) => run::execute(&options, simulator, &listen()?, console),
             Command::Replay(options) => replay::execute(&options, simulator, console),
+            Command::Shrink(options) => shrink::execute(&options, simulator, &listen()?, console),
+            Command::Doctor(options) => doctor::execute(&options, simulator, console),
             Command::Scenarios => scenarios::execute(simulator, console),
             Command::Regress(options) => regress::execute(&options, simulator, console),
         }),

@@ -27,13 +27,16 @@ pub(crate) struct Options {
 const USAGE: &str = "\
 tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock replay seed:N --scenario SCENARIO | FILE.tide [--trace line]
+       tidelock shrink seed:N --scenario SCENARIO | FILE.tide [-o OUT.tide] [--budget 30s]
+       tidelock doctor seed:N --scenario SCENARIO | FILE.tide
        tidelock scenarios
        tidelock regress [DIR]";
 
 const JSON: &str = "\
 With --json, each line is one object whose `kind` is
   run       scenario, seed, digest, events, outcome (with --json-runs)
-  failure   scenario, seed, law, class, step, detail, recording, replay, last_events
+  failure   scenario, seed, law, signature, class, step, detail, recording, shrunk, replay,
+            last_events
   rollup    the sums of the seeds since the last one: at most a thousand
   campaign  the sums of all; the last line
 in ascending order of seeds. Digests are hexadecimal, and add up modulo 2^64.";
@@ -55,6 +58,10 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Run once more what a seed or a .tide file says.
     Replay(ReplayOptions),
+    /// Make a failure small: the same signature with as few lines as it takes.
+    Shrink(ShrinkOptions),
+    /// Run something twice, and show where the runs part if they do.
+    Doctor(DoctorOptions),
     /// List the scenarios.
     Scenarios,
     /// Replay every .tide file of a folder; each must hold all laws and still mean something.
@@ -103,6 +110,14 @@ pub(crate) struct RunOptions {
     #[arg(long, requires = "json")]
     pub(crate) json_runs: bool,
 
+    /// Tell failures as they were found, without making them small.
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
+
+    /// How long the first failure of each signature is made smaller.
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) shrink_budget: WallTime,
+
     /// Print nothing but failures.
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -132,6 +147,38 @@ pub(crate) struct ReplayOptions {
     /// Check every law in full at every step.
     #[arg(long)]
     pub(crate) paranoid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShrinkOptions {
+    /// seed:N, decimal or 0x, or a .tide file.
+    pub(crate) artefact: Artefact,
+
+    /// The scenario that goes with a seed.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
+
+    /// Where the result goes [default: beside the file, or target/tidelock, as NAME.min.tide].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// How long it may take.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) budget: WallTime,
+
+    /// Check every law in full at every step.
+    #[arg(long)]
+    pub(crate) paranoid: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// seed:N, decimal or 0x, or a .tide file.
+    pub(crate) artefact: Artefact,
+
+    /// The scenario that goes with a seed.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
 }
 
 #[derive(Debug, Args)]

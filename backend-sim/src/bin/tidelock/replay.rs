@@ -7,6 +7,7 @@ use tidelock_sim::campaign::Simulator;
 use tidelock_sim::report::{FAILURE_LINES_MAX, failure_text, run_text};
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::script::Script;
+use tidelock_sim::{scenarios as library, simulate};
 
 use crate::console::Console;
 use crate::exit::{Exit, Problem};
@@ -20,7 +21,7 @@ pub(crate) fn execute(
     simulator: &Simulator<'_>,
     console: &mut Console<'_>,
 ) -> Result<Exit, Problem> {
-    let (scenario, source) = open(options, simulator)?;
+    let (scenario, source) = open(&options.artefact, options.scenario.as_deref(), simulator)?;
     let signature = match &source {
         Source::Script(script) => script.signature.clone(),
         Source::Seed(_) => None,
@@ -29,6 +30,7 @@ pub(crate) fn execute(
         paranoid: options.paranoid,
         record: options.record.is_some(),
         trace: options.trace.into(),
+        ..Watch::default()
     };
     let report = simulator.guarded(scenario, source, &watch);
     if !report.trace.is_empty() {
@@ -63,14 +65,14 @@ pub(crate) fn execute(
     Ok(Exit::Failed(class))
 }
 
-/// What is to be run, if the options name it.
-fn open(
-    options: &ReplayOptions,
+/// What is to be run: an artefact, and the scenario that goes with a seed.
+pub(crate) fn open(
+    artefact: &Artefact,
+    named: Option<&str>,
     simulator: &Simulator<'_>,
 ) -> Result<(&'static str, Source), Problem> {
-    let named = options.scenario.as_deref();
     let named = named.map(|name| scenarios::find(simulator, name)).transpose()?;
-    match &options.artefact {
+    match artefact {
         Artefact::Seed(seed) => {
             let Some(scenario) = named else {
                 let allowed = scenarios::allowed(simulator);
@@ -99,12 +101,19 @@ pub(crate) fn read_script(
     let text = fs::read_to_string(path).map_err(|error| {
         Problem::Usage(format!("{shown}: {error}; allowed: a .tide file that can be read"))
     })?;
-    let script: Script =
-        text.parse().map_err(|error| Problem::Usage(format!("{shown}, {error}")))?;
+    let (script, lines) =
+        Script::with_lines(&text).map_err(|error| Problem::Usage(format!("{shown}, {error}")))?;
     let scenario = simulator.find(&script.scenario).ok_or_else(|| {
         let allowed = scenarios::allowed(simulator);
         Problem::Usage(format!("{shown}: no scenario '{}'; {allowed}", script.scenario))
     })?;
+    if let Some(known) = library::find(scenario) {
+        let wrong = simulate::with_cast(known, |cast| simulate::check_script(cast, &script));
+        if let Some(first) = wrong.first() {
+            let line = first.place.line(&lines);
+            return Err(Problem::Usage(format!("{shown}, line {line}: {first}")));
+        }
+    }
     Ok((scenario, script))
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn execute(
     }
     let progress = Progress::start(plan.goal(), options.quiet);
     let clock = Stopwatch::start();
-    let collector = RefCell::new(Collector::new(&plan, options, console, json, &progress));
+    let collector =
+        RefCell::new(Collector::new(&plan, options, console, json, &progress, interrupted));
     let is_late = || plan.time_millis.is_some_and(|end| clock.elapsed_millis() >= end);
     let plan_of_work = Work {
         seeds: plan.seeds.clone(),
@@ -76,7 +77,7 @@ impl<'a> Plan<'a> {
             scenarios::find(simulator, name).map_err(|problem| match problem {
                 // The first word may have been meant for one.
                 Problem::Usage(line) => Problem::Usage(format!(
-                    "{line}, or as the first word run, replay, scenarios, regress, help"
+                    "{line}, or as the first word run, replay, shrink, doctor, scenarios, regress, help"
                 )),
                 other => other,
             })

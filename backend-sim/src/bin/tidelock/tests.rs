@@ -92,7 +92,8 @@ fn a_campaign_without_a_failure_passes_and_says_what_it_did() {
 #[test]
 fn a_failure_is_recorded_and_told_with_the_command_that_replays_it() {
     let folder = Folder::new("failure");
-    let ran = tidelock(&["run", "--seeds", "990..1001", "--out", &folder.path("")]);
+    let out = folder.path("");
+    let ran = tidelock(&["run", "--seeds", "990..1001", "--no-shrink", "--out", &out]);
     assert_eq!(ran.code, 1);
     let path = folder.path("echo-1000.tide");
     let script: Script = fs::read_to_string(&path).unwrap().parse().unwrap();
@@ -116,6 +117,55 @@ fn a_failure_is_recorded_and_told_with_the_command_that_replays_it() {
     assert_eq!(again.code, 1);
     assert!(again.out.contains("1 us  begins\n"), "the trace is told");
     assert!(again.out.contains("FAILED  echo, seed 1000: no-lost-edge"), "{}", again.out);
+}
+
+#[test]
+fn the_first_failure_of_a_signature_is_told_as_its_story() {
+    let folder = Folder::new("story");
+    let ran = tidelock(&["run", "echo", "--seeds", "2000..2002", "--out", &folder.path("")]);
+    assert_eq!(ran.code, 1);
+    let told: Vec<&str> =
+        ran.out.match_indices("FAILED  echo, seed ").map(|(_, told)| told).collect();
+    assert_eq!(told.len(), 2);
+    let stories =
+        ran.out.matches("  shrunk    1 fault, 0 connections, 7 events → 0 faults").count();
+    assert_eq!(stories, 1, "the second is the same: {}", ran.out);
+    assert_eq!(folder.names(), ["echo-2000.min.tide", "echo-2000.tide", "echo-2001.tide"]);
+    let small = folder.path("echo-2000.min.tide");
+    assert!(ran.out.contains(&format!("tidelock replay {small} --trace line")), "{}", ran.out);
+    let script: Script = fs::read_to_string(&small).unwrap().parse().unwrap();
+    assert_eq!(script.decisions, [], "the fake fails without them");
+    assert_eq!(script.signature.as_deref(), Some("no-lost-edge/accepted/open/readable"));
+}
+
+#[test]
+fn a_failure_is_shrunk_where_it_is_asked_to() {
+    let folder = Folder::new("shrink");
+    let (file, out) = (folder.path("it.tide"), folder.path("sub/out.tide"));
+    fs::write(&file, "tide 1\nscenario echo\nseed 1000\nat c1/in@4 short 2\n").unwrap();
+    let ran = tidelock(&["shrink", &file, "--out", &out]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "{}", ran.out);
+    assert!(ran.out.contains("  shrunk    1 fault"), "{}", ran.out);
+    assert!(ran.out.contains(&format!("tidelock replay {out} --trace line")), "{}", ran.out);
+    assert!(!fs::read_to_string(&out).unwrap().contains("\nat "));
+    let beside = tidelock(&["shrink", &file]);
+    assert!(beside.out.contains("it.min.tide"), "{}", beside.out);
+
+    let interrupted = tidelock_interrupted(&["shrink", &file, "-o", &out], true);
+    assert_eq!(interrupted.code, 75, "{}", interrupted.out);
+    let kept = fs::read_to_string(&out).unwrap();
+    assert!(kept.contains("\nat "), "what failed is on disk as it was: {kept}");
+    let passing = tidelock(&["shrink", "seed:4", "--scenario", "echo"]);
+    assert_eq!((passing.code, passing.out.lines().count()), (0, 1), "{}", passing.out);
+}
+
+#[test]
+fn the_doctor_shows_where_two_runs_part() {
+    let ran = tidelock(&["doctor", "seed:1006", "--scenario", "echo"]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert!(ran.out.starts_with("DIFFERENT  digest 0x"), "{}", ran.out);
+    let ran = tidelock(&["doctor", "seed:1000", "--scenario", "echo"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "PASS  two runs are the same\n"));
 }
 
 #[test]
@@ -201,9 +251,9 @@ fn enough_failures_end_a_campaign_at_the_same_seed_whatever_the_jobs() {
     let seeds: Vec<_> = of_kind(&lines, "run").iter().map(|line| line["seed"].as_u64()).collect();
     assert_eq!(seeds, [1998, 1999, 2000, 2001, 2002].map(Some));
     assert_eq!(of_kind(&lines, "failure").len(), 3);
-    assert_eq!(folder.names().len(), 3, "{:?}", folder.names());
+    assert_eq!(folder.names().len(), 4, "one was made small: {:?}", folder.names());
     assert_eq!(run("5", &["--max-failures", "3"]).1, three);
-    assert_eq!(folder.names().len(), 3, "runs made in vain are not recorded");
+    assert_eq!(folder.names().len(), 4, "runs made in vain are not recorded");
     let first = json_lines(&run("2", &["--stop-on-first"]).1);
     assert_eq!(of_kind(&first, "failure").len(), 1);
 }
@@ -267,7 +317,8 @@ fn an_interrupted_campaign_says_so_and_keeps_its_failures() {
     assert_eq!(ran.code, 75);
     let last = json_lines(&json).pop().unwrap();
     assert_eq!((&last["interrupted"], &last["seeds"]), (&json!(true), &json!([[2000, 2001]])));
-    assert_eq!(folder.names(), ["echo-2000.tide"]);
+    assert_eq!(folder.names(), ["echo-2000.min.tide", "echo-2000.tide"]);
+    assert!(ran.out.contains("budget"), "{}", ran.out);
     assert!(ran.out.ends_with("\nINTERRUPTED  until then: no-lost-edge 1\n"), "{}", ran.out);
 }
 
@@ -292,6 +343,9 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
     let torn = file("torn.tide", "tide 1\nscenario echo\nat c1 cut\n");
     let other = file("other.tide", "tide 1\nscenario ecko\n");
     let echo = file("echo.tide", "tide 1\nscenario echo\nseed 5\n");
+    let large = file("large.tide", "tide 1\nscenario echo\n\nconfig connections=10000000\n");
+    let fly = file("fly.tide", "tide 1\nscenario echo\nop c1 @0 client fly\n");
+    let newer = file("newer.tide", "tide 2\nscenario echo\n");
     let missing = folder.path("missing.tide");
     let in_missing = folder.path("missing/out.jsonl");
     let cases: &[(&[&str], &str)] = &[
@@ -321,10 +375,16 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["replay", "seed:5", "--trace", "x"], "[possible values: off, line, full]"),
         (&["replay", &missing], "allowed: a .tide file that can be read"),
         (&["replay", &torn], "line 3: expected a key that ends in @OFFSET, @eof or #OCCURRENCE"),
+        (&["replay", &newer], "line 1: expected the version line `tide 1`, found 'tide 2'"),
+        (&["replay", &large], "line 4: config connections=10000000: expected a number from 1 to"),
+        (&["shrink", &large], "line 4: config connections=10000000: expected a number from 1 to"),
+        (&["doctor", &fly], "line 3: op c1 client fly: expected connect, connect-name"),
+        (&["shrink", "seed:5"], "seed:5 needs --scenario; allowed: echo, slow-readers"),
+        (&["shrink", &echo, "--budget", "0s"], "'0s' for '--budget <TIME>': allowed: whole ms"),
         (&["replay", &other], "no scenario 'ecko'; allowed: echo, slow-readers"),
         (&["replay", &echo, "--scenario", "slow-readers"], "is a recording of echo; allowed"),
         (&["regress", &missing], "allowed: a folder with .tide files"),
-        (&["regress", &folder.path("")], "torn.tide, line 3"),
+        (&["regress", &folder.path("")], "fly.tide, line 3"),
         (&["scenarios", "echo"], "unexpected argument 'echo' found"),
     ];
     // The first file by name would hide the torn one.

@@ -1,0 +1,180 @@
+//! A failing script made small: every line that is left is needed.
+//!
+//! [`Shrinker`] works on a [`Script`] and a judge, a function from a script to the signature of its
+//! failure; it knows nothing of worlds, so that it is tested without one and used with anybody's.
+//! It deletes and simplifies as long as the signature stays: noise first, then decisions, faults of
+//! the world, whole connections, operations, options; then values and times become simple. Other
+//! failures that are met on the way are kept as their own. There is no clock here: the caller says
+//! whether to go on.
+
+mod delete;
+mod simplify;
+mod story;
+
+pub use story::{Size, Story, story};
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::script::Script;
+
+/// The signature of a script's failure; `None` if it holds all laws, or cannot be run.
+pub type Judge<'a> = dyn Fn(&Script) -> Option<String> + 'a;
+
+/// Makes one failing script small.
+pub struct Shrinker<'a> {
+    judge: &'a Judge<'a>,
+    may_go_on: &'a dyn Fn(u64) -> bool,
+    signature: String,
+    best: Script,
+    /// What came of each script that was tried, by its hash.
+    tried: BTreeMap<u64, Option<String>>,
+    others: BTreeMap<String, Script>,
+    runs: u64,
+    is_over: bool,
+}
+
+/// A script that was made small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// The smallest that was found; its decisive line has a note that says so.
+    pub script: Script,
+    /// Runs that it took.
+    pub runs: u64,
+    /// No line can be deleted and no value made simpler by itself. `false`: the budget was over.
+    pub is_minimal: bool,
+    /// The text of the decisive line: deleted, nothing fails, and it is the latest such decision,
+    /// else fault, else operation.
+    pub decisive: Option<String>,
+    /// Failures with other signatures that were met, the first script of each.
+    pub others: BTreeMap<String, Script>,
+}
+
+/// The note at a decisive line.
+const DECISIVE: &str = "decisive";
+/// How many failures with other signatures are kept.
+const OTHERS_MAX: usize = 8;
+
+impl<'a> Shrinker<'a> {
+    /// A shrinker for a script that fails with this signature. `may_go_on` is asked before every
+    /// run, with the number of runs so far.
+    pub fn new(
+        script: Script,
+        signature: String,
+        judge: &'a Judge<'a>,
+        may_go_on: &'a dyn Fn(u64) -> bool,
+    ) -> Self {
+        Self {
+            judge,
+            may_go_on,
+            signature,
+            best: script,
+            tried: BTreeMap::new(),
+            others: BTreeMap::new(),
+            runs: 0,
+            is_over: false,
+        }
+    }
+
+    /// Makes it as small as it gets, or as far as the budget goes.
+    pub fn shrink(mut self) -> Shrunk {
+        loop {
+            let before = self.best.clone();
+            self.quieten();
+            self.delete_decisions();
+            self.delete_faults();
+            self.delete_connections();
+            self.delete_operations();
+            self.delete_options();
+            // What is deleted costs nothing any more; what is simplified does with every run.
+            if self.best == before {
+                self.simplify();
+            }
+            if self.best == before || self.is_over {
+                break;
+            }
+        }
+        let is_minimal = !self.is_over;
+        let decisive = self.mark_decisive();
+        Shrunk { script: self.best, runs: self.runs, is_minimal, decisive, others: self.others }
+    }
+
+    /// Noise off; else noise of a simple seed.
+    fn quieten(&mut self) {
+        const SEEDS: [u64; 4] = [0, 1, 2, 3];
+        for seed in SEEDS {
+            if self.best.noise.is_some_and(|noise| noise <= seed) {
+                return;
+            }
+            let candidate = Script { noise: Some(seed), ..self.best.clone() };
+            if self.accept(candidate) {
+                return;
+            }
+        }
+    }
+
+    /// What comes of a script.
+    fn verdict(&mut self, script: &Script) -> Option<String> {
+        let hash = xxh3_64(script.to_string().as_bytes());
+        if let Some(known) = self.tried.get(&hash) {
+            return known.clone();
+        }
+        if self.is_over || !(self.may_go_on)(self.runs) {
+            self.is_over = true;
+            return None;
+        }
+        self.runs += 1;
+        let verdict = (self.judge)(script);
+        if let Some(signature) = verdict.as_ref().filter(|other| **other != self.signature) {
+            let is_room = self.others.len() < OTHERS_MAX;
+            if is_room && !self.others.contains_key(signature) {
+                let script = Script { signature: Some(signature.clone()), ..script.clone() };
+                self.others.insert(signature.clone(), script);
+            }
+        }
+        self.tried.insert(hash, verdict.clone());
+        verdict
+    }
+
+    /// Takes a script instead of the best one if it fails in the same way.
+    fn accept(&mut self, candidate: Script) -> bool {
+        if candidate == self.best {
+            return false;
+        }
+        let is_same = self.verdict(&candidate).as_ref() == Some(&self.signature);
+        if is_same {
+            self.best = candidate;
+        }
+        is_same
+    }
+
+    /// Finds the line that decides, and marks it.
+    fn mark_decisive(&mut self) -> Option<String> {
+        let best = self.best.clone();
+        for at in (0..best.decisions.len()).rev() {
+            if self.verdict(&delete::decisions(&best, at..at + 1)).is_none() && !self.is_over {
+                self.best.decisions[at].note = DECISIVE.to_owned();
+                return Some(format!("at {}", best.decisions[at]));
+            }
+        }
+        for at in (0..best.faults.len()).rev() {
+            if self.verdict(&delete::faults(&best, at..at + 1)).is_none() && !self.is_over {
+                self.best.faults[at].note = DECISIVE.to_owned();
+                let fault = &best.faults[at];
+                return Some(format!("fault {} {}", fault.label, fault.words.join(" ")));
+            }
+        }
+        for at in (0..best.operations.len()).rev() {
+            if self.verdict(&delete::operations(&best, &[at])).is_none() && !self.is_over {
+                self.best.operations[at].note = DECISIVE.to_owned();
+                let operation = &best.operations[at];
+                return Some(format!("op {} {}", operation.label, operation.words.join(" ")));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Values and times made simple, one at a time.
+
+use super::Shrinker;
+use crate::script::{Position, Script, Value, When};
+
+/// Before this nothing is asked of a world.
+const START_NANOS: u64 = 1_000_000;
+
+impl Shrinker<'_> {
+    /// Makes every number that is left as simple as it gets.
+    pub(super) fn simplify(&mut self) {
+        self.space_evenly();
+        for at in 0..self.best.decisions.len() {
+            self.simplify_decision(at);
+        }
+        for at in 0..self.best.operations.len() {
+            self.simplify_operation(at);
+        }
+        for at in 0..self.best.faults.len() {
+            self.simplify_fault(at);
+        }
+        for at in 0..self.best.config.len() {
+            let Ok(value) = self.best.config[at].1.parse() else { continue };
+            let is_time = self.best.config[at].0.contains("_nanos");
+            let simpler = if is_time { rounder(value) } else { smaller(value) };
+            self.try_numbers(value, &simpler, |script, value| {
+                script.config[at].1 = value.to_string();
+            });
+        }
+    }
+
+    /// Operations in the same order, a millisecond apart.
+    fn space_evenly(&mut self) {
+        let mut script = self.best.clone();
+        let mut order: Vec<usize> = (0..script.operations.len()).collect();
+        let time = |script: &Script, at: usize| match script.operations[at].when {
+            When::At { nanos } => Some(nanos),
+            When::After(_) => None,
+        };
+        order.retain(|at| time(&script, *at).is_some());
+        order.sort_by_key(|at| time(&script, *at));
+        let mut nanos = 0;
+        for at in order {
+            nanos += START_NANOS;
+            script.operations[at].when = When::At { nanos };
+        }
+        self.accept(script);
+    }
+
+    fn simplify_decision(&mut self, at: usize) {
+        let decision = self.best.decisions[at].clone();
+        let value = decision.value.get();
+        match decision.value {
+            Value::Number(_) => self.try_numbers(value, &smaller(value), |script, value| {
+                script.decisions[at].value = Value::Number(value);
+            }),
+            Value::Time { .. } => self.try_numbers(value, &rounder(value), |script, nanos| {
+                script.decisions[at].value = Value::Time { nanos };
+            }),
+        }
+        if let Position::Offset(offset) = decision.position {
+            self.try_numbers(offset, &smaller(offset), |script, offset| {
+                script.decisions[at].position = Position::Offset(offset);
+            });
+        }
+    }
+
+    fn simplify_operation(&mut self, at: usize) {
+        if let When::At { nanos } = self.best.operations[at].when {
+            self.try_numbers(nanos, &rounder(nanos), |script, nanos| {
+                script.operations[at].when = When::At { nanos: nanos.max(START_NANOS) };
+            });
+        }
+        // The size of what is sent stands last.
+        let last = self.best.operations[at].words.len() - 1;
+        let Ok(size) = self.best.operations[at].words[last].parse() else { return };
+        self.try_numbers(size, &smaller(size), |script, size| {
+            script.operations[at].words[last] = size.to_string();
+        });
+    }
+
+    fn simplify_fault(&mut self, at: usize) {
+        if let When::At { nanos } = self.best.faults[at].when {
+            self.try_numbers(nanos, &rounder(nanos), |script, nanos| {
+                script.faults[at].when = When::At { nanos };
+            });
+        }
+        if let Some(nanos) = self.best.faults[at].until_nanos {
+            self.try_numbers(nanos, &rounder(nanos), |script, nanos| {
+                script.faults[at].until_nanos = Some(nanos);
+            });
+        }
+    }
+
+    /// Takes the first of these numbers with which it still fails; each is simpler than `value`.
+    fn try_numbers(&mut self, value: u64, simpler: &[u64], set: impl Fn(&mut Script, u64)) {
+        for number in simpler {
+            assert_ne!(*number, value, "what is tried is another number");
+            let mut candidate = self.best.clone();
+            set(&mut candidate, *number);
+            if self.accept(candidate) {
+                return;
+            }
+        }
+    }
+}
+
+/// Smaller numbers, the simplest first: the ends, a power of two, the half, one less.
+fn smaller(value: u64) -> Vec<u64> {
+    let power = 1_u64 << value.max(1).ilog2();
+    let mut numbers = vec![0, 1, 2, 16, power, value / 2, value.saturating_sub(1)];
+    numbers.retain(|number| *number < value);
+    numbers.dedup();
+    numbers
+}
+
+/// Rounder times, the roundest first: none, whole units, two digits, one digit.
+fn rounder(nanos: u64) -> Vec<u64> {
+    let mut numbers = vec![0, 1_000_000];
+    let mut unit = 1_000_000_000;
+    while unit > 1 {
+        numbers.push(nanos / unit * unit);
+        numbers.push(nanos.saturating_add(unit - 1) / unit * unit);
+        unit /= 10;
+    }
+    // Only what has fewer digits, or as many and is less.
+    let weight = |nanos: u64| {
+        let digits = nanos.to_string();
+        (digits.trim_end_matches('0').len(), nanos)
+    };
+    numbers.retain(|number| weight(*number) < weight(nanos));
+    numbers.dedup();
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_is_simpler_so_that_it_ends() {
+        assert_eq!(smaller(0), [0; 0]);
+        assert_eq!(smaller(1), [0]);
+        assert_eq!(smaller(6433), [0, 1, 2, 16, 4096, 3216, 6432]);
+        assert_eq!(rounder(0), [0; 0]);
+        assert_eq!(rounder(1_000_000), [0]);
+        let times = rounder(13_696_400);
+        assert_eq!(times[..2], [0, 1_000_000]);
+        assert!(times.contains(&20_000_000) && times.contains(&13_600_000), "{times:?}");
+        assert!(times.iter().all(|time| *time != 13_696_400));
+        assert!(rounder(u64::MAX).iter().all(|time| *time < u64::MAX));
+    }
+}

@@ -1,0 +1,62 @@
+//! Every stored regression, each a test of its own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidelock_sim::run::{Source, Watch};
+use tidelock_sim::script::Script;
+use tidelock_sim::{scenarios, simulate};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/regressions")
+}
+
+/// Runs a file: it holds all laws, twice in the same way, and still means something.
+fn check(name: &str) {
+    let path = folder().join(format!("{}.tide", name.replace('_', "-")));
+    let text = fs::read_to_string(&path).expect("the file is there");
+    let script: Script = text.parse().unwrap_or_else(|error| panic!("{name}, {error}"));
+    let scenario = scenarios::find(&script.scenario).expect("its scenario is there");
+    let wrong = simulate::with_cast(scenario, |cast| simulate::check_script(cast, &script));
+    assert!(wrong.is_empty(), "{name}: {wrong:?}");
+    let run = || {
+        let source = Source::Script(Box::new(script.clone()));
+        simulate::run(scenario, source, &Watch::default())
+    };
+    let (first, second) = (run(), run());
+    if let Some(failure) = &first.failure {
+        panic!("{name}: {failure}\n{}", failure.last_events.join("\n"));
+    }
+    assert_eq!((first.digest, first.outcome), (second.digest, second.outcome), "{name}: differs");
+    assert!(first.stale.is_empty(), "{name} is stale: {:?}", first.stale);
+}
+
+macro_rules! regressions {
+    ($($name:ident,)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+// One for each `.tide` file, with `_` in place of `-`.
+regressions! {
+    finish_after_shutdown_while_connecting,
+    reset_without_loss,
+}
+
+#[test]
+fn every_stored_file_is_a_test() {
+    let entries = fs::read_dir(folder()).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    let files = paths.filter(|path| path.extension().is_some_and(|end| end == "tide"));
+    let stored: BTreeSet<String> = files
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().replace('-', "_"))
+        .collect();
+    let tests: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(stored, tests, "add the file's name to the list above");
+}

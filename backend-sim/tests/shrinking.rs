@@ -1,0 +1,105 @@
+//! A service with a mistake in its framing: found, made small, and found again.
+
+use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
+use tidelock_sim::campaign::Simulator;
+use tidelock_sim::run::{Report, Source, Watch};
+use tidelock_sim::scenario::{SERVER_PORT, Scenario};
+use tidelock_sim::script::{Script, ScriptOperation, When};
+use tidelock_sim::shrink::{Story, story};
+use tidelock_sim::{scenarios, simulate};
+
+/// Believes that the two bytes of a head come together.
+struct Hasty;
+
+impl Service for Hasty {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
+        net.listen(at, ListenOptions::default().auto_start(true)).expect("the first socket");
+    }
+
+    fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
+        if let Message::Data { bytes, .. } = message {
+            assert!(bytes.len() >= 2, "a head of two bytes, and only {} came", bytes.len());
+        }
+    }
+}
+
+fn scenario() -> Scenario {
+    let echo = scenarios::find("echo").expect("it is one of them");
+    Scenario { services: |_options| vec![Box::new(Hasty)], ..*echo }
+}
+
+fn run(_: &str, source: Source, watch: &Watch) -> Report {
+    simulate::run(&scenario(), source, watch)
+}
+
+const SIMULATOR: Simulator<'static> = Simulator { scenarios: &[("echo", "hasty")], run: &run };
+
+fn signature(script: &Script) -> Option<String> {
+    let watch = Watch { is_brief: true, ..Watch::default() };
+    let report = run("echo", Source::Script(Box::new(script.clone())), &watch);
+    report.failure.map(|failure| failure.signature)
+}
+
+/// The first few seeds of which the mistake is seen, made small.
+fn stories() -> Vec<Story> {
+    let watch = Watch::default();
+    let made = (0..400).filter_map(|seed| {
+        story(&SIMULATOR, "echo", Source::Seed(seed), &watch, &|runs| runs < 5_000)
+    });
+    made.take(6).collect()
+}
+
+/// Every script with one line less.
+fn one_less(script: &Script) -> Vec<Script> {
+    let mut scripts = Vec::new();
+    let mut less = |delete: &dyn Fn(&mut Script, usize), count: usize| {
+        for at in 0..count {
+            let mut script = script.clone();
+            delete(&mut script, at);
+            scripts.push(script);
+        }
+    };
+    less(&|script, at| drop(script.operations.remove(at)), script.operations.len());
+    less(&|script, at| drop(script.faults.remove(at)), script.faults.len());
+    less(&|script, at| drop(script.decisions.remove(at)), script.decisions.len());
+    less(&|script, at| drop(script.config.remove(at)), script.config.len());
+    scripts
+}
+
+#[test]
+fn a_mistake_becomes_a_story_of_which_every_line_is_needed() {
+    let stories = stories();
+    assert_eq!(stories.len(), 6, "the mistake is seen");
+    for Story { shrunk, before, after, .. } in stories {
+        let script = &shrunk.script;
+        assert!(shrunk.is_minimal, "{script}");
+        let expected = "no-panic/a-head-of-two-bytes-and-only-came";
+        assert_eq!(script.signature.as_deref(), Some(expected), "{script}");
+        assert_eq!(signature(script).as_deref(), Some(expected), "{script}");
+        for less in one_less(script) {
+            assert_ne!(signature(&less).as_deref(), Some(expected), "needless:\n{less}\n{script}");
+        }
+        assert_eq!((after.connections, script.seed), (1, None), "{script}");
+        assert!(after.faults <= 1 && after.faults <= before.faults, "{script}");
+        assert!(script.to_string().lines().count() <= 12, "{script}");
+        assert!(shrunk.decisive.is_some(), "{script}");
+        // What was printed is what fails.
+        let read: Script = script.to_string().parse().expect("what was printed");
+        assert_eq!(&read, script);
+    }
+}
+
+#[test]
+fn a_story_still_fails_after_something_unrelated_was_added() {
+    for Story { shrunk, .. } in stories() {
+        let mut script = shrunk.script;
+        let words = ["client", "connect", "server:9000"].map(str::to_owned).to_vec();
+        for (label, nanos) in [("c71", 2_000_000), ("c72", 700_000_000)] {
+            let when = When::At { nanos };
+            let (label, words) = (label.to_owned(), words.clone());
+            script.operations.push(ScriptOperation { label, when, words, note: String::new() });
+        }
+        assert_eq!(signature(&script), script.signature, "{script}");
+    }
+}
