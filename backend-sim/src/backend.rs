@@ -243,6 +243,10 @@ fn give<C: Choices>(backend: &mut SimBackend<'_, C>, id: SocketId, socket: u32, 
 }
 
 impl<C: Choices> Backend for SimBackend<'_, C> {
+    fn may_repeat(&self) -> bool {
+        !self.is_completion()
+    }
+
     fn regard(&mut self, id: SocketId, situation: Situation) {
         self.io.regarded = Some((id, Place::of(Some(situation))));
     }

@@ -60,7 +60,7 @@ impl Fairness {
     pub fn check(
         &mut self,
         turn: u64,
-        wish: impl Fn(SocketId) -> Option<Wish>,
+        mut wish: impl FnMut(SocketId) -> Option<Wish>,
     ) -> Result<(), String> {
         while let Some(due) = self.due.front().copied().filter(|due| due.until_turn <= turn) {
             self.due.pop_front();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant,
-    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
+    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, Wish, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -381,7 +381,12 @@ impl Host {
         }
         // The last one may be touched again without a further entry.
         self.io.fairness.seen = self.io.touched.len().saturating_sub(1);
-        let result = self.io.fairness.check(turn, |id| self.mux.wish(id));
+        let oracle = &mut shared.oracle;
+        let result = self.io.fairness.check(turn, |id| {
+            let wish = self.mux.wish(id)?;
+            let input = wish.input && !oracle.is_throttled(self.number, id);
+            Some(Wish { input, ..wish })
+        });
         let number = self.number;
         shared.oracle.check(Law::Fairness, result.map_err(|what| format!("host {number}: {what}")));
     }

@@ -129,7 +129,12 @@ impl Scenario {
 
     /// Runs the world of a seed. The same seed gives the same run.
     pub fn run(&self, seed: u64) -> Report {
-        simulate::run(self, Source::Seed(seed), &Watch::default())
+        self.run_watched(Source::Seed(seed), &Watch::default())
+    }
+
+    /// Runs a seed or a script, and keeps what `watch` asks for.
+    pub fn run_watched(&self, source: Source, watch: &Watch) -> Report {
+        simulate::run(self, source, watch)
     }
 
     /// The options of a seed's world.

@@ -45,7 +45,7 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             if watch.record {
                 let is_written_out = watch.is_seedless && script.seed.is_some();
                 report.script = Some(match is_written_out {
-                    true => setup.materialised(cast, &script),
+                    true => setup.materialised(scenario, &script),
                     false => *script,
                 });
             }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
 use tidelock_sim::campaign::{Campaign, Share, Simulator};
-use tidelock_sim::dialogue::{Client, Dialogue};
+use tidelock_sim::client::Client;
 use tidelock_sim::doctor::diagnose;
 use tidelock_sim::run::{FailureClass, Report, Source, Watch};
-use tidelock_sim::scenario::SERVER_PORT;
+use tidelock_sim::scenario::{SERVER_PORT, Scenario};
 
 /// Sends back what it receives; whether that is done in two parts, a counter of the process says
 /// if it is fickle.
@@ -36,10 +36,13 @@ impl Service for Parrot {
 }
 
 fn run(name: &'static str, is_fickle: bool, source: Source, watch: &Watch) -> Report {
-    let client = |text: &'static str| Client::default().write(text).expect(text);
-    let dialogue = Dialogue::new(name, move |_options| vec![Box::new(Parrot { is_fickle })]);
-    let dialogue = dialogue.client(client("one")).client(client("three")).client(client("two"));
-    dialogue.run_watched(source, watch).report
+    let scenario = Scenario::new(name, "a parrot and those who teach it", move |stage| {
+        stage.host("server").service(move || Parrot { is_fickle });
+        for text in ["one", "three", "two"] {
+            stage.client("client", Client::new(text).write(text).expect(text));
+        }
+    });
+    scenario.run_watched(source, watch)
 }
 
 fn fickle(_: &str, source: Source, watch: &Watch) -> Report {
@@ -55,7 +58,7 @@ const SEEDS: std::ops::Range<u64> = 0..40;
 
 #[test]
 fn a_second_run_that_differs_is_found_and_its_place_shown() {
-    let simulator = Simulator { scenarios: &[("fickle", "")], run: &fickle };
+    let simulator = Simulator { scenarios: &[("fickle", "")], flawed: &[], run: &fickle };
     let found = SEEDS
         .filter_map(|seed| diagnose(&simulator, "fickle", &Source::Seed(seed), &Watch::default()));
     let found: Vec<_> = found.collect();
@@ -82,16 +85,18 @@ fn a_campaign_that_looks_twice_finds_it() {
         let attempts = SEEDS.filter_map(|seed| campaign.attempt(seed).report.failure);
         attempts.collect::<Vec<_>>()
     };
-    let found = failures(&campaign(Simulator { scenarios: &[("one", "")], run: &fickle }));
+    let found =
+        failures(&campaign(Simulator { scenarios: &[("one", "")], flawed: &[], run: &fickle }));
     assert!(found.len() > 10, "{} of 40", found.len());
     assert!(found.iter().all(|failure| failure.class == FailureClass::Nondeterminism));
-    let found = failures(&campaign(Simulator { scenarios: &[("one", "")], run: &steady }));
+    let found =
+        failures(&campaign(Simulator { scenarios: &[("one", "")], flawed: &[], run: &steady }));
     assert_eq!(found, []);
 }
 
 #[test]
 fn two_runs_that_are_the_same_have_no_diagnosis() {
-    let simulator = Simulator { scenarios: &[("steady", "")], run: &steady };
+    let simulator = Simulator { scenarios: &[("steady", "")], flawed: &[], run: &steady };
     for seed in SEEDS {
         let source = Source::Seed(seed);
         assert_eq!(diagnose(&simulator, "steady", &source, &Watch::default()), None, "{seed}");

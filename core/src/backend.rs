@@ -65,8 +65,9 @@ pub enum CloseHow {
 /// What the Mux promises:
 ///
 /// 8. While an id and a direction are pending, it does not call them, except to repeat the call
-///    after an `Event::Ready` for it, or, of a readiness backend, to `read` after a `write` failed:
-///    what broke the stream may have come behind bytes whose event was not reported yet.
+///    after an `Event::Ready` for it, or, of a backend that [may be asked
+///    again](Backend::may_repeat), to `read` after a `write` failed: what broke the stream may have
+///    come behind bytes whose event was not reported yet.
 /// 9. `close` is called once per id that is open or opening, and after it nothing for that id, but
 ///    that a `connect` that was given up may be followed, after `Closed` if `close` said `Later`,
 ///    by a `connect` for the same id to another address.
@@ -75,6 +76,12 @@ pub enum CloseHow {
 /// What is *not* promised: that an event means that the call will succeed; the order of events of
 /// different ids; that FIN or an error is reported while nothing is pending.
 pub trait Backend {
+    /// Whether a call that answered `Later` may be repeated before its event: so it is of
+    /// readiness. A backend that completes calls says no, and is not asked twice for one thing.
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     /// How the socket stands right before the next call about it, for a backend that watches what
     /// is reached. Real backends leave it as it is, and then it costs nothing.
     #[inline]

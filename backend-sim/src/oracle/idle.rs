@@ -98,6 +98,13 @@ impl Oracle {
         }
     }
 
+    /// Whether a full mailbox ever held back what is read for a socket's owner: then input waits
+    /// for its service, too, and not only for its turn.
+    pub fn is_throttled(&mut self, host: u16, id: SocketId) -> bool {
+        let owner = self.socket(host, id).and_then(|view| view.next_owner());
+        owner.is_some_and(|owner| self.hosts[host as usize].services.was_ever_full(owner))
+    }
+
     /// A host's turn was idle, and so are its services: nobody waits for room that is there.
     ///
     /// `is_closing`: whether the Mux has let go of a socket, whose end is not told yet.

@@ -63,7 +63,8 @@ impl Mux {
                 Answer::Ready(Err(fault)) => {
                     assert_eq!(taken, 0, "{id}: a failed write took bytes");
                     assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: a failed write goes on");
-                    return self.write_failed(id, fault);
+                    let may_repeat = backend.may_repeat();
+                    return self.write_failed(id, fault, may_repeat);
                 }
                 Answer::Later => {
                     assert_eq!(taken, 0, "{id}: a write that answers later took bytes");
@@ -97,7 +98,8 @@ impl Mux {
     }
 
     /// A write failed: what is queued is lost; what can still be read is delivered first.
-    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault) {
+    /// `may_repeat`: a read that answers later may be repeated without its event.
+    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault, may_repeat: bool) {
         self.directory.gate(id).expect("a living id has a gate").close_output(id);
         let slot = self.table.slot_mut(id);
         assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
@@ -107,7 +109,8 @@ impl Mux {
         slot.rare.unsent_bytes += slot.outbox.clear() as u64;
         slot.output = Latch::Ready;
         let is_read = slot.wants_input() && !slot.discards_input();
-        if is_read && slot.style != Some(Style::Completion) {
+        if is_read && may_repeat {
+            assert_ne!(slot.style, Some(Style::Completion), "{id} would be read twice at a time");
             // What broke the write may have come behind bytes whose event was not fetched yet.
             slot.input = Latch::Ready;
         }

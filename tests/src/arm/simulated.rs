@@ -96,6 +96,7 @@ impl SimulatedArm {
                 tracer: Tracer::new(Trace::Off),
                 coverage: Coverage::default(),
                 outcome: 0,
+                story: 0,
                 is_paranoid: true,
             },
             mux,

@@ -212,6 +212,10 @@ impl ScriptedBackend {
 }
 
 impl Backend for ScriptedBackend {
+    fn may_repeat(&self) -> bool {
+        !self.is_completion()
+    }
+
     fn resolve(
         &mut self,
         id: SocketId,

@@ -108,7 +108,7 @@ pub(crate) fn read_script(
         Problem::Usage(format!("{shown}: no scenario '{}'; {allowed}", script.scenario))
     })?;
     if let Some(known) = library::find(scenario) {
-        let wrong = simulate::with_cast(known, |cast| simulate::check_script(cast, &script));
+        let wrong = simulate::check_script(known, &script);
         if let Some(first) = wrong.first() {
             let line = first.place.line(&lines);
             return Err(Problem::Usage(format!("{shown}, line {line}: {first}")));
