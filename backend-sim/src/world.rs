@@ -16,6 +16,7 @@ use crate::peer::Peer;
 use crate::run::Trace;
 use crate::scenario::{CLIENT, Cast, HOST_NAMES, Label, Operation, SERVER, When};
 use crate::schedule::What;
+use crate::signature;
 use crate::swarm::Options;
 use crate::trace::Tracer;
 use crate::trouble::Trouble;
@@ -373,7 +374,7 @@ impl<C: Choices> World<C> {
     pub fn state_name(&self, subject: Subject) -> &'static str {
         match (subject.host, subject.id) {
             (Some(host), Some(id)) => match &self.machines[host as usize] {
-                Machine::Host(machine) => machine.state_name(id),
+                Machine::Host(machine) => signature::state_name(machine.state(id)),
                 Machine::Peer(_) => "peer",
             },
             _ if subject.role.is_some() => "peer",
