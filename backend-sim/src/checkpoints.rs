@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_first_difference_lies_between_two_checkpoints() {
-        for parts_at in [1, 2, 77, 500, 1_000] {
+        for parts_at in [1, 2, 77, 500, 900] {
             let (whole, parted) = (points(1_000, u64::MAX), points(1_500, parts_at));
             let (from, to) = first_difference(&whole, &parted).expect("they part");
             assert!(from < parts_at && parts_at <= to, "{parts_at}: {from}..{to}");

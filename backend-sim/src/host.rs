@@ -196,22 +196,9 @@ impl Host {
         self.ids.get(&side).copied()
     }
 
-    /// What the Mux calls the state of a socket, in lower case; `gone` if it knows none.
-    pub fn state_name(&self, id: SocketId) -> &'static str {
-        match self.mux.state(id) {
-            None => "gone",
-            Some(SocketState::Opening) => "opening",
-            Some(SocketState::Connecting) => "connecting",
-            Some(SocketState::Listening) => "listening",
-            Some(SocketState::Accepted) => "accepted",
-            Some(SocketState::Open) => "open",
-            Some(SocketState::EofSeen) => "eof-seen",
-            Some(SocketState::Flushing) => "flushing",
-            Some(SocketState::Draining) => "draining",
-            Some(SocketState::Datagram) => "datagram",
-            Some(SocketState::Closing) => "closing",
-            Some(other) => unreachable!("{other:?} is no state that this simulator knows"),
-        }
+    /// The Mux's state of a socket, if it knows it.
+    pub fn state(&self, id: SocketId) -> Option<SocketState> {
+        self.mux.state(id)
     }
 
     /// Whether a deadline has come; it is then forgotten.

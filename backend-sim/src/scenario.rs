@@ -120,6 +120,13 @@ impl Scenario {
         self
     }
 
+    /// Sets another stage for the same plan and options.
+    #[must_use]
+    pub fn staged(mut self, set: impl Fn(&mut Stage<'_>) + Send + Sync + 'static) -> Self {
+        self.set = Arc::new(set);
+        self
+    }
+
     /// It is wrong on purpose: a campaign that names no scenario leaves it out.
     #[must_use]
     pub fn flawed(mut self) -> Self {

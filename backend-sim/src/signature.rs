@@ -5,6 +5,8 @@
 //! the last event or command about it. A panic has its text instead, without what differs from run
 //! to run: `no-panic/an-open-stream-has-an-end`.
 
+use tidelock_core::SocketState;
+
 use crate::choices::Choices;
 use crate::oracle::{Law, Violation};
 use crate::world::World;
@@ -17,6 +19,24 @@ pub fn of<C: Choices>(world: &World<C>) -> Option<String> {
     }
     let (role, last) = (subject.role.unwrap_or("none"), subject.last.unwrap_or("none"));
     Some(format!("{name}/{role}/{}/{last}", world.state_name(*subject)))
+}
+
+/// What a signature calls a state of the Mux; `gone` if it knows none.
+pub(crate) fn state_name(state: Option<SocketState>) -> &'static str {
+    match state {
+        None => "gone",
+        Some(SocketState::Opening) => "opening",
+        Some(SocketState::Connecting) => "connecting",
+        Some(SocketState::Listening) => "listening",
+        Some(SocketState::Accepted) => "accepted",
+        Some(SocketState::Open) => "open",
+        Some(SocketState::EofSeen) => "eof-seen",
+        Some(SocketState::Flushing) => "flushing",
+        Some(SocketState::Draining) => "draining",
+        Some(SocketState::Datagram) => "datagram",
+        Some(SocketState::Closing) => "closing",
+        Some(other) => unreachable!("{other:?} is no state that this simulator knows"),
+    }
 }
 
 /// Of a panic, by its text: the first words, without numbers, ids and place.

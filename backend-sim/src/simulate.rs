@@ -137,6 +137,9 @@ impl Setup {
             setup.plan = plan;
             wrong.extend(meaningless);
             setup.release_waiting();
+            let circular = check::circular(script).into_iter();
+            let label = |at: usize| &script.operations[at].label;
+            wrong.extend(circular.map(|at| format!("op {}: it waits for itself", label(at))));
         }
         if !script.faults.is_empty() {
             let (troubles, meaningless) = spelling::troubles(&script.faults, &cast, quiet_at_nanos);
@@ -371,6 +374,17 @@ mod tests {
         assert!(asked.as_str() > "0.5", "the pause began with c1: {asked}");
         let begun = report.trace.iter().filter(|line| line.contains("FaultBegin")).count();
         assert_eq!(begun, 2);
+    }
+
+    #[test]
+    fn operations_that_wait_for_each_other_are_told_of() {
+        let text = "tide 1\nscenario echo\nop c1 after s2 client connect server:9000\n\
+            op s2 after c1 client send c1 10\nop o1 @2ms client info\n";
+        let script: Box<Script> = Box::new(text.parse().expect("it is a script"));
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let report = run(echo, Source::Script(script), &Watch::default());
+        assert_eq!((report.failure, report.completed), (None, 1));
+        assert_eq!(report.stale, ["op c1: it waits for itself", "op s2: it waits for itself"]);
     }
 
     #[test]

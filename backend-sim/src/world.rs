@@ -19,6 +19,7 @@ use crate::peer::Peer;
 use crate::run::Trace;
 use crate::scenario::{Label, Operation, When};
 use crate::schedule::What;
+use crate::signature;
 use crate::sometimes;
 use crate::spelling::{operation_words, trouble_words};
 use crate::stage::{Cast, Invariant, Stage};
@@ -427,7 +428,7 @@ impl<C: Choices> World<C> {
     pub fn state_name(&self, subject: Subject) -> &'static str {
         match (subject.host, subject.id) {
             (Some(host), Some(id)) => match &self.machines[host as usize] {
-                Machine::Host(machine) => machine.state_name(id),
+                Machine::Host(machine) => signature::state_name(machine.state(id)),
                 Machine::Peer(_) => "peer",
             },
             _ if subject.role.is_some() => "peer",

@@ -3,7 +3,7 @@
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
 use tidelock_sim::campaign::Simulator;
 use tidelock_sim::run::{Report, Source, Watch};
-use tidelock_sim::scenario::{SERVER_PORT, Scenario};
+use tidelock_sim::scenario::{Behaviour, SERVER_PORT, Scenario};
 use tidelock_sim::script::{Script, ScriptOperation, When};
 use tidelock_sim::shrink::{Story, story};
 use tidelock_sim::{scenarios, simulate};
@@ -26,14 +26,19 @@ impl Service for Hasty {
 
 fn scenario() -> Scenario {
     let echo = scenarios::find("echo").expect("it is one of them");
-    Scenario { services: |_options| vec![Box::new(Hasty)], ..*echo }
+    echo.clone().staged(|stage| {
+        stage.host("client").may_be_asking_wire();
+        stage.host("server").service(|| Hasty).may_be_serving_wire(Behaviour::Echo);
+        stage.answers(Behaviour::Echo);
+    })
 }
 
 fn run(_: &str, source: Source, watch: &Watch) -> Report {
     simulate::run(&scenario(), source, watch)
 }
 
-const SIMULATOR: Simulator<'static> = Simulator { scenarios: &[("echo", "hasty")], run: &run };
+const SIMULATOR: Simulator<'static> =
+    Simulator { scenarios: &[("echo", "hasty")], flawed: &[], run: &run };
 
 fn signature(script: &Script) -> Option<String> {
     let watch = Watch { is_brief: true, ..Watch::default() };

@@ -58,10 +58,19 @@ impl Shrinker<'_> {
                 script.decisions[at].value = Value::Time { nanos };
             }),
         }
-        if let Position::Offset(offset) = decision.position {
-            self.try_numbers(offset, &smaller(offset), |script, offset| {
-                script.decisions[at].position = Position::Offset(offset);
-            });
+        // Earlier: what comes before it may then become less.
+        match decision.position {
+            Position::Offset(offset) => {
+                self.try_numbers(offset, &smaller(offset), |script, offset| {
+                    script.decisions[at].position = Position::Offset(offset);
+                });
+            }
+            Position::Occurrence(count) => {
+                self.try_numbers(count, &smaller(count), |script, count| {
+                    script.decisions[at].position = Position::Occurrence(count);
+                });
+            }
+            Position::Eof => {}
         }
     }
 

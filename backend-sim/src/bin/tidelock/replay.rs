@@ -54,6 +54,12 @@ pub(crate) fn execute(
         }
         return Ok(Exit::Pass);
     };
+    // Older recordings name the law alone.
+    let is_same = |recorded: &String| [failure.law, &failure.signature].contains(&&**recorded);
+    if let Some(recorded) = signature.filter(|recorded| !is_same(recorded)) {
+        let seen = &failure.signature;
+        console.complain(&format!("warning: recorded was {recorded}, and it is now {seen}"));
+    }
     // The options stand above, and so do the last events if there is a trace.
     let mut failure = failure.clone();
     if !report.trace.is_empty() {

@@ -476,6 +476,24 @@ fn regressions_pass_fail_or_are_stale() {
 }
 
 #[test]
+fn replay_warns_of_another_failure_than_was_recorded() {
+    let folder = Folder::new("another");
+    let replay = |signature: &str| {
+        let path = folder.path("it.tide");
+        let text = format!("tide 1\nscenario echo\nseed 1000\nsignature {signature}\n");
+        fs::write(&path, text).unwrap();
+        tidelock(&["replay", &path])
+    };
+    let other = replay("warnings/none/none/none");
+    let expected = "tidelock: warning: recorded was warnings/none/none/none, and it is now \
+        no-lost-edge/accepted/open/readable\n";
+    assert_eq!((other.code, other.err.as_str()), (1, expected));
+    for same in ["no-lost-edge/accepted/open/readable", "no-lost-edge"] {
+        assert_eq!(replay(same).err, "", "{same}");
+    }
+}
+
+#[test]
 fn replay_warns_of_what_it_did_not_meet() {
     let folder = Folder::new("warn");
     let path = folder.path("old.tide");
