@@ -115,6 +115,8 @@ impl Dialogue {
         };
         let adjust = |options: &mut Options| {
             self.make_fit(options);
+            // What a client received is counted once, so it must not begin anew.
+            options.has_crashes = 0;
             (self.adjust)(options);
         };
         let scenario = Scenario {

@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn latencies_are_spread_as_the_model_says() {
         let noise = Noise::new(7);
-        let mut drawn = |latency| {
+        let drawn = |latency| {
             let mut link = Link { latency, ..Link::new(1, 64_000, 0) };
             let mut all: Vec<u64> =
                 (0..4000).map(|_| link.transmit(0, 0, 0, noise).at_nanos - 1).collect();

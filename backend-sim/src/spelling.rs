@@ -237,7 +237,7 @@ mod tests {
         let mut verbs = std::collections::BTreeSet::new();
         for seed in 0..400 {
             let mut options = Options::draw(seed, "echo");
-            for family in [Family::World, Family::Hosts] {
+            for family in [Family::World, Family::Machines] {
                 let at = Family::ALL.iter().position(|known| *known == family);
                 options.rates[at.expect("it is one of them")] = 3;
             }
