@@ -24,6 +24,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         operations: 4,
         completed: 3,
         injected: vec![("short-write", seed % 3), ("reset", 1)],
+        errnos: Vec::new(),
         checked: vec![("no-lost-edge", 10)],
         options: format!("hosts=2 seed={seed}"),
         failure: None,
