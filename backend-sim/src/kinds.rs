@@ -62,7 +62,7 @@ pub enum Family {
     Errnos,
     /// Hosts stop, crash, run out of descriptors, have clocks and resolvers that are wrong: drawn
     /// for the world as a whole.
-    Hosts,
+    Machines,
 }
 
 impl Family {
@@ -80,7 +80,7 @@ impl Family {
         Family::Completions,
         Family::World,
         Family::Errnos,
-        Family::Hosts,
+        Family::Machines,
     ];
 
     /// Its name in reports and options.
@@ -98,7 +98,7 @@ impl Family {
             Family::Completions => "completions",
             Family::World => "world",
             Family::Errnos => "errnos",
-            Family::Hosts => "hosts",
+            Family::Machines => "machines",
         }
     }
 }
@@ -194,6 +194,8 @@ kinds! {
     OPTION = 34: "option" "fail", Errnos, Occurrence, false;
     /// What a poll meets: a row of the table.
     POLL = 35: "poll" "fail", Errnos, Occurrence, false;
+    /// A read stops at this byte, though more is there: an urgent mark.
+    IN_URGENT = 36: "in" "urgent", Cuts, Offset, false;
 }
 
 impl Kind {
@@ -215,6 +217,6 @@ mod tests {
                 assert!(!same || one.key != other.key, "{} {} twice", one.channel, one.verb);
             }
         }
-        assert_eq!(Kind::POLL.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::IN_URGENT.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

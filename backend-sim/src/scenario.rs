@@ -93,7 +93,7 @@ impl Scenario {
     }
 
     /// Makes the drawn options fit, as a limit that the services need. Instead of the default,
-    /// which sees to it that without faults nothing is scarce.
+    /// which sees to it that without faults nothing is scarce, and that no host crashes.
     #[must_use]
     pub fn adjust(mut self, adjust: impl Fn(&mut Options) + Send + Sync + 'static) -> Self {
         self.adjust = Arc::new(adjust);
@@ -182,8 +182,10 @@ impl fmt::Debug for Scenario {
     }
 }
 
-/// Without faults nothing is scarce, and nothing takes so long that a timeout ends it.
+/// Without faults nothing is scarce, and nothing takes so long that a timeout ends it. No host
+/// crashes: what a service keeps would be forgotten, and a client expects that it is not.
 fn make_fit(options: &mut Options) {
+    options.has_crashes = 0;
     if options.is_calm() {
         options.send_buffer_bytes = options.send_buffer_bytes.max(1 << 12);
         options.receive_buffer_bytes = options.receive_buffer_bytes.max(1 << 12);

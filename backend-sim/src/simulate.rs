@@ -256,7 +256,7 @@ impl Setup {
             let kinds = KINDS.iter().zip(injected).filter(|(info, _)| info.family == *family);
             let of_world = match family {
                 Family::World => troubles[0],
-                Family::Hosts => troubles[1],
+                Family::Machines => troubles[1],
                 _ => 0,
             };
             (family.name(), of_world + kinds.map(|(_, count)| count).sum::<u64>())

@@ -352,7 +352,7 @@ mod tests {
         let cast = Cast { hosts: vec!["client", "relay", "origin"], ..Cast::default() };
         for seed in 0..400 {
             let mut options = Options::draw(seed, "echo");
-            for family in [Family::World, Family::Hosts] {
+            for family in [Family::World, Family::Machines] {
                 let at = Family::ALL.iter().position(|known| *known == family);
                 options.rates[at.expect("it is one of them")] = 3;
             }

@@ -105,7 +105,7 @@ impl Trouble {
                 Self::draw_links(options, hosts, s, &mut troubles);
             }
         }
-        if options.rate(Family::Hosts) > 0 {
+        if options.rate(Family::Machines) > 0 {
             for _ in 0..s.log_uniform(1, 8) {
                 let (at_nanos, until_nanos) = draw_span(options, s);
                 let kind = draw_host(options, hosts, s);

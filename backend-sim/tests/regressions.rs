@@ -18,7 +18,7 @@ fn check(name: &str) {
     let text = fs::read_to_string(&path).expect("the file is there");
     let script: Script = text.parse().unwrap_or_else(|error| panic!("{name}, {error}"));
     let scenario = scenarios::find(&script.scenario).expect("its scenario is there");
-    let wrong = simulate::with_cast(scenario, |cast| simulate::check_script(cast, &script));
+    let wrong = simulate::check_script(scenario, &script);
     assert!(wrong.is_empty(), "{name}: {wrong:?}");
     let run = || {
         let source = Source::Script(Box::new(script.clone()));

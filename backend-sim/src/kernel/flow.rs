@@ -205,6 +205,11 @@ impl<C: Choices> Kernel<C> {
             let rest = REST_NANOS_MIN + self.vary(entity, Amount::Rest, position, REST_NANOS_MAX);
             self.at(self.now + rest, What::Segment { pipe, until });
         }
+        let before_mark =
+            self.choices.cut(Site { kind: Kind::IN_URGENT, entity }, position, passed);
+        if before_mark < passed {
+            self.pipes[pipe as usize].urgent_at = Some(position + before_mark as u64);
+        }
         let site = Site { kind: Kind::IN_RESET, entity };
         let broken_after = self.choices.cut(site, position, passed + 1);
         self.pipes[pipe as usize].deliver(position + broken_after.min(passed) as u64);

@@ -8,6 +8,8 @@ mod crash;
 mod datagram;
 mod errno;
 mod errnos;
+#[cfg(test)]
+mod fault_tests;
 mod flow;
 mod listener;
 mod names;

@@ -20,6 +20,8 @@ pub struct Pipe {
     is_fin_arrived: bool,
     /// RST: nothing more is sent or delivered.
     is_cut_off: bool,
+    /// A read stops once at this byte (K9).
+    pub(crate) urgent_at: Option<u64>,
     /// The system takes nothing for a while.
     pub(crate) is_clogged: bool,
     /// The writer will learn that the reader has read.
@@ -139,9 +141,19 @@ impl Pipe {
 
     /// Reads at most `size_max` of what was delivered; empty if there is nothing.
     pub(crate) fn take(&mut self, size_max: usize) -> Bytes {
-        let count = self.readable().min(size_max as u64) as usize;
+        let mut count = self.readable().min(size_max as u64) as usize;
         if count == 0 {
             return Bytes::new();
+        }
+        if let Some(mark) = self.urgent_at {
+            // A mark that was read past before it was known is none any more.
+            let before = mark.saturating_sub(self.read);
+            if before <= count as u64 {
+                self.urgent_at = None;
+            }
+            if before > 0 {
+                count = count.min(before as usize);
+            }
         }
         self.read += count as u64;
         let front = self.rope.front_mut().expect("unread bytes are in the rope");

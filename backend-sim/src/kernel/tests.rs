@@ -6,28 +6,37 @@ use super::*;
 use crate::choices::Replay;
 use crate::script::{Decision, Position, Value};
 
-const CLIENT: u16 = 0;
-const SERVER: u16 = 1;
-const PORT: u16 = 9000;
+pub(super) const CLIENT: u16 = 0;
+pub(super) const SERVER: u16 = 1;
+pub(super) const PORT: u16 = 9000;
 /// The tokens of the listener, of the connecting and of the accepted side.
 const LISTENER: u64 = 1;
 const NEAR: u64 = 2;
 const FAR: u64 = 3;
 
 /// Two hosts, a listener, and a connection whose ends are both open.
-struct Net {
-    kernel: Kernel<Replay>,
-    near: u32,
-    far: u32,
+pub(super) struct Net {
+    pub(super) kernel: Kernel<Replay>,
+    pub(super) near: u32,
+    pub(super) far: u32,
 }
 
-fn net(readiness: Readiness, buffer_bytes: u64, decisions: Vec<Decision>) -> Net {
+pub(super) fn net(readiness: Readiness, buffer_bytes: u64, decisions: Vec<Decision>) -> Net {
+    net_of(Os::Linux, readiness, buffer_bytes, decisions)
+}
+
+pub(super) fn net_of(
+    os: Os,
+    readiness: Readiness,
+    buffer_bytes: u64,
+    decisions: Vec<Decision>,
+) -> Net {
     let settings = Settings {
         send_buffer_bytes: buffer_bytes,
         receive_buffer_bytes: buffer_bytes,
         batch_max: 64,
         delay_nanos_max: 1_000_000,
-        os: Os::Linux,
+        os,
     };
     let mut kernel = Kernel::new(Replay::new(decisions), Noise::new(0), settings);
     kernel.add_host("client", readiness);
@@ -49,14 +58,14 @@ fn net(readiness: Readiness, buffer_bytes: u64, decisions: Vec<Decision>) -> Net
 
 impl Net {
     /// Lets everything happen that is under way.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while let Some((now, what)) = self.kernel.schedule.pop() {
             self.kernel.now = now;
             assert!(self.kernel.handle(what), "{what:?} is the kernel's");
         }
     }
 
-    fn write(&mut self, socket: u32, bytes: &'static [u8]) -> Result<usize, Errno> {
+    pub(super) fn write(&mut self, socket: u32, bytes: &'static [u8]) -> Result<usize, Errno> {
         let granted = self.kernel.grant(socket, bytes.len())?;
         self.kernel.append(socket, Bytes::from_static(&bytes[..granted]));
         self.kernel.push(socket);
@@ -64,7 +73,7 @@ impl Net {
     }
 
     /// What a poll says of streams: `in out rdhup hup`.
-    fn events(&mut self, host: u16) -> Vec<String> {
+    pub(super) fn events(&mut self, host: u16) -> Vec<String> {
         let mut polled = Vec::new();
         self.kernel.poll(host, &mut polled);
         for polled in &polled {
@@ -86,12 +95,12 @@ impl Net {
         polled.into_iter().filter_map(text).collect()
     }
 
-    fn read(&mut self, socket: u32) -> Result<Bytes, Errno> {
+    pub(super) fn read(&mut self, socket: u32) -> Result<Bytes, Errno> {
         self.kernel.read(socket, 1 << 20)
     }
 }
 
-const EOF: Result<Bytes, Errno> = Ok(Bytes::new());
+pub(super) const EOF: Result<Bytes, Errno> = Ok(Bytes::new());
 
 #[test]
 fn k1_data_then_a_reset() {
