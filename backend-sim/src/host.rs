@@ -37,6 +37,8 @@ pub struct Host {
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
     commands: VecDeque<Command>,
+    /// What the batch that runs has asked so far; empty between batches.
+    asked: Vec<Command>,
     operator: ServiceId,
     notes: Notes,
     ids: BTreeMap<Side, SocketId>,
@@ -87,7 +89,7 @@ const WORK_NANOS: u64 = 1_000;
 /// How many turns go by until every socket is checked: so many, and as many more for each socket,
 /// so that what a turn costs does not grow with the sockets that it does not touch.
 const FULL_CHECK_TURNS: u64 = 64;
-const FULL_CHECK_TURNS_PER_SOCKET: u64 = 8;
+const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
 
 impl Host {
     /// A host with an operator and these services.
@@ -117,6 +119,7 @@ impl Host {
             polled: Vec::new(),
             fetched: VecDeque::new(),
             commands,
+            asked: Vec::new(),
             operator,
             notes,
             ids: BTreeMap::new(),
@@ -345,17 +348,17 @@ impl Host {
 
     /// Runs services: here and now, or on workers that publish later.
     fn run_services<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
-        let mut commands = Vec::new();
         if self.workers.is_empty() {
             // A bounded number, so that the network gets its turn between them.
             for _ in 0..self.dispatcher.runnable() {
                 let Some(mut batch) = self.dispatcher.take() else { break };
-                batch.run(&self.directory, now, &mut commands, &mut KeepCommands);
-                self.commands.extend(commands.drain(..));
+                batch.run(&self.directory, now, &mut self.asked, &mut KeepCommands);
+                self.commands.extend(self.asked.drain(..));
                 self.dispatcher.give_back(batch);
             }
             return;
         }
+        let mut commands = Vec::new();
         for slot in 0..self.workers.len() {
             if self.workers[slot].is_some() {
                 continue;

@@ -155,6 +155,13 @@ pub(super) enum Due {
 }
 
 impl Slot {
+    /// Whether its timer is set early enough for its deadline, if it has one.
+    pub(super) fn is_armed(&self, config: &Config) -> bool {
+        let Some((deadline, _)) = self.deadline(config) else { return true };
+        assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
+        self.armed_at.is_some_and(|armed_at| armed_at <= deadline)
+    }
+
     /// When the socket's state ends if nothing happens, and what that means.
     pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
         assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
