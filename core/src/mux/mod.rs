@@ -102,23 +102,27 @@ impl Mux {
     }
 
     /// What the Mux shares with services.
+    #[inline]
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
     /// The configuration.
+    #[inline]
     pub fn config(&self) -> &Config {
         self.directory.config()
     }
 
     /// The next output, if there is one: a service that begins or ends, or a message. A driver
     /// moves all of them into its [`Dispatcher`](crate::Dispatcher) after each turn.
+    #[inline]
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
 
     /// What the Mux wishes of the backend for a socket, and what it was told; `None` for an id
     /// that is not alive.
+    #[inline]
     pub fn wish(&self, id: SocketId) -> Option<Wish> {
         self.table.get(id).map(|slot| self.wish_of(slot))
     }
@@ -129,6 +133,7 @@ impl Mux {
     }
 
     /// The state of a socket; `None` for an id that is not alive.
+    #[inline]
     pub fn state(&self, id: SocketId) -> Option<SocketState> {
         self.table.get(id).map(|slot| slot.state)
     }
@@ -146,6 +151,7 @@ impl Mux {
     }
 
     /// Counters since the start.
+    #[inline]
     pub fn stats(&self) -> &Stats {
         assert!(self.stats.closed <= self.stats.opened, "more closed than opened");
         &self.stats
@@ -159,6 +165,7 @@ impl Mux {
         &self.exit_report
     }
 
+    #[inline]
     fn wish_of(&self, slot: &Slot) -> Wish {
         let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
         assert!(!slot.wants_input() || slot.is_open, "{} is read before it is open", slot.id);
@@ -179,6 +186,7 @@ impl Mux {
         }
     }
 
+    #[inline]
     fn advance_clock(&mut self, now: Instant) {
         assert!(now >= self.now, "time went back from {} to {now}", self.now);
         self.now = now;
@@ -271,6 +279,7 @@ impl Mux {
     }
 
     /// Whether a send is on its way that is waited for.
+    #[inline]
     fn has_announced(&self, id: SocketId) -> bool {
         let gate = self.directory.gate(id).expect("a taken id has a gate");
         gate.has_announced_to(id) && !self.is_forcing()

@@ -269,6 +269,7 @@ impl Slot {
     }
 
     /// Payload bytes that are queued.
+    #[inline]
     pub(super) fn pending_bytes(&self) -> usize {
         match self.kind {
             Kind::Datagram => self.rare.datagrams.pending_bytes(),
@@ -277,6 +278,7 @@ impl Slot {
     }
 
     /// What is charged for what is queued.
+    #[inline]
     pub(super) fn charge_bytes(&self) -> usize {
         assert!(self.kind != Kind::Listener || !self.has_output(), "{} has output", self.id);
         match self.kind {
@@ -286,6 +288,7 @@ impl Slot {
     }
 
     /// Whether anything is queued: stream bytes, or datagrams, an empty one included.
+    #[inline]
     pub(super) fn has_output(&self) -> bool {
         // A stream's many questions do not go to its rare part; `check` looks there.
         match self.kind {
@@ -298,6 +301,7 @@ impl Slot {
     }
 
     /// Whether input is read only to be thrown away.
+    #[inline]
     pub(super) fn discards_input(&self) -> bool {
         let ends = matches!(self.state, SocketState::Flushing | SocketState::Draining);
         assert!(!ends || self.cause.is_some(), "{} ends without a cause", self.id);
@@ -307,6 +311,7 @@ impl Slot {
     }
 
     /// Whether input is wanted, but for a full mailbox.
+    #[inline]
     pub(super) fn wants_input(&self) -> bool {
         match self.state {
             SocketState::Open => self.is_reading && !self.is_eof,
@@ -328,6 +333,7 @@ impl Slot {
     }
 
     /// Whether something came in that waits only to be wanted.
+    #[inline]
     pub(super) fn has_held_input(&self) -> bool {
         let is_held = match self.kind {
             Kind::Stream => self.rare.held.is_some(),
@@ -342,6 +348,7 @@ impl Slot {
     }
 
     /// Whether a completed read brought an error, which is served even while nothing is wanted.
+    #[inline]
     pub(super) fn has_held_fault(&self) -> bool {
         let is_stream = self.kind == Kind::Stream;
         assert!(is_stream || self.rare.held.is_none(), "{}: bytes of no stream", self.id);
@@ -349,6 +356,7 @@ impl Slot {
     }
 
     /// Whether there is input work that can be done now, but for a full mailbox.
+    #[inline]
     pub(super) fn has_input_work(&self) -> bool {
         let is_asked = self.input == Latch::Pending;
         assert!(!is_asked || !self.has_held_input(), "{} has input and asks for it", self.id);
@@ -357,6 +365,7 @@ impl Slot {
     }
 
     /// Whether input work makes messages, so that a full mailbox holds it back.
+    #[inline]
     pub(super) fn needs_mailbox(&self) -> bool {
         !self.discards_input() && !self.has_held_fault()
     }
@@ -390,6 +399,7 @@ impl Slot {
     }
 
     /// Whether the socket writes what is queued.
+    #[inline]
     pub(super) fn writes(&self) -> bool {
         let writes = matches!(
             self.state,
@@ -406,6 +416,7 @@ impl Slot {
 
     /// Whether there is output work that can be done now. `has_announced`: whether a send is on
     /// its way.
+    #[inline]
     pub(super) fn has_output_work(&self, has_announced: bool) -> bool {
         let is_draining = self.state == SocketState::Draining;
         assert!(!is_draining || !has_announced, "{}: FIN overtook a send", self.id);

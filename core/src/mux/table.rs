@@ -63,11 +63,13 @@ pub(super) struct List {
 }
 
 impl List {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.check();
         self.len == 0
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.check();
         self.len
@@ -75,6 +77,7 @@ impl List {
 
     /// What its fields say about each other. In a release build `members` says the same of whole
     /// lists; here it would be two hundredths of a simulated message.
+    #[inline]
     fn check(&self) {
         debug_assert_eq!(self.head.is_none(), self.len == 0, "a list's length and head disagree");
         debug_assert_eq!(self.tail.is_none(), self.len == 0, "a list's length and tail disagree");
@@ -99,6 +102,7 @@ impl Table {
     }
 
     /// The slot of a living id.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: SocketId) -> Option<&mut Slot> {
         let slot = self.place_mut(id.index())?.slot.as_mut()?;
         if slot.id == id {
@@ -109,12 +113,14 @@ impl Table {
     }
 
     /// The slot of an id that the caller knows to be alive.
+    #[inline]
     pub(super) fn slot(&self, id: SocketId) -> &Slot {
         debug_assert!(self.used > 0, "{id} is asked of an empty table");
         self.get(id).expect("the caller holds a living id")
     }
 
     /// The slot of an id that the caller knows to be alive.
+    #[inline]
     pub(super) fn slot_mut(&mut self, id: SocketId) -> &mut Slot {
         debug_assert!(self.used > 0, "{id} is asked of an empty table");
         self.get_mut(id).expect("the caller holds a living id")
@@ -175,6 +181,7 @@ impl Table {
         slot
     }
 
+    #[inline]
     pub(super) fn is_linked(&self, chain: Chain, id: SocketId) -> bool {
         self.place(id.index()).is_some_and(|place| {
             let is_linked = place.links[chain as usize].is_linked;
@@ -306,6 +313,7 @@ impl Table {
         Some(&mut self.chunks.get_mut(index / PLACES_PER_CHUNK)?[index % PLACES_PER_CHUNK])
     }
 
+    #[inline]
     fn link_mut(&mut self, chain: Chain, index: u32) -> &mut Link {
         let place = self.place_mut(index).expect("a linked index has a place");
         assert!(place.slot.is_some(), "a free place is in no list of {chain:?}");
