@@ -64,7 +64,7 @@ impl Mux {
                 break;
             }
             let result = match slot.rare.held_datagram.take() {
-                Some(held) => held,
+                Some(held) => *held,
                 None => match backend.receive_from(id, size_max) {
                     Answer::Ready(result) => result,
                     Answer::Later => {

@@ -98,20 +98,20 @@ pub(super) enum Closing {
 #[derive(Default)]
 pub(super) struct Rare {
     pub(super) opening: Option<Opening>,
-    pub(super) dial: Option<Dial>,
+    pub(super) dial: Option<Box<Dial>>,
     pub(super) local: Option<Endpoint>,
     pub(super) peer: Option<Endpoint>,
     /// The one completed read that came while nothing was wanted.
     pub(super) held: Option<Result<Bytes, Fault>>,
     /// The one completed receive that is still to be told.
-    pub(super) held_datagram: Option<Result<(Endpoint, Bytes), Fault>>,
+    pub(super) held_datagram: Option<Box<Result<(Endpoint, Bytes), Fault>>>,
     /// A write failed; what can still be read is delivered first.
     pub(super) write_fault: Option<Fault>,
     /// What `Error` will say before `Close`.
     pub(super) fatal: Option<(Fault, Operation)>,
     /// What waits for the backend: options, a datagram socket's peer.
     pub(super) deferred: VecDeque<Deferred>,
-    pub(super) listener: Option<Listener>,
+    pub(super) listener: Option<Box<Listener>>,
     pub(super) datagrams: Datagrams,
     /// Payload bytes that will not be sent any more.
     pub(super) unsent_bytes: u64,
@@ -271,6 +271,7 @@ impl Slot {
     /// Payload bytes that are queued.
     #[inline]
     pub(super) fn pending_bytes(&self) -> usize {
+        debug_assert!(self.kind == Kind::Stream || self.outbox.is_empty(), "bytes of no stream");
         match self.kind {
             Kind::Datagram => self.rare.datagrams.pending_bytes(),
             Kind::Stream | Kind::Listener => self.outbox.pending_bytes(),
@@ -291,6 +292,7 @@ impl Slot {
     #[inline]
     pub(super) fn has_output(&self) -> bool {
         // A stream's many questions do not go to its rare part; `check` looks there.
+        debug_assert!(self.kind == Kind::Datagram || self.rare.datagrams.is_empty(), "datagrams");
         match self.kind {
             Kind::Stream => !self.outbox.is_empty(),
             Kind::Listener | Kind::Datagram => {
@@ -335,6 +337,9 @@ impl Slot {
     /// Whether something came in that waits only to be wanted.
     #[inline]
     pub(super) fn has_held_input(&self) -> bool {
+        let rare = &self.rare;
+        debug_assert!(self.kind == Kind::Stream || rare.held.is_none(), "bytes of no stream");
+        debug_assert!(self.kind == Kind::Datagram || rare.held_datagram.is_none(), "a datagram");
         let is_held = match self.kind {
             Kind::Stream => self.rare.held.is_some(),
             Kind::Datagram => self.rare.held_datagram.is_some(),

@@ -24,6 +24,8 @@ impl Place {
     /// Its slot, if that is the one of this id.
     #[inline]
     fn slot_of(&self, id: SocketId) -> Option<&Slot> {
+        let is_linked = self.links.iter().any(|link| link.is_linked);
+        debug_assert!(self.slot.is_some() || !is_linked, "a free place is in a list");
         let slot = self.slot.as_ref()?;
         if slot.id == id {
             return Some(slot);
@@ -97,6 +99,8 @@ impl Table {
     pub(super) fn get_linked(&self, id: SocketId) -> Option<(&Slot, [bool; 2])> {
         let place = self.place(id.index())?;
         let slot = place.slot_of(id)?;
+        debug_assert!(self.used > 0, "{id} is in an empty table");
+        debug_assert!((id.index() as usize) < self.reached, "{id} is beyond what was taken");
         let is_linked = |chain| place.links[chain as usize].is_linked;
         Some((slot, [is_linked(Chain::Output), is_linked(Chain::Input)]))
     }
@@ -152,6 +156,7 @@ impl Table {
     }
 
     fn reached_places(&self) -> impl Iterator<Item = &Place> {
+        assert!(self.used <= self.reached, "{} sockets in {} places", self.used, self.reached);
         self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.reached)
     }
 
