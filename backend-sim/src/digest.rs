@@ -58,6 +58,7 @@ pub struct Joined {
 
 impl Joined {
     /// Adds bytes.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         let missing = (8 - self.length % 8) % 8;
         let (head, rest) = bytes.split_at(bytes.len().min(missing as usize));

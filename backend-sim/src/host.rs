@@ -40,6 +40,8 @@ pub struct Host {
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
     commands: VecDeque<Command>,
+    /// What the batch that runs has asked so far; empty between batches.
+    asked: Vec<Command>,
     operator: ServiceId,
     notes: Notes,
     ids: BTreeMap<Side, SocketId>,
@@ -104,7 +106,7 @@ const WORK_NANOS: u64 = 1_000;
 /// How many turns go by until every socket is checked: so many, and as many more for each socket,
 /// so that what a turn costs does not grow with the sockets that it does not touch.
 const FULL_CHECK_TURNS: u64 = 64;
-const FULL_CHECK_TURNS_PER_SOCKET: u64 = 8;
+const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
 
 impl Host {
     /// A host with an operator and these services.
@@ -141,6 +143,7 @@ impl Host {
             polled: Vec::new(),
             fetched: VecDeque::new(),
             commands,
+            asked: Vec::new(),
             operator,
             notes,
             ids: BTreeMap::new(),
@@ -424,14 +427,13 @@ impl Host {
 
     /// Runs services: here and now, or on workers that publish later.
     fn run_services<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
-        let mut commands = Vec::new();
         if self.workers.is_empty() {
             // A bounded number, so that the network gets its turn between them.
             for _ in 0..self.dispatcher.runnable() {
                 let Some(mut batch) = self.dispatcher.take() else { break };
                 let mut inline = Inline(&mut shared.coverage.probes);
-                batch.run(&self.directory, now, &mut commands, &mut inline);
-                self.commands.extend(commands.drain(..));
+                batch.run(&self.directory, now, &mut self.asked, &mut inline);
+                self.commands.extend(self.asked.drain(..));
                 self.dispatcher.give_back(batch);
             }
             return;
@@ -439,6 +441,7 @@ impl Host {
         let are_busy = !self.workers.is_empty() && self.workers.iter().all(Option::is_some);
         let must_wait = are_busy && !self.dispatcher.is_idle();
         sometimes!(shared.coverage, must_wait, "workers-all-busy");
+        let mut commands = Vec::new();
         for slot in 0..self.workers.len() {
             if self.workers[slot].is_some() {
                 continue;

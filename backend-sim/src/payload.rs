@@ -1,6 +1,6 @@
 //! Bytes that say where they belong.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tidelock_core::mix;
 
 /// Names a message: which connection, from which side, with which priority, and its number there.
@@ -29,12 +29,12 @@ impl Mark {
 
     /// The whole message. Its first byte holds the priority and the number's low seven bits.
     pub fn payload(self, length: u32) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(length.next_multiple_of(8) as usize);
-        for block in 0..length.div_ceil(8) {
-            bytes.extend_from_slice(&self.block(block).to_le_bytes());
+        let mut bytes = vec![0; length.next_multiple_of(8) as usize];
+        for (number, block) in (0..).zip(bytes.chunks_exact_mut(8)) {
+            block.copy_from_slice(&self.block(number).to_le_bytes());
         }
         bytes.truncate(length as usize);
-        bytes.freeze()
+        Bytes::from(bytes)
     }
 
     /// Where `bytes`, which should be those from `offset` on, first differ.
@@ -42,6 +42,16 @@ impl Mark {
         let mut at = offset;
         let mut left = bytes;
         while !left.is_empty() {
+            // Nearly all of a long message: whole blocks, each of them one word.
+            while let Some((word, rest)) = left.split_first_chunk()
+                && at.is_multiple_of(8)
+                && u64::from_le_bytes(*word) == self.block(at / 8)
+            {
+                (at, left) = (at + 8, rest);
+            }
+            if left.is_empty() {
+                return None;
+            }
             let block = self.block(at / 8).to_le_bytes();
             let block = &block[(at % 8) as usize..];
             let count = block.len().min(left.len());

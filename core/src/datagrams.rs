@@ -18,12 +18,26 @@ pub(crate) struct Datagram {
 /// The unsent datagrams of one socket: high first, and first of all the one that has begun.
 #[derive(Debug, Default)]
 pub(crate) struct Datagrams {
+    /// Nothing while nothing waits: most sockets carry no datagrams, and most that do are idle.
+    waiting: Option<Box<Waiting>>,
+    /// Invariant: the sum of all payloads.
+    pending_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     /// The one that a pending `send_to` has.
     begun: Option<Datagram>,
     high: VecDeque<Datagram>,
     low: VecDeque<Datagram>,
-    /// Invariant: the sum of all payloads.
-    pending_bytes: usize,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        let waiting = self.high.len() + self.low.len();
+        assert!(self.begun.is_some() || waiting > 0, "memory is held for nothing");
+        usize::from(self.begun.is_some()) + waiting
+    }
 }
 
 impl Datagrams {
@@ -31,9 +45,10 @@ impl Datagrams {
         let len_before = self.len();
         self.pending_bytes += datagram.payload.len();
         assert!(datagram.payload.len() <= self.pending_bytes, "the sum overflowed");
+        let waiting = self.waiting.get_or_insert_default();
         match priority {
-            Priority::High => self.high.push_back(datagram),
-            Priority::Low => self.low.push_back(datagram),
+            Priority::High => waiting.high.push_back(datagram),
+            Priority::Low => waiting.low.push_back(datagram),
         }
         assert_eq!(self.len(), len_before + 1, "one datagram is one, an empty one too");
     }
@@ -41,33 +56,36 @@ impl Datagrams {
     /// The next one; it has begun and stays in front until it is popped.
     pub(crate) fn begin(&mut self) -> Option<&Datagram> {
         let len_before = self.len();
-        if self.begun.is_none() {
-            self.begun = self.high.pop_front().or_else(|| self.low.pop_front());
+        let waiting = self.waiting.as_mut()?;
+        if waiting.begun.is_none() {
+            waiting.begun = waiting.high.pop_front().or_else(|| waiting.low.pop_front());
         }
-        assert_eq!(self.len(), len_before, "beginning loses no datagram");
-        assert_eq!(self.begun.is_none(), len_before == 0, "one of those that wait has begun");
-        self.begun.as_ref()
+        assert_eq!(waiting.len(), len_before, "beginning loses no datagram");
+        assert!(waiting.begun.is_some(), "one of those that wait has begun");
+        waiting.begun.as_ref()
     }
 
     /// Removes the one that has begun.
     pub(crate) fn pop_begun(&mut self) -> Datagram {
-        let datagram = self.begun.take().expect("a datagram was begun");
+        let waiting = self.waiting.as_mut().expect("a datagram was begun");
+        let datagram = waiting.begun.take().expect("a datagram was begun");
+        let is_last = waiting.high.is_empty() && waiting.low.is_empty();
         let len = datagram.payload.len();
         assert!(len <= self.pending_bytes, "{len} B of {} are done", self.pending_bytes);
         self.pending_bytes -= len;
-        if self.is_empty() {
+        if is_last {
             assert_eq!(self.pending_bytes, 0, "bytes without datagrams");
-            *self = Self::default();
+            self.waiting = None;
         }
         datagram
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.begun.is_some()) + self.high.len() + self.low.len()
+        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.waiting.is_none()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
@@ -89,13 +107,13 @@ impl Datagrams {
     /// # Panics
     /// If an invariant is broken.
     pub(crate) fn check_invariants(&self) {
-        let all = self.begun.iter().chain(&self.high).chain(&self.low);
+        let Some(waiting) = &self.waiting else {
+            return assert_eq!(self.pending_bytes, 0, "bytes without datagrams");
+        };
+        assert!(waiting.len() > 0, "empty, but allocated");
+        let all = waiting.begun.iter().chain(&waiting.high).chain(&waiting.low);
         let bytes: usize = all.map(|datagram| datagram.payload.len()).sum();
         assert_eq!(bytes, self.pending_bytes, "the count of datagram bytes is off");
-        assert!(!self.is_empty() || bytes == 0, "bytes without datagrams");
-        for queue in [&self.high, &self.low] {
-            assert!(queue.capacity() == 0 || !self.is_empty(), "empty, but allocated");
-        }
     }
 }
 

@@ -43,11 +43,13 @@ impl Directory {
     }
 
     /// The configuration.
+    #[inline]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// Whether the runtime is shutting down: nothing new is opened or spawned.
+    #[inline]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
@@ -67,6 +69,7 @@ impl Directory {
     }
 
     /// The charge of all outboxes together, in bytes; never above `total_bytes_max`.
+    #[inline]
     pub fn total_charged_bytes(&self) -> usize {
         let total = self.total_charged_bytes.load(Ordering::Acquire) as usize;
         assert!(total <= self.config.total_bytes_max, "the total of {total} B exceeds its limit");
@@ -174,10 +177,12 @@ impl Directory {
     }
 
     /// The gate at the id's place, if that place was ever used.
+    #[inline]
     pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
         self.gates.get(id.index())
     }
 
+    #[inline]
     pub(crate) fn total(&self) -> &AtomicU64 {
         &self.total_charged_bytes
     }

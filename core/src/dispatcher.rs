@@ -100,9 +100,12 @@ impl Dispatcher {
             let is_new = place.resident.as_ref().is_some_and(|resident| !resident.is_started);
             let waiting = place.mailbox.len();
             let resident = place.resident.take().expect("a service that runs is not runnable");
-            // Taking from the front costs what is taken, however much is left.
-            let messages: VecDeque<Message> =
-                place.mailbox.drain(..waiting.min(messages_max)).collect();
+            // All of it moves with its memory, which comes back with the batch. Else taking from
+            // the front costs what is taken, however much is left.
+            let messages: VecDeque<Message> = match waiting <= messages_max {
+                true => std::mem::take(&mut place.mailbox),
+                false => place.mailbox.drain(..messages_max).collect(),
+            };
             assert!(messages.len() <= messages_max, "{id}: a batch is too long");
             assert_eq!(messages.len() + place.mailbox.len(), waiting, "{id} lost messages");
             assert!(is_new || !messages.is_empty(), "{id} has nothing to handle");
@@ -125,8 +128,11 @@ impl Dispatcher {
         // What it did not come to, because it asked for so much, is still before the rest.
         let waiting = batch.messages.len() + place.mailbox.len();
         let mut mailbox = batch.messages;
-        mailbox.append(&mut place.mailbox);
-        place.mailbox = mailbox;
+        // Whichever is empty gives way, so that nothing is moved one by one.
+        if !mailbox.is_empty() || place.mailbox.is_empty() {
+            mailbox.append(&mut place.mailbox);
+            place.mailbox = mailbox;
+        }
         assert_eq!(place.mailbox.len(), waiting, "{id} lost messages");
         if !place.mailbox.is_empty() {
             self.queue(id);

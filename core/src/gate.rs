@@ -73,14 +73,48 @@ fn generation_bits(id: SocketId) -> u64 {
     u64::from(id.generation().get()) << 32
 }
 
-/// What the flags of a word say about each other.
+/// What the flags of a word say about each other. Asked at every look at a gate, so the flags are
+/// judged by a table.
+#[inline]
 fn check_word(word: u64) {
+    let has_legal_flags = LEGAL_FLAGS >> (word & KNOWN_FLAGS) & 1 == 1;
+    let is_somebody = word >> 32 != 0 || word & FLAGS == 0;
+    let is_awaited = word & ANNOUNCED == 0 || word & ALIVE != 0;
+    if !(has_legal_flags && is_somebody && is_awaited) {
+        refuse_word(word);
+    }
+}
+
+/// The bits that a word's flags may have.
+const KNOWN_FLAGS: u64 = ALIVE | OPEN | LISTENER | DATAGRAM | HAS_PEER;
+const _: () = assert!(KNOWN_FLAGS == 31, "each set of flags has a bit in a table of 32");
+
+/// For each set of flags whether they can stand together.
+const LEGAL_FLAGS: u32 = {
+    let (mut legal, mut flags) = (0, 0);
+    while flags <= KNOWN_FLAGS {
+        let is_alive = flags & ALIVE != 0;
+        let is_listener = flags & LISTENER != 0;
+        let admits_dead = flags & (OPEN | HAS_PEER) != 0 && !is_alive;
+        let admits_listener = is_listener && flags & (OPEN | DATAGRAM) != 0;
+        if !admits_dead && !admits_listener {
+            legal |= 1 << flags;
+        }
+        flags += 1;
+    }
+    legal
+};
+
+/// Says what is wrong with a word.
+#[cold]
+fn refuse_word(word: u64) -> ! {
     assert!(word & OPEN == 0 || word & ALIVE != 0, "a dead id admits sends");
     assert!(word & OPEN == 0 || word & LISTENER == 0, "a listener admits sends");
     assert_ne!(word & (LISTENER | DATAGRAM), LISTENER | DATAGRAM, "an id of two kinds");
     assert!(word & HAS_PEER == 0 || word & ALIVE != 0, "a dead id has a peer");
     assert!(word & FLAGS == 0 || word >> 32 != 0, "flags of no generation");
     assert!(word & ANNOUNCED == 0 || word & ALIVE != 0, "a send is on its way to a dead id");
+    unreachable!("the table of flags refuses {word:#x} for nothing");
 }
 
 impl Gate {
@@ -99,6 +133,7 @@ impl Gate {
     }
 
     /// Whether `id` is the living socket of this place.
+    #[inline]
     pub(crate) fn is_alive(&self, id: SocketId) -> bool {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
@@ -179,6 +214,16 @@ impl Gate {
         assert_ne!(before & ANNOUNCED, 0, "{id} received a send that nobody announced");
         assert_eq!(before >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
         assert_ne!(before & ALIVE, 0, "{id} died under a send");
+    }
+
+    /// Whether a send to the living `id` is on its way to the Mux.
+    #[inline]
+    pub(crate) fn has_announced_to(&self, id: SocketId) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        check_word(word);
+        let is_living = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
+        assert!(is_living, "{id} is asked about after its end");
+        word & ANNOUNCED != 0
     }
 
     /// Whether a send is on its way to the Mux.

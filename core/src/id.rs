@@ -19,17 +19,20 @@ macro_rules! handle {
             }
 
             /// The place in the table; reused by later ids.
+            #[inline]
             pub const fn index(self) -> u32 {
                 self.index
             }
 
             /// How often the place had been taken when this id was issued; never zero.
+            #[inline]
             pub const fn generation(self) -> NonZeroU32 {
                 self.generation
             }
 
             /// The id as one number, never zero: the generation in the upper half, the index in
             /// the lower one. [`from_bits`](Self::from_bits) is the inverse.
+            #[inline]
             pub const fn to_bits(self) -> u64 {
                 let bits = ((self.generation.get() as u64) << 32) | self.index as u64;
                 assert!(bits != 0, "an id is never zero");
@@ -39,6 +42,7 @@ macro_rules! handle {
 
             /// The id whose [`to_bits`](Self::to_bits) is `bits`, or `None` if the generation
             /// half is zero. The id need not be alive; it is a legal argument everywhere.
+            #[inline]
             pub const fn from_bits(bits: u64) -> Option<Self> {
                 match NonZeroU32::new((bits >> 32) as u32) {
                     Some(generation) => {

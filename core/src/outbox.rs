@@ -74,24 +74,28 @@ impl Outbox {
     }
 
     /// Unsent payload bytes.
+    #[inline]
     pub const fn pending_bytes(&self) -> usize {
         debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
         self.pending_bytes
     }
 
     /// Messages of which at least one byte is unsent.
+    #[inline]
     pub const fn messages(&self) -> usize {
         debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
         self.messages
     }
 
     /// What is charged for what is queued: unsent bytes, and 64 for each message.
+    #[inline]
     pub const fn charge_bytes(&self) -> usize {
         debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
         self.pending_bytes + self.messages * MESSAGE_OVERHEAD_BYTES
     }
 
     /// Whether nothing is unsent.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         debug_assert!((self.pending_bytes == 0) == (self.messages == 0), "bytes of no message");
         self.pending_bytes == 0
@@ -105,6 +109,7 @@ impl Outbox {
     }
 
     /// Bytes that a pending write has.
+    #[inline]
     pub const fn offered_bytes(&self) -> usize {
         debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
         self.offered_bytes
@@ -271,6 +276,7 @@ impl Outbox {
         assert!(self.messages <= self.pending_bytes, "each message has a byte");
     }
 
+    #[inline]
     fn queue(&mut self, priority: Priority) -> &mut VecDeque<Part> {
         match priority {
             Priority::High => &mut self.high,
@@ -278,6 +284,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn front_mut(&mut self) -> Option<(Queue, &mut Part)> {
         let is_somewhere = !self.begun.is_empty() || !self.high.is_empty() || !self.low.is_empty();
         assert_eq!(is_somewhere, self.pending_bytes > 0, "pending bytes are in some part");

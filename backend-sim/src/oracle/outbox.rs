@@ -57,25 +57,25 @@ impl OutboxModel {
     /// # Errors
     /// What should have been offered instead.
     pub fn offer<'a>(&mut self, shares: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
-        let mut offered = 0;
-        let mut expected = Vec::new();
-        let shares: Vec<&[u8]> = shares.collect();
-        let length: usize = shares.iter().map(|share| share.len()).sum();
-        let mut begun: usize = self.begun.iter().map(Bytes::len).sum();
-        while begun < length {
-            if !self.begin() {
-                return Err(format!("{length} B were offered and {begun} are unsent"));
-            }
-            begun = self.begun.iter().map(Bytes::len).sum();
-        }
-        for message in &self.begun {
-            expected.extend_from_slice(message);
-        }
+        // Where in what has begun the next share must stand: which message, and which byte of it.
+        let (mut message, mut at, mut offered) = (0, 0, 0);
         for share in shares {
-            if expected[offered..offered + share.len()] != *share {
-                return Err(format!("{} B offered at {offered} are not the next", share.len()));
+            let mut left = share;
+            while !left.is_empty() {
+                if message == self.begun.len() && !self.begin() {
+                    let length = offered + left.len();
+                    return Err(format!("{length} B were offered and {offered} are unsent"));
+                }
+                let rest = &self.begun[message][at..];
+                let count = rest.len().min(left.len());
+                if rest[..count] != left[..count] {
+                    return Err(format!("{count} B offered at {offered} are not the next"));
+                }
+                (message, at) =
+                    if count == rest.len() { (message + 1, 0) } else { (message, at + count) };
+                left = &left[count..];
+                offered += count;
             }
-            offered += share.len();
         }
         Ok(())
     }

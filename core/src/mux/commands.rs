@@ -131,7 +131,7 @@ impl Mux {
         if let Opening::Listen { options, .. } = &opening {
             assert_eq!(kind, Kind::Listener, "{id} listens");
             let auto_start = options.auto_start;
-            slot.rare.listener = Some(Listener { auto_start, ..Listener::default() });
+            slot.rare.listener = Some(Box::new(Listener { auto_start, ..Listener::default() }));
         }
         slot.rare.opening = Some(opening);
         slot.is_reading = is_reading;

@@ -66,7 +66,7 @@ impl Mux {
             }
             backend.regard(id, slot.situation());
             let result = match slot.rare.held_datagram.take() {
-                Some(held) => held,
+                Some(held) => *held,
                 None => match backend.receive_from(id, size_max) {
                     Answer::Ready(result) => result,
                     Answer::Later => {

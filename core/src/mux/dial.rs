@@ -26,7 +26,7 @@ impl Mux {
         let mut slot = self.new_slot(id, Kind::Stream, SocketState::Connecting);
         slot.is_reading = !options.paused;
         slot.is_kept_open = options.half_open;
-        slot.rare.dial = Some(Dial {
+        slot.rare.dial = Some(Box::new(Dial {
             target,
             addresses,
             options,
@@ -34,7 +34,7 @@ impl Mux {
             attempt_deadline: deadline,
             attempt: Attempt::None,
             last_fault: None,
-        });
+        }));
         self.add_slot(slot);
         self.change_owner(id, owner);
         self.refuse_after_exit(id);

@@ -38,7 +38,7 @@ impl Mux {
                 assert_eq!(slot.kind, Kind::Datagram, "{id} received a datagram");
                 assert!(slot.rare.held_datagram.is_none(), "{id} completed two receives");
                 if slot.state != SocketState::Closing {
-                    slot.rare.held_datagram = Some(result);
+                    slot.rare.held_datagram = Some(Box::new(result));
                 }
             }
             Event::Written { result, .. } => self.write_completed(id, result),

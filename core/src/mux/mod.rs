@@ -103,23 +103,27 @@ impl Mux {
     }
 
     /// What the Mux shares with services.
+    #[inline]
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
     /// The configuration.
+    #[inline]
     pub fn config(&self) -> &Config {
         self.directory.config()
     }
 
     /// The next output, if there is one: a service that begins or ends, or a message. A driver
     /// moves all of them into its [`Dispatcher`](crate::Dispatcher) after each turn.
+    #[inline]
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         self.deliveries.pop_front()
     }
 
     /// What the Mux wishes of the backend for a socket, and what it was told; `None` for an id
     /// that is not alive.
+    #[inline]
     pub fn wish(&self, id: SocketId) -> Option<Wish> {
         self.table.get(id).map(|slot| self.wish_of(slot))
     }
@@ -140,6 +144,7 @@ impl Mux {
     }
 
     /// The state of a socket; `None` for an id that is not alive.
+    #[inline]
     pub fn state(&self, id: SocketId) -> Option<SocketState> {
         self.table.get(id).map(|slot| slot.state)
     }
@@ -157,6 +162,7 @@ impl Mux {
     }
 
     /// Counters since the start.
+    #[inline]
     pub fn stats(&self) -> &Stats {
         assert!(self.stats.closed <= self.stats.opened, "more closed than opened");
         &self.stats
@@ -170,6 +176,7 @@ impl Mux {
         &self.exit_report
     }
 
+    #[inline]
     fn wish_of(&self, slot: &Slot) -> Wish {
         let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
         assert!(!slot.wants_input() || slot.is_open, "{} is read before it is open", slot.id);
@@ -190,6 +197,7 @@ impl Mux {
         }
     }
 
+    #[inline]
     fn advance_clock(&mut self, now: Instant) {
         assert!(now >= self.now, "time went back from {} to {now}", self.now);
         self.now = now;
@@ -213,28 +221,37 @@ impl Mux {
 
     /// Puts the socket where its work is done, and arms its timer. Called after every change.
     fn settle(&mut self, id: SocketId) {
-        let Some(slot) = self.table.get(id) else { return };
+        let Some((slot, [is_in_output, is_in_input])) = self.table.get_linked(id) else { return };
         assert_eq!(slot.state == SocketState::Closing, slot.closing != Closing::No, "{id} ends");
         assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
+        assert!(is_in_input || !slot.waits_for_mailbox, "{id} waits in no list");
         let has_announced = self.has_announced(id);
-        if slot.has_output_work(has_announced) && !self.table.is_linked(Chain::Output, id) {
+        let has_output_work = slot.has_output_work(has_announced);
+        let is_input_right = !is_in_input && !slot.has_input_work();
+        let is_armed = slot.is_armed(self.directory.config());
+        // This runs several times for each message, and mostly everything is where it belongs.
+        if has_output_work && !is_in_output {
             self.table.push_back(&mut self.ready_output, Chain::Output, id);
         }
-        self.settle_input(id);
-        self.arm_timer(id);
-        let slot = self.table.slot(id);
-        let is_served =
-            !slot.has_output_work(has_announced) || self.table.is_linked(Chain::Output, id);
-        assert!(is_served, "{id}: output work is forgotten");
+        if !is_input_right {
+            self.settle_input(id);
+        }
+        if !is_armed {
+            self.arm_timer(id);
+        }
         if cfg!(debug_assertions) {
-            self.table.slot(id).check();
+            let slot = self.table.slot(id);
+            let is_linked = self.table.is_linked(Chain::Output, id);
+            let is_served = !slot.has_output_work(has_announced) || is_linked;
+            assert!(is_served, "{id}: output work is forgotten");
+            assert!(slot.is_armed(self.directory.config()), "{id} forgot its deadline");
+            slot.check();
         }
     }
 
     fn settle_input(&mut self, id: SocketId) {
         let slot = self.table.slot(id);
         let is_linked = self.table.is_linked(Chain::Input, id);
-        assert!(is_linked || !slot.waits_for_mailbox, "{id} waits in no list");
         let waits = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
         if is_linked {
             if slot.waits_for_mailbox == waits || !slot.has_input_work() {
@@ -273,10 +290,10 @@ impl Mux {
     }
 
     /// Whether a send is on its way that is waited for.
+    #[inline]
     fn has_announced(&self, id: SocketId) -> bool {
         let gate = self.directory.gate(id).expect("a taken id has a gate");
-        assert!(gate.is_alive(id), "{id} is asked about after its end");
-        gate.has_announced() && !self.is_forcing()
+        gate.has_announced_to(id) && !self.is_forcing()
     }
 
     /// Gives a message to a service, or counts that nobody was there.

@@ -69,6 +69,7 @@ impl Services {
     }
 
     /// A service, also one that was released and still has sockets.
+    #[inline]
     pub(super) fn get(&self, id: ServiceId) -> Option<&Entry> {
         let entry = self.places.get(id.index() as usize)?.as_ref()?;
         assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
@@ -76,6 +77,7 @@ impl Services {
     }
 
     /// A service, also one that was released and still has sockets.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Entry> {
         let entry = self.places.get_mut(id.index() as usize)?.as_mut()?;
         assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
@@ -83,6 +85,7 @@ impl Services {
     }
 
     /// Whether the service gets messages.
+    #[inline]
     pub(super) fn is_alive(&self, id: ServiceId) -> bool {
         self.get(id).is_some_and(|entry| {
             let is_alive = !matches!(entry.ending, Ending::Released { .. });
@@ -92,6 +95,7 @@ impl Services {
     }
 
     /// Whether nothing is read for the service now.
+    #[inline]
     pub(super) fn is_held_back(&self, id: Option<ServiceId>) -> bool {
         id.and_then(|id| self.get(id)).is_some_and(|entry| {
             let is_costly = entry.charge_bytes > 0;

@@ -20,6 +20,7 @@ const TIMERS_PER_TURN: usize = 64;
 
 impl Mux {
     /// When `turn` must be called even if nothing happens; `None`: never.
+    #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         if self.exit.is_some() && self.table.used() == 0 {
             // It has stopped; what services had set timers for will not happen any more.
@@ -155,7 +156,16 @@ pub(super) enum Due {
 }
 
 impl Slot {
+    /// Whether its timer is set early enough for its deadline, if it has one.
+    #[inline]
+    pub(super) fn is_armed(&self, config: &Config) -> bool {
+        let Some((deadline, _)) = self.deadline(config) else { return true };
+        assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
+        self.armed_at.is_some_and(|armed_at| armed_at <= deadline)
+    }
+
     /// When the socket's state ends if nothing happens, and what that means.
+    #[inline]
     pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
         assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
         let timeout = |at: Instant, which| Some((at, Due::Timeout(which)));
