@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod script;
 pub mod simulate;
 pub mod spelling;
+pub mod split;
 pub mod streams;
 pub mod swarm;
 pub mod trace;

@@ -8,6 +8,7 @@ use crate::run::{Failure, Report, Source, Trace, Watch};
 use crate::scenario::{Cast, Operation, SERVER, Scenario, When};
 use crate::script::Script;
 use crate::spelling;
+use crate::split;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
 use crate::trouble::Trouble;
@@ -29,14 +30,15 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
         Source::Seed(seed) => {
             let mut options = Options::draw(seed, scenario.name);
             (cast.adjust)(&mut options);
+            split::make_steady(&mut options, scenario.name);
             let setup = Setup::draw(scenario, seed, options);
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
                 let (mut report, record) = setup.run(cast, Record::new(choices), watch);
                 report.script = record.map(|record| setup.script(scenario, record.decisions()));
-                report
+                setup.compared(cast, report)
             } else {
-                setup.run(cast, choices, watch).0
+                setup.compared(cast, setup.run(cast, choices, watch).0)
             }
         }
         Source::Script(script) => {
@@ -49,7 +51,7 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
             if watch.record {
                 report.script = Some(*script);
             }
-            report
+            setup.compared(cast, report)
         }
     }
 }
@@ -69,6 +71,9 @@ impl Setup {
     fn draw(scenario: &Scenario, seed: u64, options: Options) -> Self {
         let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
         let mut plan = (scenario.plan)(&options, &mut stream);
+        if options.is_split == 1 {
+            plan = split::steady_plan(plan);
+        }
         for operation in &mut plan {
             if let When::At { nanos } = &mut operation.when {
                 *nanos += START_NANOS;
@@ -97,6 +102,7 @@ impl Setup {
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
+        split::make_steady(&mut options, scenario.name);
         let quiet_at_nanos = options.quiet_at_nanos;
         let mut setup = Self::draw(scenario, seed, options);
         if !script.operations.is_empty() {
@@ -110,6 +116,21 @@ impl Setup {
             wrong.extend(meaningless);
         }
         (setup, wrong)
+    }
+
+    /// A steady world is compared with the same one in which nothing is cut or late.
+    fn compared(&self, cast: &Cast<'_>, mut report: Report) -> Report {
+        if self.options.is_split == 0 || report.failure.is_some() {
+            return report;
+        }
+        let Self { seed, plan, .. } = self;
+        let (plan, options) = (plan.clone(), split::reference(&self.options));
+        let reference = Self { seed: *seed, options, plan, troubles: Vec::new() };
+        let choices = Replay::new(Vec::new());
+        let (other, _) = reference.run_once(cast, choices, &Watch::default());
+        report.failure = split::compare(&report, &other);
+        report.checked.push((split::LAW, 1));
+        report
     }
 
     fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {

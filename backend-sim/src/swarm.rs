@@ -130,6 +130,8 @@ options! {
     accept_retry_nanos,
     /// `Config::first_generation`.
     first_generation,
+    /// The world is steady, and compared with one in which nothing is cut or late.
+    is_split,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -145,6 +147,7 @@ impl Options {
         options.draw_world(s);
         options.draw_limits(s);
         options.draw_timeouts(s);
+        options.is_split = u64::from(s.one_in(100));
         options
     }
 

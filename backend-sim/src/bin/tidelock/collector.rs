@@ -12,7 +12,7 @@ use tidelock_sim::script::Script;
 
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};
-use crate::json::{JsonLines, Line, SEEDS_PER_ROLLUP, Sums};
+use crate::json::{JsonLines, Line, ReachedLine, SEEDS_PER_ROLLUP, Sums};
 use crate::options::RunOptions;
 use crate::progress::Progress;
 use crate::ranges::Ranges;
@@ -203,6 +203,7 @@ impl<'a, 'c> Collector<'a, 'c> {
             sums: Sums::new(&ranges, &total),
             injected: &total.injected,
             checked: &total.checked,
+            reached: ReachedLine::new(&total),
         })?;
         if !self.options.quiet {
             self.console.print([""])?;

@@ -4,6 +4,7 @@ mod arguments;
 mod clock;
 mod collector;
 mod console;
+mod coverage;
 mod exit;
 #[cfg(test)]
 mod fake;
@@ -15,6 +16,7 @@ mod progress;
 mod ranges;
 mod regress;
 mod replay;
+mod results;
 mod run;
 mod scenarios;
 #[cfg(test)]
@@ -67,6 +69,8 @@ fn execute(
             Command::Run(options) => run::execute(&options, simulator, &listen()?, console),
             Command::Replay(options) => replay::execute(&options, simulator, console),
             Command::Scenarios => scenarios::execute(simulator, console),
+            Command::Coverage(options) => coverage::execute(&options, console),
+            Command::Merge(options) => coverage::merge(&options, console),
             Command::Regress(options) => regress::execute(&options, simulator, console),
         }),
     };
