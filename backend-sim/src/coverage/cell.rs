@@ -51,7 +51,7 @@ macro_rules! met {
         /// What can be met besides readiness, by name.
         const ANSWERS: [&str; [$($text),*].len()] = [$($text),*];
 
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers of constants")]
+        #[expect(non_camel_case_types, reason = "numbers of constants")]
         enum Number { $($name),* }
 
         #[expect(missing_docs, reason = "the name says it")]
@@ -264,12 +264,12 @@ impl Cell {
 
     /// Whether the owner does not want input.
     pub fn is_paused(self) -> bool {
-        self.place() / OUTPUTS.len() & 2 != 0
+        (self.place() / OUTPUTS.len()) & 2 != 0
     }
 
     /// Whether the end of the stream was read.
     pub fn is_eof(self) -> bool {
-        self.place() / OUTPUTS.len() & 1 != 0
+        (self.place() / OUTPUTS.len()) & 1 != 0
     }
 
     /// What is to be written: `empty`, `whole` or `begun`.
