@@ -147,7 +147,6 @@ impl Options {
         options.draw_world(s);
         options.draw_limits(s);
         options.draw_timeouts(s);
-        options.is_split = u64::from(s.one_in(100));
         options
     }
 
