@@ -38,6 +38,7 @@ pub mod shrink;
 pub mod signature;
 pub mod simulate;
 pub mod spelling;
+pub mod split;
 pub mod stage;
 pub mod streams;
 pub mod swarm;

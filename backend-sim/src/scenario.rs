@@ -65,6 +65,9 @@ pub struct Scenario {
     pub about: &'static str,
     /// It is wrong on purpose: a campaign that names no scenario leaves it out.
     pub is_flawed: bool,
+    /// What its services are told depends on when things happen, not only on what: its worlds are
+    /// not compared with ones in which nothing is cut or late.
+    pub is_timed: bool,
     adjust: Arc<Adjust>,
     plan: Arc<MakePlan>,
     set: Arc<SetStage>,
@@ -86,6 +89,7 @@ impl Scenario {
             name,
             about,
             is_flawed: false,
+            is_timed: false,
             adjust: Arc::new(make_fit),
             plan: Arc::new(|_options, _stream| Vec::new()),
             set: Arc::new(set),
@@ -131,6 +135,15 @@ impl Scenario {
     #[must_use]
     pub fn flawed(mut self) -> Self {
         self.is_flawed = true;
+        self
+    }
+
+    /// What its services are told depends on when things happen: they look at the clock, draw
+    /// random numbers, or refuse when there is much at once. Then its worlds are not compared with
+    /// ones in which nothing is cut or late (the law `split`).
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.is_timed = true;
         self
     }
 

@@ -13,6 +13,7 @@ use crate::scenario::{Label, Operation, Scenario, When};
 use crate::script::Script;
 use crate::signature;
 use crate::spelling;
+use crate::split;
 use crate::streams::{Purpose, Stream};
 use crate::swarm::Options;
 use crate::trouble::Trouble;
@@ -22,7 +23,9 @@ use crate::world::World;
 pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
     match source {
         Source::Seed(seed) => {
-            let setup = Setup::draw(scenario, seed, scenario.options(seed));
+            let mut options = scenario.options(seed);
+            split::make_steady(&mut options, scenario);
+            let setup = Setup::draw(scenario, seed, options);
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
                 let (mut report, record) = setup.run(scenario, Record::new(choices), watch);
@@ -30,9 +33,9 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
                     let script = setup.script(scenario, record.decisions());
                     if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
                 });
-                report
+                setup.compared(scenario, report)
             } else {
-                setup.run(scenario, choices, watch).0
+                setup.compared(scenario, setup.run(scenario, choices, watch).0)
             }
         }
         Source::Script(script) => {
@@ -49,7 +52,7 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
                     false => *script,
                 });
             }
-            report
+            setup.compared(scenario, report)
         }
     }
 }
@@ -93,6 +96,9 @@ impl Setup {
     fn draw(scenario: &Scenario, seed: u64, options: Options) -> Self {
         let mut stream = Stream::new(seed, scenario.name, Purpose::Operations);
         let mut plan = scenario.operations(&options, &mut stream);
+        if options.is_split == 1 {
+            plan = split::steady_plan(plan);
+        }
         for operation in &mut plan {
             if let When::At { nanos } = &mut operation.when {
                 *nanos += START_NANOS;
@@ -126,6 +132,7 @@ impl Setup {
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
+        split::make_steady(&mut options, scenario);
         let quiet_at_nanos = options.quiet_at_nanos;
         let cast = scenario.stage(&options).cast();
         let mut setup = match script.seed {
@@ -193,6 +200,21 @@ impl Setup {
                 numbered.map(|(at, one)| spelling::trouble_line(at, one, &cast)).collect();
         }
         written
+    }
+
+    /// A steady world is compared with the same one in which nothing is cut or late.
+    fn compared(&self, scenario: &Scenario, mut report: Report) -> Report {
+        if self.options.is_split == 0 || report.failure.is_some() {
+            return report;
+        }
+        let Self { seed, plan, .. } = self;
+        let (plan, options) = (plan.clone(), split::reference(&self.options));
+        let reference = Self { seed: *seed, options, plan, troubles: Vec::new() };
+        let choices = Replay::new(Vec::new());
+        let (other, _) = reference.run_once(scenario, choices, &Watch::default());
+        report.failure = split::compare(&report, &other);
+        report.checked.push((split::LAW, 1));
+        report
     }
 
     fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {

@@ -145,6 +145,8 @@ options! {
     queue_bytes_max,
     /// Hosts may crash and begin anew.
     has_crashes,
+    /// The world is steady, and compared with one in which nothing is cut or late.
+    is_split,
 }
 
 const MILLISECOND: u64 = 1_000_000;

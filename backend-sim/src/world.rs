@@ -65,6 +65,8 @@ pub struct World<C> {
     /// Troubles that wait for an operation.
     waiting_troubles: BTreeMap<Label, Vec<u32>>,
     is_calm: bool,
+    /// Its outcome is compared with another one's, so that nothing may be cut short in it.
+    is_split: bool,
     stops: u8,
     end_nanos: u64,
     /// Troubles of links, and of hosts, that began.
@@ -136,6 +138,7 @@ impl<C: Choices> World<C> {
             dependents: BTreeMap::new(),
             waiting_troubles: BTreeMap::new(),
             is_calm: options.is_calm(),
+            is_split: options.is_split == 1,
             stops: 0,
             end_nanos: u64::MAX,
             troubles_begun: [0; 2],
@@ -372,7 +375,7 @@ impl<C: Choices> World<C> {
         for trouble in &self.troubles {
             trouble.end(kernel);
         }
-        let settle = if self.is_calm { SETTLE_CALM_NANOS } else { SETTLE_NANOS };
+        let settle = if self.is_calm || self.is_split { SETTLE_CALM_NANOS } else { SETTLE_NANOS };
         kernel.at(kernel.now + settle, What::Stop);
     }
 
@@ -404,7 +407,8 @@ impl<C: Choices> World<C> {
 
     /// Without faults every operation has completed by now.
     fn check_calm(&mut self) {
-        if !self.is_calm {
+        // Services of somebody else's may end what a steady plan goes on with.
+        if !self.is_calm || self.is_split {
             return;
         }
         let incomplete: Vec<String> = self

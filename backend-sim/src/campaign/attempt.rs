@@ -1,6 +1,6 @@
 //! One run of a campaign: made, repeated if it is its turn, recorded if it failed.
 
-use super::{Campaign, Simulator};
+use super::{Campaign, Deletion, Simulator};
 use crate::coverage::Reached;
 use crate::panics::catch;
 use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
@@ -14,6 +14,8 @@ pub struct Attempt {
     pub report: Report,
     /// Whether the run was made again and compared.
     pub repeated: bool,
+    /// If it was repeated and had faults: what came of deleting one.
+    pub deletion: Option<Deletion>,
 }
 
 /// What a failure is kept as.
@@ -32,10 +34,17 @@ impl Campaign<'_> {
         let scenario = self.scenario(seed);
         let mut report = self.simulator.guarded(scenario, Source::Seed(seed), &self.watch());
         let repeated = report.failure.is_none() && self.is_repeated(seed);
+        let mut deletion = None;
         if repeated {
-            report.failure = self.repeat(&report);
+            match self.repeat(&report) {
+                Ok(script) => {
+                    report.failure = self.compare_checking(&report);
+                    deletion = self.delete_one(&report, &script);
+                }
+                Err(difference) => report.failure = Some(difference),
+            }
         }
-        Attempt { report, repeated }
+        Attempt { report, repeated, deletion }
     }
 
     /// Runs the seed of a failure again under recording. `None` if the run gives no recording: a
@@ -66,16 +75,19 @@ impl Campaign<'_> {
         self.again(first, [&source, &source], false, "a second time").1
     }
 
-    /// The same seed again, recorded, and then from the recording.
-    fn repeat(&self, first: &Report) -> Option<Failure> {
+    /// The same seed again, recorded, and then from the recording, which is given.
+    ///
+    /// # Errors
+    /// In what they differ.
+    fn repeat(&self, first: &Report) -> Result<Script, Failure> {
         let source = Source::Seed(first.seed);
         let (again, difference) =
             self.again(first, [&source, &source], true, "a second time, recorded");
-        if difference.is_some() {
-            return difference;
+        if let Some(difference) = difference {
+            return Err(difference);
         }
         let script = again.script.expect("a run that was asked for a recording gives one");
-        self.replay_recording(first, &script)
+        self.replay_recording(first, &script).map_or(Ok(script), Err)
     }
 
     /// Runs the second source, and compares with the report that the first one gave.
@@ -137,7 +149,7 @@ impl Simulator<'_> {
 }
 
 /// The report of a run that gave none.
-fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
+pub(super) fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
     Report {
         scenario,
         seed,
@@ -173,6 +185,7 @@ fn difference(first: &Report, second: &Report) -> Option<String> {
         ("digest", first.digest, second.digest),
         ("outcome", first.outcome, second.outcome),
         ("events", first.events, second.events),
+        ("path", first.reached.path(), second.reached.path()),
     ];
     for (name, left, right) in hashes {
         if left != right {

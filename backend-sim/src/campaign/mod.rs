@@ -6,11 +6,13 @@
 //! sums do not depend on the order.
 
 mod attempt;
+mod sample;
 mod tally;
 
 pub use crate::panics::keep_panics_quiet;
 pub(crate) use attempt::one_line;
 pub use attempt::{Attempt, Recording};
+pub use sample::Deletion;
 pub use tally::{Counts, Tally};
 
 use tidelock_core::mix;
@@ -86,6 +88,11 @@ impl Share {
     /// So many millionths; `None` above one million.
     pub const fn from_ppm(ppm: u32) -> Option<Share> {
         if ppm <= Share::WHOLE_PPM { Some(Share { ppm }) } else { None }
+    }
+
+    /// Whether a part is a smaller share of the whole than this; of nothing none is.
+    pub fn exceeds(self, part: u64, whole: u64) -> bool {
+        u128::from(part) * u128::from(Share::WHOLE_PPM) < u128::from(whole) * u128::from(self.ppm)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs add up to.
 
-use super::Attempt;
+use super::{Attempt, Deletion};
+use crate::coverage::Set;
 use crate::run::Report;
 
 /// Sums over runs. Addition commutes, so that shards and workers agree.
@@ -22,8 +23,20 @@ pub struct Tally {
     pub digest: u64,
     /// How often each kind of fault was injected.
     pub injected: Counts,
+    /// How often each kind of fault was seen by the code under test.
+    pub seen: Counts,
+    /// How often one of each kind was deleted from a run.
+    pub deleted: Counts,
+    /// How often that changed the outcome or the path.
+    pub changed: Counts,
     /// How often each law was checked.
     pub checked: Counts,
+    /// How often each probe was reached.
+    pub probes: Counts,
+    /// The cells that were reached.
+    pub cells: Set,
+    /// The pairs of faults that met.
+    pub pairs: Set,
 }
 
 impl Tally {
@@ -39,6 +52,14 @@ impl Tally {
         self.digest = self.digest.wrapping_add(report.digest);
         self.injected.add(&report.injected);
         self.checked.add(&report.checked);
+        self.seen.add(&report.reached.seen);
+        self.probes.add(&report.reached.probes);
+        self.cells.add(&report.reached.cells);
+        self.pairs.add(&report.reached.pairs);
+        if let Some(Deletion { family, has_changed }) = attempt.deletion {
+            self.deleted.add(&[(family, 1)]);
+            self.changed.add(&[(family, u64::from(has_changed))]);
+        }
     }
 
     /// Counts all that another counted.
@@ -52,6 +73,12 @@ impl Tally {
         self.digest = self.digest.wrapping_add(other.digest);
         self.injected.add(&other.injected.0);
         self.checked.add(&other.checked.0);
+        self.seen.add(&other.seen.0);
+        self.deleted.add(&other.deleted.0);
+        self.changed.add(&other.changed.0);
+        self.probes.add(&other.probes.0);
+        self.cells.add(&other.cells);
+        self.pairs.add(&other.pairs);
     }
 }
 
@@ -63,6 +90,11 @@ impl Counts {
     /// The sums, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().copied()
+    }
+
+    /// The sum of a name; 0 if it never came.
+    pub fn get(&self, name: &str) -> u64 {
+        self.iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| count)
     }
 
     /// Adds each count to the sum of its name.

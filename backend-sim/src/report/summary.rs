@@ -3,6 +3,7 @@
 use super::table::{Align, Table, side_by_side};
 use super::text::{grouped, per_second, percent, scaled, seconds};
 use crate::campaign::{Counts, Tally};
+use crate::coverage::{Cell, Set, legal_cells, legal_pairs, why_not};
 
 /// What a campaign's end is told from.
 #[derive(Clone, Debug)]
@@ -29,8 +30,13 @@ impl Summary<'_> {
     pub fn lines(&self) -> Vec<String> {
         let total = self.total();
         let mut lines = self.scenario_lines(&total);
+        lines.extend(self.warnings());
+        let impossible = total.cells.iter().filter_map(Cell::from_index);
+        lines.extend(impossible.filter_map(|cell| {
+            why_not(cell).map(|why| format!("WARNING  {cell} was reached, and cannot be: {why}"))
+        }));
         lines.push(String::new());
-        let faults = count_lines("fault", "injected", &total.injected);
+        let faults = fault_lines(&total);
         let laws = count_lines("law", "checked", &total.checked);
         lines.extend(side_by_side(&[faults, laws]));
         lines.push(String::new());
@@ -57,6 +63,24 @@ impl Summary<'_> {
         table.lines()
     }
 
+    /// Scenarios in which too little succeeds: what they find is about failing alone.
+    fn warnings(&self) -> Vec<String> {
+        const COMPLETED_PERCENT_MIN: u64 = 30;
+        let is_low = |tally: &Tally| {
+            u128::from(tally.completed) * 100
+                < u128::from(tally.operations) * u128::from(COMPLETED_PERCENT_MIN)
+        };
+        let low = self.scenarios.iter().filter(|(_, tally)| is_low(tally));
+        low.map(|(name, tally)| {
+            let share = percent(tally.completed, tally.operations);
+            format!(
+                "WARNING  {name}: only {share} of the operations completed, which is below \
+                 {COMPLETED_PERCENT_MIN} %"
+            )
+        })
+        .collect()
+    }
+
     fn closing_lines(&self, total: &Tally) -> Vec<String> {
         let rate = |count| scaled(per_second(count, self.elapsed_millis));
         let mut table = Table::new(&[Align::Left, Align::Left]);
@@ -71,10 +95,31 @@ impl Summary<'_> {
             ),
         ]);
         table.row(["seeds", &self.seeds]);
+        table.row(["cells".to_owned(), of_legal(&total.cells, &legal_cells())]);
+        table.row(["pairs".to_owned(), of_legal(&total.pairs, &legal_pairs())]);
         table.row(["repeated".to_owned(), format!("{} runs", grouped(total.repeated))]);
         table.row(["digest".to_owned(), format!("{:#018x}", total.digest)]);
         table.lines()
     }
+}
+
+/// Injected; met by the code under test; and of those that were deleted from a run, how many
+/// changed it.
+fn fault_lines(total: &Tally) -> Vec<String> {
+    let mut table = Table::new(&[Align::Left, Align::Right, Align::Right, Align::Right]);
+    table.row(["fault", "injected", "seen", "changed"]);
+    for (name, count) in total.injected.iter() {
+        let (changed, deleted) = (total.changed.get(name), total.deleted.get(name));
+        let changed = match deleted {
+            0 => "–".to_owned(),
+            _ => format!("{} of {}", grouped(changed), grouped(deleted)),
+        };
+        table.row([name.to_owned(), grouped(count), grouped(total.seen.get(name)), changed]);
+    }
+    if total.injected.iter().next().is_none() {
+        table.row(["none", "", "", ""]);
+    }
+    table.lines()
 }
 
 fn count_lines(name: &str, verb: &str, counts: &Counts) -> Vec<String> {
@@ -87,4 +132,42 @@ fn count_lines(name: &str, verb: &str, counts: &Counts) -> Vec<String> {
         table.row(["none", ""]);
     }
     table.lines()
+}
+
+/// How much of what can be reached was.
+fn of_legal(reached: &Set, legal: &Set) -> String {
+    let (count, whole) = (reached.len() as u64, legal.len() as u64);
+    format!("{} of {} ({})", grouped(count), grouped(whole), percent(count, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(completed: u64) -> String {
+        let tally = Tally { runs: 1, operations: 100, completed, ..Tally::default() };
+        let scenarios = [("echo", tally)];
+        let seeds = "0..1".to_owned();
+        let summary = Summary { scenarios: &scenarios, seeds, elapsed_millis: 1, jobs: 1 };
+        summary.lines().join("\n")
+    }
+
+    #[test]
+    fn a_scenario_that_hardly_ever_succeeds_is_warned_of() {
+        let warning = "WARNING  echo: only 29.0 % of the operations completed";
+        assert!(lines(29).contains(warning), "{}", lines(29));
+        assert!(!lines(30).contains("WARNING"), "{}", lines(30));
+    }
+
+    #[test]
+    fn faults_are_injected_seen_and_change_something() {
+        let mut tally = Tally::default();
+        tally.injected.add(&[("cuts", 7), ("delays", 5)]);
+        tally.seen.add(&[("cuts", 6)]);
+        tally.deleted.add(&[("cuts", 3)]);
+        tally.changed.add(&[("cuts", 2)]);
+        let lines = fault_lines(&tally);
+        assert_eq!(lines[1], "cuts           7     6   2 of 3");
+        assert_eq!(lines[2], "delays         5     0        –");
+    }
 }

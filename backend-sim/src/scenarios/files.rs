@@ -19,6 +19,8 @@ pub(super) fn files() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
+    // Its plan chains messages of both priorities; the high ones alone are not steady.
+    .timed()
 }
 
 /// Pieces of a file, at most.

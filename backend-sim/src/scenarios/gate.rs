@@ -30,6 +30,8 @@ pub(super) fn gate() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
+    // Its services are told of marks and refusals at moments that depend on timing.
+    .timed()
 }
 
 fn adjust(options: &mut Options) {

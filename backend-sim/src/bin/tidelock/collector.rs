@@ -15,7 +15,7 @@ use crate::budget::Budget;
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};
 use crate::interrupt::Interrupted;
-use crate::json::{JsonLines, Line, SEEDS_PER_ROLLUP, Sums};
+use crate::json::{JsonLines, Line, ReachedLine, SEEDS_PER_ROLLUP, Sums};
 use crate::options::RunOptions;
 use crate::progress::Progress;
 use crate::ranges::Ranges;
@@ -258,6 +258,7 @@ impl<'a, 'c> Collector<'a, 'c> {
             sums: Sums::new(&ranges, &total),
             injected: &total.injected,
             checked: &total.checked,
+            reached: ReachedLine::new(&total),
         })?;
         if !self.options.quiet {
             self.console.print([""])?;

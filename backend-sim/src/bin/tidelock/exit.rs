@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Failed(FailureClass),
     /// A stored regression no longer tests what it was written for.
     Stale,
+    /// Less was covered than was asked for, or what cannot be.
+    Uncovered,
     /// The input was wrong.
     Usage,
     /// Ended before its work was done; what was found is on disk.
@@ -29,7 +31,7 @@ impl Exit {
             Exit::Failed(FailureClass::Invariant) => 1,
             Exit::Failed(FailureClass::Liveness) => 2,
             Exit::Failed(FailureClass::Nondeterminism) => 3,
-            Exit::Stale => 4,
+            Exit::Stale | Exit::Uncovered => 4,
             Exit::Usage => 64,
             Exit::Interrupted => 75,
         }

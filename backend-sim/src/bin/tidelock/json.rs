@@ -5,12 +5,14 @@
 //! readers of JSON round numbers beyond 2^53; a campaign's digest is the sum of its runs' digests
 //! modulo 2^64, so shards add up.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use tidelock_sim::campaign::{Counts, Tally};
+use tidelock_sim::coverage::{Cell, pair_name};
 use tidelock_sim::run::{Failure, FailureClass, Report};
 
 use crate::exit::Problem;
@@ -98,6 +100,8 @@ pub(crate) enum Line<'a> {
         injected: &'a Counts,
         #[serde(serialize_with = "counts")]
         checked: &'a Counts,
+        #[serde(flatten)]
+        reached: ReachedLine,
     },
 }
 
@@ -170,6 +174,59 @@ impl<'a> Sums<'a> {
             failures: tally.failures,
             digest: Hex(tally.digest),
         }
+    }
+}
+
+/// What a campaign reached, by names, so that files of different builds can be merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReachedLine {
+    /// Faults after which the code under test met something on the socket concerned.
+    pub(crate) seen: BTreeMap<String, u64>,
+    /// Faults that were deleted from a run.
+    pub(crate) deleted: BTreeMap<String, u64>,
+    /// Of those, how many changed its outcome or its path.
+    pub(crate) changed: BTreeMap<String, u64>,
+    pub(crate) probes: BTreeMap<String, u64>,
+    pub(crate) cells: BTreeSet<String>,
+    pub(crate) pairs: BTreeSet<String>,
+}
+
+impl ReachedLine {
+    /// What these sums say.
+    pub(crate) fn new(tally: &Tally) -> ReachedLine {
+        let map = |counts: &Counts| counts.iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let cells = tally.cells.iter().filter_map(Cell::from_index);
+        ReachedLine {
+            seen: map(&tally.seen),
+            deleted: map(&tally.deleted),
+            changed: map(&tally.changed),
+            probes: map(&tally.probes),
+            cells: cells.map(|cell| cell.to_string()).collect(),
+            pairs: tally.pairs.iter().map(pair_name).collect(),
+        }
+    }
+
+    /// Adds what another campaign reached.
+    pub(crate) fn add(&mut self, other: ReachedLine) {
+        let ReachedLine { seen, deleted, changed, probes, cells, pairs } = other;
+        let sums = [
+            (&mut self.seen, seen),
+            (&mut self.deleted, deleted),
+            (&mut self.changed, changed),
+            (&mut self.probes, probes),
+        ];
+        for (sum, counts) in sums {
+            add_counts(sum, counts);
+        }
+        self.cells.extend(cells);
+        self.pairs.extend(pairs);
+    }
+}
+
+/// Adds counts to sums by name.
+pub(crate) fn add_counts(sum: &mut BTreeMap<String, u64>, counts: BTreeMap<String, u64>) {
+    for (name, count) in counts {
+        *sum.entry(name).or_default() += count;
     }
 }
 

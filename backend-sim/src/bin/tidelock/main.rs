@@ -5,6 +5,7 @@ mod budget;
 mod clock;
 mod collector;
 mod console;
+mod coverage;
 mod doctor;
 mod exit;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod progress;
 mod ranges;
 mod regress;
 mod replay;
+mod results;
 mod run;
 mod scenarios;
 mod shrink;
@@ -74,6 +76,8 @@ fn execute(
             Command::Shrink(options) => shrink::execute(&options, simulator, &listen()?, console),
             Command::Doctor(options) => doctor::execute(&options, simulator, console),
             Command::Scenarios => scenarios::execute(simulator, console),
+            Command::Coverage(options) => coverage::execute(&options, console),
+            Command::Merge(options) => coverage::merge(&options, console),
             Command::Regress(options) => regress::execute(&options, simulator, console),
         }),
     };

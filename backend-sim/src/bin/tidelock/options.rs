@@ -30,7 +30,9 @@ tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock shrink seed:N --scenario SCENARIO | FILE.tide [-o OUT.tide] [--budget 30s]
        tidelock doctor seed:N --scenario SCENARIO | FILE.tide
        tidelock scenarios
-       tidelock regress [DIR]";
+       tidelock regress [DIR]
+       tidelock coverage FILE... [--floor 95%]
+       tidelock merge FILE...";
 
 const JSON: &str = "\
 With --json, each line is one object whose `kind` is
@@ -47,7 +49,7 @@ Exit codes:
    1  something happened that must not
    2  something did not happen that must
    3  two runs of one source differ
-   4  a stored regression no longer means anything
+   4  a stored regression no longer means anything, or too little was covered
   64  wrong input
   75  interrupted; what was found is on disk";
 
@@ -66,6 +68,28 @@ pub(crate) enum Command {
     Scenarios,
     /// Replay every .tide file of a folder; each must hold all laws and still mean something.
     Regress(RegressOptions),
+    /// Say what campaigns reached, of what can be reached: cells, pairs of faults, probes.
+    Coverage(CoverageOptions),
+    /// Make one campaign's JSON of those of its shards.
+    Merge(MergeOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CoverageOptions {
+    /// What campaigns wrote with --json.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// End with 4 if a smaller share of the legal cells was reached, as 95%.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) floor: Option<Share>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeOptions {
+    /// What shards wrote with --json; no seed stands in two of them.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -98,7 +98,9 @@ fn word(verdict: Exit) -> &'static str {
         Exit::Failed(FailureClass::Invariant) => "violated",
         Exit::Failed(FailureClass::Liveness) => "stuck",
         Exit::Failed(FailureClass::Nondeterminism) => "differs",
-        Exit::Usage | Exit::Interrupted => unreachable!("no verdict about a file"),
+        Exit::Uncovered | Exit::Usage | Exit::Interrupted => {
+            unreachable!("no verdict about a file")
+        }
     }
 }
 

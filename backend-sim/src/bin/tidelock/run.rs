@@ -77,7 +77,8 @@ impl<'a> Plan<'a> {
             scenarios::find(simulator, name).map_err(|problem| match problem {
                 // The first word may have been meant for one.
                 Problem::Usage(line) => Problem::Usage(format!(
-                    "{line}, or as the first word run, replay, shrink, doctor, scenarios, regress, help"
+                    "{line}, or as the first word run, replay, shrink, doctor, scenarios, regress, \
+                     coverage, merge, help"
                 )),
                 other => other,
             })

@@ -137,7 +137,7 @@ mod tests {
         if seed.is_multiple_of(7) {
             thread::yield_now();
         }
-        Attempt { report: report("echo", seed), repeated: false }
+        Attempt { report: report("echo", seed), repeated: false, deletion: None }
     }
 
     fn collected(jobs: usize, seeds: Range<u64>, stop_at: Option<u64>) -> Vec<u64> {
