@@ -8,6 +8,7 @@ use tidelock_core::{
 };
 
 use crate::address::{address, endpoint};
+use crate::call::Call;
 use crate::choices::Choices;
 use crate::fault::fault;
 use crate::kernel::{self, Address, Errno, Readiness, uninterrupted};
@@ -98,26 +99,6 @@ fn answer<T>(result: Result<T, Errno>) -> Answer<Result<T, Fault>> {
 
 pub(crate) fn connected((local, peer): (Address, Address)) -> Connected {
     Connected { local: endpoint(local), peer: endpoint(peer) }
-}
-
-/// Which call, for the digest and the trace.
-#[derive(Clone, Copy, Debug)]
-enum Call {
-    Resolve = 1,
-    Listen,
-    Connect,
-    Accept,
-    Read,
-    Write,
-    Shutdown,
-    TakeError,
-    OpenDatagram,
-    ConnectDatagram,
-    SendTo,
-    Receive,
-    SetOption,
-    Close,
-    Adopt,
 }
 
 impl<C: Choices> SimBackend<'_, C> {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod backend;
+mod call;
 pub mod campaign;
 pub mod choices;
 pub mod clock;

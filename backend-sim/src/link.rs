@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn links_that_cannot_be_are_refused_with_what_is_allowed() {
         assert_eq!(Link::checked(1, 0, Some(0)).err(), Some(LinkFault::NoBandwidth));
-        let fault = Link::checked(u64::MAX, 1, None).err().expect("it would overflow");
+        let fault = Link::checked(u64::MAX, 1, None).expect_err("it would overflow");
         assert!(fault.to_string().contains("an hour"), "{fault}");
         assert_eq!(Link::checked(5, 1, Some(9)).map(|link| link.bytes_per_second), Ok(9));
     }

@@ -124,15 +124,7 @@ impl<C: Choices> World<C> {
                 Machine::Host(Box::new(Host::new(number, options, services)))
             });
         }
-        let mut spares = BTreeMap::new();
-        for (index, trouble) in troubles.iter().enumerate() {
-            if let TroubleKind::Crash { host } = trouble.kind
-                && !is_scripted(options, host)
-            {
-                let services = (cast.services)(host, options);
-                spares.insert(index as u32, Box::new(Host::new(host, options, services)));
-            }
-        }
+        let spares = spares(cast, options, &troubles);
         let indices = plan.iter().zip(0..).map(|(operation, index)| (operation.label, index));
         let mut world = Self {
             shared,
@@ -415,6 +407,20 @@ impl<C: Choices> World<C> {
 
 /// What it takes to be woken.
 const WAKE_NANOS: u64 = 500;
+
+/// What begins in a host's place after each crash, by the trouble's place in the plan.
+fn spares(cast: &Cast<'_>, options: &Options, troubles: &[Trouble]) -> BTreeMap<u32, Box<Host>> {
+    let mut spares = BTreeMap::new();
+    for (trouble, index) in troubles.iter().zip(0..) {
+        if let TroubleKind::Crash { host } = trouble.kind
+            && !is_scripted(options, host)
+        {
+            let services = (cast.services)(host, options);
+            spares.insert(index, Box::new(Host::new(host, options, services)));
+        }
+    }
+    spares
+}
 
 fn is_scripted(options: &Options, host: u16) -> bool {
     (options.scripted == 1 && host == CLIENT) || (options.scripted == 2 && host == SERVER)
