@@ -102,8 +102,6 @@ impl Mux {
         self.directory.open_reserved(child, GateKind::Stream);
         let mut slot = self.new_slot(child, Kind::Stream, SocketState::Accepted);
         slot.is_open = true;
-        // Its first calls may be answered at once, so that no event has told yet.
-        slot.style = self.table.slot(id).style;
         slot.rare.local = Some(accepted.local);
         slot.rare.peer = Some(accepted.peer);
         self.add_slot(slot);
