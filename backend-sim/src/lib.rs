@@ -7,6 +7,7 @@ pub mod choices;
 pub mod dialogue;
 pub mod digest;
 pub mod event;
+pub mod explore;
 mod fault;
 pub mod host;
 pub mod kernel;

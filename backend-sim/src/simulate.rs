@@ -54,6 +54,29 @@ pub fn run_cast(cast: &Cast<'_>, source: Source, watch: &Watch) -> Report {
     }
 }
 
+/// A world that is run many times, each time with other decisions.
+pub struct Prepared<'a> {
+    cast: Cast<'a>,
+    setup: Setup,
+}
+
+impl<'a> Prepared<'a> {
+    /// The world of a script, without its decisions.
+    ///
+    /// # Errors
+    /// The lines of the script that mean nothing.
+    pub fn new(cast: Cast<'a>, script: &Script) -> Result<Self, Vec<String>> {
+        let (setup, wrong) = Setup::of_script(&cast, script);
+        if wrong.is_empty() { Ok(Self { cast, setup }) } else { Err(wrong) }
+    }
+
+    /// Runs it with these decisions, and gives their source back.
+    pub fn run<C: Choices>(&self, choices: C, watch: &Watch) -> (Report, C) {
+        let (report, choices) = self.setup.run_once(&self.cast, choices, watch);
+        (report, choices.expect("a run gives its source of choice back"))
+    }
+}
+
 /// Before this nothing is asked, so that servers listen when the first client comes.
 const START_NANOS: u64 = 1_000_000;
 

@@ -1,9 +1,11 @@
 //! The one source of choice: faults and scheduling, with 0 as the benign answer.
 
+mod enumerate;
 mod record;
 mod replay;
 mod seed;
 
+pub use enumerate::{ChoicePoint, Chosen, Enumerate};
 pub use record::Record;
 pub use replay::Replay;
 pub use seed::Seed;
