@@ -12,13 +12,15 @@ pub use small::{SmallWorld, find, names};
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::choices::{Chosen, Enumerate, Record};
-use crate::run::{Report, Watch};
+use crate::run::{Report, Trace, Watch};
 use crate::script::Script;
 use crate::simulate::Prepared;
 
 /// What a search, or a part of it, came to. Sums over units commute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     /// Runs, each with other decisions.
     pub schedules: u64,
@@ -122,7 +124,9 @@ impl<'a> Search<'a> {
     /// script replays it. `script` is the one that the world was prepared from.
     pub fn record(&self, chosen: &[Chosen], script: &Script) -> Report {
         let choices = Record::new(Enumerate::new(chosen));
-        let (mut report, record) = self.world.run(choices, &Watch::default());
+        let told = Watch { trace: Trace::Full, ..Watch::default() };
+        let (mut report, record) = self.world.run(choices, &told);
+        report.trace.clear();
         let mut script = script.clone();
         script.decisions = record.decisions().to_vec();
         script.signature = report.failure.as_ref().map(|failure| failure.law.to_owned());

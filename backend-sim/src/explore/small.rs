@@ -1,7 +1,11 @@
 //! The small worlds that can be searched exhaustively.
 
+use super::Search;
 use crate::kinds::Family;
+use crate::scenario::{Cast, SERVER};
+use crate::scenarios;
 use crate::script::Script;
+use crate::simulate::Prepared;
 use crate::swarm::Options;
 
 /// A world to be searched: the scenario's name, what it is called, and what is asked in it.
@@ -68,6 +72,25 @@ impl SmallWorld {
         script.config =
             pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect();
         script
+    }
+
+    /// Prepares the search with at most `faults_max` decisions in a run, and calls `then` with it
+    /// and with the world's script.
+    pub fn search<T>(
+        &self,
+        readiness: u64,
+        faults_max: u32,
+        then: impl FnOnce(&Search<'_>, &Script) -> T,
+    ) -> T {
+        let scenario = scenarios::find(self.scenario).expect("a small world's scenario is known");
+        let services = |host, options: &Options| match host {
+            SERVER => (scenario.services)(options),
+            _ => (scenario.clients)(options),
+        };
+        let cast = Cast { scenario, adjust: &scenario.adjust, services: &services };
+        let script = self.script(readiness);
+        let world = Prepared::new(cast, &script).expect("every line of it means something");
+        then(&Search::new(world, faults_max), &script)
     }
 }
 

@@ -5,6 +5,7 @@ mod clock;
 mod collector;
 mod console;
 mod exit;
+mod explore;
 #[cfg(test)]
 mod fake;
 mod interrupt;
@@ -65,6 +66,7 @@ fn execute(
         Parsed::Usage(line) => Err(Problem::Usage(line)),
         Parsed::Options(options) => log::start(options.log).and_then(|()| match options.command {
             Command::Run(options) => run::execute(&options, simulator, &listen()?, console),
+            Command::Explore(options) => explore::execute(&options, &listen()?, console),
             Command::Replay(options) => replay::execute(&options, simulator, console),
             Command::Scenarios => scenarios::execute(simulator, console),
             Command::Regress(options) => regress::execute(&options, simulator, console),

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidelock_sim::campaign::Share;
 use tidelock_sim::run::Trace;
 
+use crate::explore::ExploreOptions;
 use crate::log::Level;
 use crate::values::{Artefact, Seeds, WallTime, parse_failures, parse_jobs, parse_share};
 
@@ -27,6 +28,7 @@ pub(crate) struct Options {
 const USAGE: &str = "\
 tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock replay seed:N --scenario SCENARIO | FILE.tide [--trace line]
+       tidelock explore SCENARIO [--faults 2] [--shard K/N] [--checkpoint FILE]
        tidelock scenarios
        tidelock regress [DIR]";
 
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Run once more what a seed or a .tide file says.
     Replay(ReplayOptions),
+    /// Run every run of a small world with a bounded number of faults.
+    Explore(ExploreOptions),
     /// List the scenarios.
     Scenarios,
     /// Replay every .tide file of a folder; each must hold all laws and still mean something.
