@@ -203,6 +203,22 @@ impl Kind {
     pub const fn info(self) -> &'static KindInfo {
         &KINDS[self.0 as usize]
     }
+
+    /// The values below `bound` that stand for all others in an exhaustive search, ascending: of a
+    /// time the middle and the longest, of a tie that it yields, of small sets (what a connect
+    /// meets) all, of everything else 1, 2, the middle and the last.
+    pub fn representatives(self, bound: u32) -> Vec<u32> {
+        let last = bound.saturating_sub(1);
+        let mut values = match self {
+            _ if self.info().is_time => vec![last.div_ceil(2), last],
+            Kind::TIE => vec![1],
+            _ if bound <= 5 => (1..bound).collect(),
+            _ => vec![1, 2, last.div_ceil(2), last],
+        };
+        values.retain(|value| (1..bound).contains(value));
+        values.dedup();
+        values
+    }
 }
 
 #[cfg(test)]
@@ -216,6 +232,11 @@ mod tests {
                 let same = one.channel == other.channel && one.verb == other.verb;
                 assert!(!same || one.key != other.key, "{} {} twice", one.channel, one.verb);
             }
+        }
+        for bound in 0..40 {
+            let values = Kind::IN_CUT.representatives(bound);
+            assert!(values.is_sorted() && values.iter().all(|value| (1..bound).contains(value)));
+            assert_eq!(values.is_empty(), bound < 2, "{bound}");
         }
         assert_eq!(Kind::IN_URGENT.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }

@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod digest;
 pub mod doctor;
 pub mod event;
+pub mod explore;
 pub mod fairness;
 mod fault;
 pub mod host;

@@ -81,6 +81,29 @@ fn unsaid(scenario: &Scenario, script: &Script) -> Options {
     }
 }
 
+/// A world that is run many times, each time with other decisions.
+pub struct Prepared {
+    scenario: Scenario,
+    setup: Setup,
+}
+
+impl Prepared {
+    /// The world of a script, without its decisions.
+    ///
+    /// # Errors
+    /// The lines of the script that mean nothing.
+    pub fn new(scenario: &Scenario, script: &Script) -> Result<Self, Vec<String>> {
+        let (setup, wrong) = Setup::of_script(scenario, script);
+        if wrong.is_empty() { Ok(Self { scenario: scenario.clone(), setup }) } else { Err(wrong) }
+    }
+
+    /// Runs it with these decisions, and gives their source back.
+    pub fn run<C: Choices>(&self, choices: C, watch: &Watch) -> (Report, C) {
+        let (report, choices) = self.setup.run_once(&self.scenario, choices, watch);
+        (report, choices.expect("a run gives its source of choice back"))
+    }
+}
+
 /// Before this nothing is asked, so that servers listen when the first client comes.
 const START_NANOS: u64 = 1_000_000;
 

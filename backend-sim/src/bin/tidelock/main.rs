@@ -8,6 +8,7 @@ mod console;
 mod coverage;
 mod doctor;
 mod exit;
+mod explore;
 #[cfg(test)]
 mod fake;
 mod interrupt;
@@ -72,6 +73,7 @@ fn execute(
         Parsed::Usage(line) => Err(Problem::Usage(line)),
         Parsed::Options(options) => log::start(options.log).and_then(|()| match options.command {
             Command::Run(options) => run::execute(&options, simulator, &listen()?, console),
+            Command::Explore(options) => explore::execute(&options, &listen()?, console),
             Command::Replay(options) => replay::execute(&options, simulator, console),
             Command::Shrink(options) => shrink::execute(&options, simulator, &listen()?, console),
             Command::Doctor(options) => doctor::execute(&options, simulator, console),

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidelock_sim::campaign::Share;
 use tidelock_sim::run::Trace;
 
+use crate::explore::ExploreOptions;
 use crate::log::Level;
 use crate::values::{Artefact, Seeds, WallTime, parse_failures, parse_jobs, parse_share};
 
@@ -29,6 +30,7 @@ tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock replay seed:N --scenario SCENARIO | FILE.tide [--trace line]
        tidelock shrink seed:N --scenario SCENARIO | FILE.tide [-o OUT.tide] [--budget 30s]
        tidelock doctor seed:N --scenario SCENARIO | FILE.tide
+       tidelock explore SCENARIO [--faults 2] [--shard K/N] [--checkpoint FILE]
        tidelock scenarios
        tidelock regress [DIR]
        tidelock coverage FILE... [--floor 95%]
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Shrink(ShrinkOptions),
     /// Run something twice, and show where the runs part if they do.
     Doctor(DoctorOptions),
+    /// Run every run of a small world with a bounded number of faults.
+    Explore(ExploreOptions),
     /// List the scenarios.
     Scenarios,
     /// Replay every .tide file of a folder; each must hold all laws and still mean something.
