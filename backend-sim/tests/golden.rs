@@ -22,7 +22,7 @@ fn path() -> PathBuf {
 /// A line for each run: scenario, seed, digest, outcome, steps.
 fn digests() -> String {
     let mut text = String::new();
-    for scenario in scenarios::all() {
+    for scenario in scenarios::sound() {
         for seed in 0..SEEDS {
             let report = simulate::run(scenario, Source::Seed(seed), &Watch::default());
             assert_eq!(report.failure, None, "{}, seed {seed}", scenario.name);

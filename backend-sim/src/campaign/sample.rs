@@ -72,16 +72,22 @@ impl Campaign<'_> {
         }
         let watch = Watch { paranoid: true, ..self.watch() };
         let full = self.simulator.guarded(first.scenario, Source::Seed(first.seed), &watch);
-        let detail = match full.failure {
-            Some(failure) => format!("checked in full at every step it ends with `{failure}`"),
-            None if full.digest != first.digest => "checking in full changes the run".to_owned(),
+        let (detail, class) = match full.failure {
+            Some(failure) => {
+                let detail = format!("checked in full at every step it ends with `{failure}`");
+                (detail, FailureClass::Invariant)
+            }
+            None if full.digest != first.digest => {
+                let detail = "checking in full changes the run".to_owned();
+                (detail, FailureClass::Nondeterminism)
+            }
             None => return None,
         };
         Some(Failure {
             law: "incremental-check",
             detail,
             step: 0,
-            class: FailureClass::Invariant,
+            class,
             signature: "incremental-check/none/none/none".to_owned(),
             last_events: Vec::new(),
         })
