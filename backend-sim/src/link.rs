@@ -164,6 +164,31 @@ impl Link {
         }
     }
 
+    /// A local network; its numbers stand at [`LAN`].
+    pub fn lan() -> Self {
+        Self::preset(LAN).expect("it is one of them")
+    }
+
+    /// A wireless network; its numbers stand at [`WIFI`].
+    pub fn wifi() -> Self {
+        Self::preset(WIFI).expect("it is one of them")
+    }
+
+    /// A mobile network; its numbers stand at [`MOBILE`].
+    pub fn mobile() -> Self {
+        Self::preset(MOBILE).expect("it is one of them")
+    }
+
+    /// A geostationary satellite; its numbers stand at [`SATELLITE`].
+    pub fn satellite() -> Self {
+        Self::preset(SATELLITE).expect("it is one of them")
+    }
+
+    /// A route that fails in bursts; its numbers stand at [`LOSSY_BURST`].
+    pub fn lossy_burst() -> Self {
+        Self::preset(LOSSY_BURST).expect("it is one of them")
+    }
+
     /// The preset with this number, from 1; `None` for any other number.
     pub fn preset(number: u64) -> Option<Self> {
         let link = |latency, jitter, bytes_per_second, queue_bytes_max| Self {

@@ -11,3 +11,8 @@ pub mod outbox_model;
 pub mod scripted;
 pub mod world;
 pub mod world_input;
+
+/// The programs in the README, compiled and run as it shows them.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
