@@ -263,6 +263,7 @@ impl Batch {
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
+        net.write_directly();
         let handled = waiting - self.messages.len();
         assert!(charge_bytes >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
         assert!(handled == waiting || net.asked >= commands_max, "{} stopped early", self.id);

@@ -21,9 +21,11 @@
 //! [`Mux::next_deadline`] when `turn` says idle.
 
 mod backend;
+mod charge;
 mod command;
 mod config;
 mod datagrams;
+mod direct;
 mod directory;
 mod dispatcher;
 mod endpoint;
@@ -38,15 +40,18 @@ mod mux;
 mod net;
 mod options;
 mod outbox;
+mod permit;
 mod random;
 mod service;
 mod service_state;
 pub mod states;
+mod sync;
 mod time;
 
 pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
 pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
+pub use direct::{Step, Unfinished};
 pub use directory::Directory;
 pub use dispatcher::{Batch, Dispatcher, Leftovers};
 pub use endpoint::{Endpoint, Target};

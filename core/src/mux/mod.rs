@@ -4,6 +4,7 @@ mod close;
 mod commands;
 mod datagram;
 mod dial;
+mod direct;
 mod events;
 mod exit;
 mod grammar;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use self::exit::Exit;
 use self::info::InfoJob;
 use self::services::{Ending, Services};
-use self::slot::{Attempt, Closing, Kind, Latch, Slot};
+use self::slot::{Attempt, Closing, Kind, Latch, OnTheWay, Slot};
 use self::table::{Chain, List, Table};
 use self::timers::TimerKey;
 use self::waiters::Waiters;
@@ -205,15 +206,17 @@ impl Mux {
         let Some(slot) = self.table.get(id) else { return };
         assert_eq!(slot.state == SocketState::Closing, slot.closing != Closing::No, "{id} ends");
         assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
-        let has_announced = self.has_announced(id);
-        if slot.has_output_work(has_announced) && !self.table.is_linked(Chain::Output, id) {
+        self.settle_permit(id);
+        let on_the_way = self.on_the_way(id);
+        let slot = self.table.slot(id);
+        if slot.has_output_work(on_the_way) && !self.table.is_linked(Chain::Output, id) {
             self.table.push_back(&mut self.ready_output, Chain::Output, id);
         }
         self.settle_input(id);
         self.arm_timer(id);
         let slot = self.table.slot(id);
         let is_served =
-            !slot.has_output_work(has_announced) || self.table.is_linked(Chain::Output, id);
+            !slot.has_output_work(on_the_way) || self.table.is_linked(Chain::Output, id);
         assert!(is_served, "{id}: output work is forgotten");
         if cfg!(debug_assertions) {
             self.table.slot(id).check();
@@ -261,11 +264,16 @@ impl Mux {
         assert!(!self.table.slot(id).waits_for_mailbox, "{id} waits in no list");
     }
 
-    /// Whether a send is on its way that is waited for.
-    fn has_announced(&self, id: SocketId) -> bool {
+    /// What is on its way from services that is waited for.
+    fn on_the_way(&self, id: SocketId) -> OnTheWay {
         let gate = self.directory.gate(id).expect("a taken id has a gate");
         assert!(gate.is_alive(id), "{id} is asked about after its end");
-        gate.has_announced() && !self.is_forcing()
+        let (has_direct, has_flush) = (gate.has_direct(), gate.has_flush());
+        let is_possible = self.config().direct_write;
+        assert!(is_possible || !(has_direct || has_flush), "{id} is written by who may not");
+        // Who writes is inside a call of the system, not of a service, and is always waited for.
+        let has_sends = gate.has_announced() && !self.is_forcing();
+        OnTheWay { has_sends, has_direct, has_flush }
     }
 
     /// Gives a message to a service, or counts that nobody was there.

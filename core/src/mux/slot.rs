@@ -82,6 +82,18 @@ pub(super) struct Slot {
 
 pub(super) use crate::SocketKind as Kind;
 
+/// What is on its way to the Mux for one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OnTheWay {
+    /// Sends that the gate admitted.
+    pub(super) has_sends: bool,
+    /// Somebody writes the stream, or what that one left is on its way: nobody else writes it,
+    /// ends its output or closes it.
+    pub(super) has_direct: bool,
+    /// Somebody wrote the stream, and says so.
+    pub(super) has_flush: bool,
+}
+
 /// How far the end has come. Invariant: not `No` exactly in the state `Closing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closing {
@@ -390,11 +402,11 @@ impl Slot {
         writes
     }
 
-    /// Whether there is output work that can be done now. `has_announced`: whether a send is on
-    /// its way.
-    pub(super) fn has_output_work(&self, has_announced: bool) -> bool {
+    /// Whether there is output work that can be done now, given what is on its way.
+    pub(super) fn has_output_work(&self, on_the_way: OnTheWay) -> bool {
+        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
         let is_draining = self.state == SocketState::Draining;
-        assert!(!is_draining || !has_announced, "{}: FIN overtook a send", self.id);
+        assert!(!is_draining || !(has_sends || has_direct), "{}: FIN overtook a send", self.id);
         match self.state {
             SocketState::Opening => true,
             SocketState::Connecting => {
@@ -407,15 +419,17 @@ impl Slot {
                 }
             }
             SocketState::Closing => match self.closing {
-                Closing::Asked(_) => true,
+                Closing::Asked(_) => !has_direct,
                 Closing::Waiting => false,
-                Closing::Done => !has_announced,
+                Closing::Done => !(has_sends || has_direct || has_flush),
                 Closing::No => unreachable!("a closing socket knows how far it is"),
             },
             _ => {
-                let can_write = self.writes() && self.has_output() && self.output == Latch::Ready;
+                let has_turn = self.output == Latch::Ready && !has_direct;
+                let can_write = self.writes() && self.has_output() && has_turn;
+                let is_waited_for = has_sends || has_direct;
                 let can_end =
-                    self.state == SocketState::Flushing && !self.has_output() && !has_announced;
+                    self.state == SocketState::Flushing && !self.has_output() && !is_waited_for;
                 can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
             }
         }
