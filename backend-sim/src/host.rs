@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant,
-    KeepCommands, Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, mix,
+    CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, KeepCommands,
+    Message, Mux, Progress, Service, ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -21,29 +21,32 @@ use crate::oracle::IdleSocket;
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
 use crate::swarm::Options;
+use crate::workers::Worker;
 use crate::world::Shared;
 
 /// A host of the simulated network.
 pub struct Host {
     /// Its next step stands in the schedule.
     pub is_scheduled: bool,
-    number: u16,
+    pub(crate) number: u16,
     mux: Mux,
-    directory: Arc<Directory>,
-    dispatcher: Dispatcher,
-    io: Io,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) io: Io,
     resolving: Vec<Resolving>,
     polled: Vec<Polled>,
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
-    commands: VecDeque<Command>,
+    pub(crate) commands: VecDeque<Command>,
     operator: ServiceId,
     notes: Notes,
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
-    workers: Vec<Option<Work>>,
+    pub(crate) workers: Vec<Worker>,
+    /// Turns were taken while services ran, since the last step.
+    pub(crate) has_nested: bool,
     turns: u64,
-    works: u64,
+    pub(crate) works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
     hand_over_max: u32,
@@ -52,23 +55,6 @@ pub struct Host {
     is_exiting: bool,
     has_exited: bool,
     outcome: BTreeMap<SocketId, Outcome>,
-}
-
-/// A batch that a worker has.
-struct Work {
-    batch: Batch,
-    /// What the service let go before its batch was over.
-    early: Vec<Command>,
-    commands: Vec<Command>,
-}
-
-/// Collects what a service on a worker lets go before its batch is over.
-struct Early(Vec<Command>);
-
-impl Outlet for Early {
-    fn publish(&mut self, commands: &mut Vec<Command>) {
-        self.0.append(commands);
-    }
 }
 
 /// What was told about one socket so far, with consecutive data joined.
@@ -80,8 +66,6 @@ struct Outcome {
 
 /// A turn costs this, and noise adds less than the same.
 const TURN_NANOS: u64 = 300;
-/// What a batch on a worker costs, and noise adds less than ten times the same.
-const WORK_NANOS: u64 = 1_000;
 /// How many idle turns go by until every socket is checked.
 const FULL_CHECK_TURNS: u64 = 64;
 
@@ -116,7 +100,8 @@ impl Host {
             operator,
             notes,
             ids: BTreeMap::new(),
-            workers: (0..options.workers).map(|_| None).collect(),
+            workers: (0..options.workers).map(|_| Worker::Idle).collect(),
+            has_nested: false,
             turns: 0,
             works: 0,
             deadline_nanos: u64::MAX,
@@ -169,6 +154,7 @@ impl Host {
     pub fn step<C: Choices>(&mut self, shared: &mut Shared<C>) -> (bool, u64) {
         let now = Instant::from_nanos(shared.kernel.now);
         self.is_scheduled = false;
+        self.note_works();
         shared.oracle.step_begins(self.number, shared.kernel.now);
         self.fetch(shared);
         self.hand_over_events(shared, now);
@@ -179,12 +165,13 @@ impl Host {
         if progress == Progress::Exit {
             self.has_exited = true;
         }
-        let is_idle = progress != Progress::More && self.fetched.is_empty();
+        let has_nested = std::mem::take(&mut self.has_nested);
+        let is_idle = progress != Progress::More && self.fetched.is_empty() && !has_nested;
         if is_idle {
             let has_services_idle = !self.is_exiting
                 && self.commands.is_empty()
                 && self.dispatcher.is_idle()
-                && self.workers.iter().all(Option::is_none);
+                && self.workers.iter().all(Worker::is_idle);
             self.check_idle(shared, has_services_idle);
             if has_services_idle {
                 let is_closing = |id| self.mux.state(id) == Some(SocketState::Closing);
@@ -193,7 +180,7 @@ impl Host {
         }
         let (used, charged) = (self.directory.sockets_used(), self.directory.total_charged_bytes());
         shared.oracle.used(self.number, used, charged);
-        let can_run = self.workers.is_empty() || self.workers.iter().any(Option::is_none);
+        let can_run = self.workers.is_empty() || self.workers.iter().any(Worker::is_idle);
         let has_more = !is_idle
             || !self.commands.is_empty()
             || shared.kernel.has_events(self.number)
@@ -208,6 +195,18 @@ impl Host {
             + shared.kernel.vary(entity, Amount::Turn, self.turns, TURN_NANOS)
             + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
         (true, cost)
+    }
+
+    /// A round of the network thread while a service runs on a worker.
+    pub(crate) fn nested_turn<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        self.has_nested = true;
+        shared.oracle.step_begins(self.number, shared.kernel.now);
+        self.fetch(shared);
+        self.hand_over_events(shared, now);
+        self.hand_over_commands(shared, now);
+        // The step that this is a part of sees to it that the next one says the same.
+        let _progress = self.turn(shared, now);
+        self.deliver(shared);
     }
 
     /// Polls, if nothing that was polled before is left.
@@ -349,44 +348,7 @@ impl Host {
             }
             return;
         }
-        for slot in 0..self.workers.len() {
-            if self.workers[slot].is_some() {
-                continue;
-            }
-            let Some(mut batch) = self.dispatcher.take() else { return };
-            let mut early = Early(Vec::new());
-            batch.run(&self.directory, now, &mut commands, &mut early);
-            let (Early(early), commands) = (early, std::mem::take(&mut commands));
-            let is_parted = !early.is_empty();
-            self.workers[slot] = Some(Work { batch, early, commands });
-            self.works += 1;
-            let (host, slot) = (self.number, slot as u16);
-            let entity = shared.kernel.host_entity(host);
-            let span = WORK_NANOS
-                + shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS)
-                + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
-            if is_parted {
-                shared.kernel.at(shared.kernel.now + span / 2, What::WorkerPart { host, slot });
-            }
-            shared.kernel.at(shared.kernel.now + span, What::Worker { host, slot });
-        }
-    }
-
-    /// A worker publishes what its service let go early.
-    pub fn work_is_parted(&mut self, slot: u16) {
-        if let Some(work) = &mut self.workers[slot as usize] {
-            self.commands.extend(work.early.drain(..));
-        }
-    }
-
-    /// A worker publishes what its batch asked, and then gives the service back.
-    pub fn work_is_done<C: Choices>(&mut self, slot: u16, shared: &mut Shared<C>) {
-        let work = self.workers[slot as usize].take().expect("a worker that works");
-        shared.digest.word(work.batch.service().to_bits());
-        // Of two things at the same nanosecond, the end may be drawn first.
-        self.commands.extend(work.early);
-        self.commands.extend(work.commands);
-        self.dispatcher.give_back(work.batch);
+        self.start_works(shared, now);
     }
 
     /// Looks for what is possible, wished, and will never be told.

@@ -164,6 +164,9 @@ kinds! {
     COMPLETION_INLINE = 24: "completion" "flip", Completions, Occurrence, false;
     /// A batch of events is handed over in pieces, with turns between.
     HAND_OVER = 25: "hand" "split", Events, Occurrence, false;
+    /// Others run between two steps of a worker that writes a stream itself, the sum of: 1 another
+    /// worker begins a batch, 2 another worker publishes, 4 the network thread takes a turn.
+    INTERLEAVE = 26: "worker" "yield", Scheduling, Occurrence, false;
 }
 
 impl Kind {
@@ -185,6 +188,6 @@ mod tests {
                 assert!(!same || one.key != other.key, "{} {} twice", one.channel, one.verb);
             }
         }
-        assert_eq!(Kind::HAND_OVER.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::INTERLEAVE.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

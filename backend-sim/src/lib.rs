@@ -30,4 +30,5 @@ pub mod streams;
 pub mod swarm;
 pub mod trace;
 pub mod trouble;
+mod workers;
 pub mod world;

@@ -130,6 +130,8 @@ options! {
     accept_retry_nanos,
     /// `Config::first_generation`.
     first_generation,
+    /// `Config::direct_write`: workers write streams themselves.
+    direct_write,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -145,6 +147,8 @@ impl Options {
         options.draw_world(s);
         options.draw_limits(s);
         options.draw_timeouts(s);
+        // The network thread itself never writes without its Mux.
+        options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options
     }
 
@@ -298,6 +302,7 @@ impl Options {
             accept_retry_min: Duration::from_nanos(self.accept_retry_nanos),
             accept_retry_max: Duration::from_nanos(10 * self.accept_retry_nanos),
             first_generation: self.first_generation as u32,
+            direct_write: self.direct_write == 1,
             ..Config::default()
         }
     }

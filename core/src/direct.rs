@@ -3,38 +3,9 @@
 use std::fmt;
 
 use crate::net::Net;
+use crate::outlet::Step;
 use crate::permit::{Permit, PostedPermit, Went};
 use crate::{Answer, Command, Fault, Outbox, Priority, SocketId};
-
-/// Where a write from a service's own thread stands. Between any two steps the network thread and
-/// other workers may do anything; a simulator lets them.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Step<'a> {
-    /// The gate is about to be asked for the right to write.
-    StartSend {
-        /// The socket.
-        id: SocketId,
-    },
-    /// The right was given, and these sends are about to be written: nobody else writes the socket,
-    /// and what was sent to it before has left.
-    Write {
-        /// The socket.
-        id: SocketId,
-        /// What is to be written, in the order in which it was sent.
-        sends: &'a [Command],
-    },
-    /// The system was asked; the right is about to be given back.
-    Finish {
-        /// The socket.
-        id: SocketId,
-    },
-    /// What is to be posted is about to be.
-    Post {
-        /// The socket.
-        id: SocketId,
-    },
-}
 
 /// What a write from a service's own thread left, with the right to write.
 #[derive(Debug)]

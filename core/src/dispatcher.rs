@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::directory::Directory;
-use crate::net::{Net, Outlet};
+use crate::net::Net;
+use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
 use crate::{Command, Delivery, Instant, MESSAGE_OVERHEAD_BYTES, Message, Service, ServiceId};
 

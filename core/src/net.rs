@@ -7,11 +7,12 @@ use bytes::Bytes;
 
 use crate::directory::Directory;
 use crate::gate::{GateKind, Refusal, SendKind};
+use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
 use crate::{
-    Answer, Command, ConnectOptions, Descriptor, Endpoint, Fault, Instant, ListenOptions,
-    MESSAGE_OVERHEAD_BYTES, OpenError, Outbox, PostError, Queued, SendError, Service, ServiceId,
-    SocketId, SocketOption, SpawnError, Stale, Step, Target, TimerId, UdpOptions,
+    Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES,
+    OpenError, PostError, Queued, SendError, Service, ServiceId, SocketId, SocketOption,
+    SpawnError, Stale, Target, TimerId, UdpOptions,
 };
 
 /// What a service may do inside a call: every command of the specification, the time, and
@@ -31,41 +32,6 @@ pub struct Net<'a> {
     pub(crate) gathered_bytes: usize,
     /// Commands of this batch, those that have left already included.
     pub(crate) asked: usize,
-}
-
-/// Where a service's commands go when they may not wait for the end of the batch.
-pub trait Outlet {
-    /// Takes the commands so far. A driver that runs services on the network thread itself may
-    /// leave them where they are: nothing could act on them before the service returns.
-    fn publish(&mut self, commands: &mut Vec<Command>);
-
-    /// Whether [`write`](Self::write) does something, so that it is worth asking for the right to
-    /// write. With [`Config::direct_write`](crate::Config::direct_write) off nobody asks.
-    fn writes_directly(&self) -> bool {
-        false
-    }
-
-    /// Writes a stream from the service's own thread: one call to the system for all of `unsent`,
-    /// without blocking. It consumes what the system took, and answers as
-    /// [`Backend::write`](crate::Backend::write) does; after `Later`, or if something is left, the
-    /// Mux goes on. Called only for a stream that is open, and that nobody else writes or closes
-    /// meanwhile.
-    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        let is_asked = self.writes_directly();
-        assert!(!is_asked, "{id}: {} B, and an outlet that does not write", unsent.pending_bytes());
-        Answer::Later
-    }
-
-    /// Where a direct write stands. Nothing is to be done; a simulator runs others here.
-    fn point(&mut self, _step: Step<'_>) {}
-}
-
-/// An [`Outlet`] that leaves the commands where they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeepCommands;
-
-impl Outlet for KeepCommands {
-    fn publish(&mut self, _commands: &mut Vec<Command>) {}
 }
 
 /// Sends of one batch leave early at this many commands …

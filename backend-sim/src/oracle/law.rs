@@ -46,10 +46,13 @@ pub enum Law {
     Liveness,
     /// Without faults every operation completes.
     CalmSucceeds,
+    /// While a worker writes a stream itself nobody else writes it, ends its output or closes it,
+    /// and it begins only when nothing waits to be written.
+    DirectWrite,
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 20;
+pub const LAW_COUNT: usize = 21;
 
 impl Law {
     /// All of them, in order.
@@ -74,6 +77,7 @@ impl Law {
         Law::NothingLeft,
         Law::Liveness,
         Law::CalmSucceeds,
+        Law::DirectWrite,
     ];
 
     /// Its stable name.
@@ -99,6 +103,7 @@ impl Law {
             Law::NothingLeft => "nothing-left",
             Law::Liveness => "liveness",
             Law::CalmSucceeds => "calm-succeeds",
+            Law::DirectWrite => "direct-write",
         }
     }
 
