@@ -147,14 +147,23 @@ struct Thread<'a, C> {
     early: Vec<Command>,
 }
 
+/// How often it is drawn between two steps whether others run: two that meet there matter most,
+/// and each is rare.
+const DRAWS_PER_POINT: u32 = 4;
 /// The sum of what may run between two steps; see [`Kind::INTERLEAVE`].
 const BEGIN: u32 = 1;
 const PUBLISH: u32 = 2;
 const TURN: u32 = 4;
 
 impl<C: Choices> Thread<'_, C> {
-    /// Between two steps, others may run.
+    /// Between two steps, others may run, one after the other.
     fn interleave(&mut self) {
+        for _ in 0..DRAWS_PER_POINT {
+            self.let_others_run();
+        }
+    }
+
+    fn let_others_run(&mut self) {
         let entity = self.shared.kernel.host_entity(self.host.number);
         let others = self.shared.kernel.draw(Kind::INTERLEAVE, entity, 2 * TURN);
         if others & BEGIN != 0 && self.depth + 1 < DEPTH_MAX {

@@ -1,6 +1,7 @@
 //! The scenarios that come with the simulator.
 
 mod churn;
+mod crew;
 mod datagrams;
 mod echo;
 mod files;
@@ -19,6 +20,7 @@ pub fn all() -> &'static [Scenario] {
         gate::GATE,
         datagrams::DATAGRAMS,
         slow_readers::SLOW_READERS,
+        crew::CREW,
     ];
     ALL
 }

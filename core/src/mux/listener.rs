@@ -101,6 +101,9 @@ impl Mux {
         self.directory.open_reserved(child, GateKind::Stream);
         let mut slot = self.new_slot(child, Kind::Stream, SocketState::Accepted);
         slot.is_open = true;
+        // One backend tells of both in the same way; of the child it may not have told yet when
+        // its first write fails, and a pending read must not be repeated to a completion backend.
+        slot.style = self.table.slot(id).style;
         slot.rare.local = Some(accepted.local);
         slot.rare.peer = Some(accepted.peer);
         self.add_slot(slot);

@@ -169,7 +169,8 @@ impl Mux {
                 let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
                 slot.is_open && dial.attempt == Attempt::UnderWay
             }
-            _ => slot.writes() && slot.has_output(),
+            // Who writes it without the Mux gives the right to write back first.
+            _ => slot.writes() && slot.has_output() && !self.on_the_way(slot.id).has_direct,
         };
         assert!(!output || slot.is_open, "{} is written before it is open", slot.id);
         Wish {
