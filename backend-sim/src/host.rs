@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Batch, CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant,
-    Message, Mux, Outlet, Progress, Service, ServiceId, SocketId, SocketState, Wish, mix,
+    CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Message, Mux,
+    Outlet, Progress, Service, ServiceId, SocketId, SocketState, Wish, mix,
 };
 
 use crate::backend::{Io, Resolving, SimBackend};
@@ -24,32 +24,35 @@ use crate::schedule::What;
 use crate::sometimes;
 use crate::stage::Cast;
 use crate::swarm::Options;
+use crate::workers::Worker;
 use crate::world::Shared;
 
 /// A host of the simulated network.
 pub struct Host {
     /// Its next step stands in the schedule.
     pub is_scheduled: bool,
-    number: u16,
+    pub(crate) number: u16,
     mux: Mux,
-    directory: Arc<Directory>,
-    dispatcher: Dispatcher,
-    io: Io,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) io: Io,
     resolving: Vec<Resolving>,
     polled: Vec<Polled>,
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
-    commands: VecDeque<Command>,
+    pub(crate) commands: VecDeque<Command>,
     /// What the batch that runs has asked so far; empty between batches.
     asked: Vec<Command>,
     operator: ServiceId,
     notes: Notes,
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
-    workers: Vec<Option<Work>>,
+    pub(crate) workers: Vec<Worker>,
+    /// Turns were taken while services ran, since the last step.
+    pub(crate) has_nested: bool,
     /// From this turn on every socket is checked when the host is idle.
     full_check_turn: u64,
-    works: u64,
+    pub(crate) works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
     hand_over_max: u32,
@@ -58,27 +61,6 @@ pub struct Host {
     is_exiting: bool,
     has_exited: bool,
     outcome: BTreeMap<SocketId, Outcome>,
-}
-
-/// A batch that a worker has.
-struct Work {
-    batch: Batch,
-    /// What the service let go before its batch was over.
-    early: Vec<Command>,
-    commands: Vec<Command>,
-}
-
-/// Collects what a service on a worker lets go before its batch is over.
-struct Early<'a>(Vec<Command>, &'a mut Probes);
-
-impl Outlet for Early<'_> {
-    fn publish(&mut self, commands: &mut Vec<Command>) {
-        self.0.append(commands);
-    }
-
-    fn sometimes(&mut self, probe: &'static str, has_happened: bool) {
-        self.1.pass(probe, has_happened);
-    }
 }
 
 /// Leaves commands where they are, for a service that runs between turns.
@@ -101,8 +83,6 @@ struct Outcome {
 
 /// A turn costs this, and noise adds less than the same.
 const TURN_NANOS: u64 = 300;
-/// What a batch on a worker costs, and noise adds less than ten times the same.
-const WORK_NANOS: u64 = 1_000;
 /// How many turns go by until every socket is checked: so many, and as many more for each socket,
 /// so that what a turn costs does not grow with the sockets that it does not touch.
 const FULL_CHECK_TURNS: u64 = 64;
@@ -147,7 +127,8 @@ impl Host {
             operator,
             notes,
             ids: BTreeMap::new(),
-            workers: (0..options.workers).map(|_| None).collect(),
+            workers: (0..options.workers).map(|_| Worker::Idle).collect(),
+            has_nested: false,
             full_check_turn: FULL_CHECK_TURNS,
             works: 0,
             deadline_nanos: u64::MAX,
@@ -168,7 +149,7 @@ impl Host {
     /// Its workers that have a batch.
     pub fn busy_workers(&self) -> impl Iterator<Item = u16> {
         let workers = self.workers.iter().zip(0..);
-        workers.filter(|(work, _)| work.is_some()).map(|(_, slot)| slot)
+        workers.filter(|(worker, _)| !worker.is_idle()).map(|(_, slot)| slot)
     }
 
     /// Asks the operator.
@@ -219,6 +200,7 @@ impl Host {
         let local_nanos = shared.kernel.local_now(self.number);
         let now = Instant::from_nanos(local_nanos);
         self.is_scheduled = false;
+        self.note_works();
         shared.oracle.step_begins(self.number, local_nanos);
         self.fetch(shared);
         self.hand_over_events(shared, now);
@@ -230,12 +212,13 @@ impl Host {
         if progress == Progress::Exit {
             self.has_exited = true;
         }
-        let is_idle = progress != Progress::More && self.fetched.is_empty();
+        let has_nested = std::mem::take(&mut self.has_nested);
+        let is_idle = progress != Progress::More && self.fetched.is_empty() && !has_nested;
         if is_idle {
             let has_services_idle = !self.is_exiting
                 && self.commands.is_empty()
                 && self.dispatcher.is_idle()
-                && self.workers.iter().all(Option::is_none);
+                && self.workers.iter().all(Worker::is_idle);
             self.check_idle(shared, has_services_idle);
             if has_services_idle {
                 let is_closing = |id| self.mux.state(id) == Some(SocketState::Closing);
@@ -244,7 +227,7 @@ impl Host {
         }
         let (used, charged) = (self.directory.sockets_used(), self.directory.total_charged_bytes());
         shared.oracle.used(self.number, used, charged);
-        let can_run = self.workers.is_empty() || self.workers.iter().any(Option::is_none);
+        let can_run = self.workers.is_empty() || self.workers.iter().any(Worker::is_idle);
         let has_more = !is_idle
             || !self.commands.is_empty()
             || shared.kernel.has_events(self.number)
@@ -259,6 +242,18 @@ impl Host {
             + shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS)
             + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
         (true, cost)
+    }
+
+    /// A round of the network thread while a service runs on a worker.
+    pub(crate) fn nested_turn<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        self.has_nested = true;
+        shared.oracle.step_begins(self.number, now.as_nanos());
+        self.fetch(shared);
+        self.hand_over_events(shared, now);
+        self.hand_over_commands(shared, now);
+        // The step that this is a part of sees to it that the next one says the same.
+        let _progress = self.turn(shared, now);
+        self.deliver(shared);
     }
 
     /// Polls, if nothing that was polled before is left.
@@ -438,49 +433,10 @@ impl Host {
             }
             return;
         }
-        let are_busy = !self.workers.is_empty() && self.workers.iter().all(Option::is_some);
+        let are_busy = !self.workers.iter().any(Worker::is_idle);
         let must_wait = are_busy && !self.dispatcher.is_idle();
         sometimes!(shared.coverage, must_wait, "workers-all-busy");
-        let mut commands = Vec::new();
-        for slot in 0..self.workers.len() {
-            if self.workers[slot].is_some() {
-                continue;
-            }
-            let Some(mut batch) = self.dispatcher.take() else { return };
-            let mut early = Early(Vec::new(), &mut shared.coverage.probes);
-            batch.run(&self.directory, now, &mut commands, &mut early);
-            let (Early(early, _), commands) = (early, std::mem::take(&mut commands));
-            let is_parted = !early.is_empty();
-            sometimes!(shared.coverage, is_parted, "work-parted");
-            self.workers[slot] = Some(Work { batch, early, commands });
-            self.works += 1;
-            let (host, slot) = (self.number, slot as u16);
-            let entity = shared.kernel.host_entity(host);
-            let span = WORK_NANOS
-                + shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS)
-                + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
-            if is_parted {
-                shared.kernel.at(shared.kernel.now + span / 2, What::WorkerPart { host, slot });
-            }
-            shared.kernel.at(shared.kernel.now + span, What::Worker { host, slot });
-        }
-    }
-
-    /// A worker publishes what its service let go early.
-    pub fn work_is_parted(&mut self, slot: u16) {
-        if let Some(work) = &mut self.workers[slot as usize] {
-            self.commands.extend(work.early.drain(..));
-        }
-    }
-
-    /// A worker publishes what its batch asked, and then gives the service back.
-    pub fn work_is_done<C: Choices>(&mut self, slot: u16, shared: &mut Shared<C>) {
-        let work = self.workers[slot as usize].take().expect("a worker that works");
-        shared.digest.word(work.batch.service().to_bits());
-        // Of two things at the same nanosecond, the end may be drawn first.
-        self.commands.extend(work.early);
-        self.commands.extend(work.commands);
-        self.dispatcher.give_back(work.batch);
+        self.start_works(shared, now);
     }
 
     /// Looks for what is possible, wished, and will never be told.

@@ -196,6 +196,9 @@ kinds! {
     POLL = 35: "poll" "fail", Errnos, Occurrence, false;
     /// A read stops at this byte, though more is there: an urgent mark.
     IN_URGENT = 36: "in" "urgent", Cuts, Offset, false;
+    /// Others run between two steps of a worker that writes a stream itself, the sum of: 1 another
+    /// worker begins a batch, 2 another worker publishes, 4 the network thread takes a turn.
+    INTERLEAVE = 37: "worker" "yield", Scheduling, Occurrence, false;
 }
 
 impl Kind {
@@ -238,6 +241,6 @@ mod tests {
             assert!(values.is_sorted() && values.iter().all(|value| (1..bound).contains(value)));
             assert_eq!(values.is_empty(), bound < 2, "{bound}");
         }
-        assert_eq!(Kind::IN_URGENT.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::INTERLEAVE.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

@@ -46,4 +46,5 @@ pub mod swarm;
 pub mod trace;
 pub mod trial;
 pub mod trouble;
+mod workers;
 pub mod world;

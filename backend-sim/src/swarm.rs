@@ -147,6 +147,8 @@ options! {
     has_crashes,
     /// The world is steady, and compared with one in which nothing is cut or late.
     is_split,
+    /// `Config::direct_write`: workers write streams themselves.
+    direct_write,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -164,6 +166,8 @@ impl Options {
         options.draw_timeouts(s);
         options.draw_model(s);
         options.stage = s.below(1 << 16);
+        // The network thread itself never writes without its Mux.
+        options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options
     }
 
@@ -355,6 +359,7 @@ impl Options {
             accept_retry_min: Duration::from_nanos(self.accept_retry_nanos),
             accept_retry_max: Duration::from_nanos(10 * self.accept_retry_nanos),
             first_generation: self.first_generation as u32,
+            direct_write: self.direct_write == 1,
             ..Config::default()
         }
     }

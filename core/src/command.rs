@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     ConnectOptions, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service, ServiceId,
-    SocketId, SocketOption, Target, TimerId, UdpOptions,
+    SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
 };
 
 /// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
@@ -147,6 +147,13 @@ pub enum Command {
         /// Whether the total was full, not the socket.
         total: bool,
     },
+    /// What is left of a write that a worker thread did itself; output is the Mux's own again.
+    FinishWrite(Box<Unfinished>),
+    /// A worker thread wrote a stream itself, and the Mux waited for that.
+    Flush {
+        /// The socket.
+        id: SocketId,
+    },
     /// The owner has handled `Eof`: shut the socket down, unless something speaks against it.
     FinishAfterEof {
         /// The socket.
@@ -257,7 +264,9 @@ impl Command {
             | Command::SendVectored { id, .. }
             | Command::SendTo { id, .. }
             | Command::AwaitSendReady { id, .. }
+            | Command::Flush { id }
             | Command::FinishAfterEof { id, .. } => Some(*id),
+            Command::FinishWrite(unfinished) => Some(unfinished.socket()),
             Command::Info { .. }
             | Command::SetTimer { .. }
             | Command::CancelTimer { .. }
@@ -298,6 +307,8 @@ impl fmt::Debug for Command {
             Command::AwaitSendReady { id, by, total, .. } => {
                 write!(f, "AwaitSendReady {id} by {by}{}", if *total { ", total" } else { "" })
             }
+            Command::FinishWrite(unfinished) => write!(f, "FinishWrite {unfinished}"),
+            Command::Flush { id } => write!(f, "Flush {id}"),
             Command::FinishAfterEof { id, owner } => write!(f, "FinishAfterEof {id} by {owner}"),
             Command::Info { by } => write!(f, "Info for {by}"),
             Command::SetTimer { timer, service, deadline } => {

@@ -80,6 +80,10 @@ pub struct Config {
     pub accept_retry_min: Duration,
     /// Longest such pause. Default 1 s.
     pub accept_retry_max: Duration,
+    /// Whether services on worker threads write streams themselves where nothing is queued, at the
+    /// end of each batch, without waking the network thread. Default off. It saves the way through
+    /// another thread for each answer; services on the network thread never need it.
+    pub direct_write: bool,
     /// The generation of the first id at each place. Default 1; tests of the wrap-around start
     /// near its end.
     pub first_generation: u32,
@@ -113,6 +117,7 @@ impl Default for Config {
             idle_timeout: None,
             accept_retry_min: Duration::from_millis(100),
             accept_retry_max: Duration::from_secs(1),
+            direct_write: false,
             first_generation: 1,
         }
     }

@@ -1,11 +1,12 @@
 //! What the Mux and every service share: who is alive, and how much is queued.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use slab::Slab;
 
+use crate::charge::Total;
 use crate::gate::{ChargeLimits, Gate, GateKind};
 use crate::{Config, ConfigError, OpenError, ServiceId, SocketId};
 
@@ -19,7 +20,7 @@ pub struct Directory {
     sockets: Mutex<Allocator>,
     services: Mutex<Allocator>,
     gates: Gates,
-    total_charged_bytes: AtomicU64,
+    total: Total,
     stopped: AtomicBool,
 }
 
@@ -36,7 +37,7 @@ impl Directory {
             sockets: Mutex::new(Allocator::new(config.sockets_max, generation)),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
             gates: Gates::new(config.sockets_max),
-            total_charged_bytes: AtomicU64::new(0),
+            total: Total::default(),
             stopped: AtomicBool::new(false),
             config,
         })
@@ -71,7 +72,7 @@ impl Directory {
     /// The charge of all outboxes together, in bytes; never above `total_bytes_max`.
     #[inline]
     pub fn total_charged_bytes(&self) -> usize {
-        let total = self.total_charged_bytes.load(Ordering::Acquire) as usize;
+        let total = self.total.bytes();
         assert!(total <= self.config.total_bytes_max, "the total of {total} B exceeds its limit");
         total
     }
@@ -170,6 +171,8 @@ impl Directory {
             let Some(gate) = self.gate(id) else { continue };
             assert!(is_taken || !gate.is_alive(id), "{id} lives and may be issued again");
             assert!(is_taken || !gate.has_announced(), "a send is on its way to nobody");
+            let is_written = gate.has_direct() || gate.has_flush();
+            assert!(is_taken || !is_written, "{index} is free and is written");
             assert!(is_taken || gate.charged_bytes() == 0, "{index} is free and has a charge");
             let limit = self.config.outbox_bytes_max;
             assert!(gate.charged_bytes() <= limit, "{id} is over its limit");
@@ -183,8 +186,8 @@ impl Directory {
     }
 
     #[inline]
-    pub(crate) fn total(&self) -> &AtomicU64 {
-        &self.total_charged_bytes
+    pub(crate) fn total(&self) -> &Total {
+        &self.total
     }
 
     pub(crate) fn charge_limits(&self) -> ChargeLimits {

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::directory::Directory;
-use crate::net::{Net, Outlet};
+use crate::net::Net;
+use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
 use crate::{Command, Delivery, Instant, MESSAGE_OVERHEAD_BYTES, Message, Service, ServiceId};
 
@@ -269,6 +270,7 @@ impl Batch {
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
+        net.write_directly();
         let handled = waiting - self.messages.len();
         assert!(charge_bytes >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
         assert!(handled == waiting || net.asked >= commands_max, "{} stopped early", self.id);

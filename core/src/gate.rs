@@ -1,7 +1,7 @@
 //! One word per socket that answers a sender at once, on every thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use crate::charge::{Total, reserve};
+use crate::sync::{AtomicU64, Ordering};
 use crate::{MESSAGE_OVERHEAD_BYTES, SocketId};
 
 /// What kind of socket an id names.
@@ -42,42 +42,75 @@ pub(crate) enum Refusal {
 /// their way to the Mux (24 bits), and the generation (32 bits). A sender that finds the flags as
 /// it wishes adds itself to the announced in the same compare-exchange; so the Mux, having
 /// cleared `OPEN`, knows exactly how many sends it has yet to see before the id may be reused.
+///
+/// Who may write a stream stands in the same word; see [`Permit`](crate::permit::Permit).
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    word: AtomicU64,
-    /// The charge of this socket: what is queued, and what is announced.
+    pub(crate) word: AtomicU64,
+    /// The charge of this socket: what is queued, what is announced, what is being written.
     charged_bytes: AtomicU64,
+    /// What was written without the Mux, and it has not learnt of yet.
+    pub(crate) written: Written,
+}
+
+/// What is on its way to the Mux for one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OnTheWay {
+    /// Sends that the gate admitted.
+    pub(crate) has_sends: bool,
+    /// Somebody writes the stream, or what that one left is on its way: nobody else writes it,
+    /// ends its output or closes it.
+    pub(crate) has_direct: bool,
+    /// Somebody wrote the stream, and says so.
+    pub(crate) has_flush: bool,
+}
+
+/// What was written to one socket without the Mux.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) bytes: AtomicU64,
+    pub(crate) messages: AtomicU64,
+    /// When, last.
+    pub(crate) last_nanos: AtomicU64,
 }
 
 /// The id is alive.
-const ALIVE: u64 = 1;
+pub(crate) const ALIVE: u64 = 1;
 /// Sends are admitted.
-const OPEN: u64 = 2;
+pub(crate) const OPEN: u64 = 2;
 /// The socket listens.
 const LISTENER: u64 = 4;
 /// The socket carries datagrams.
 const DATAGRAM: u64 = 8;
 /// A datagram socket with a peer.
 const HAS_PEER: u64 = 16;
+/// A stream is being written without the Mux, or what is left of that is on its way to it.
+pub(crate) const DIRECT: u64 = 32;
+/// A stream's output goes through the Mux: it is not open yet, has something queued, or is waited
+/// for. While it is set nobody else begins to write.
+pub(crate) const QUEUED: u64 = 64;
+/// Who wrote without the Mux is telling it that this is over.
+pub(crate) const FLUSH: u64 = 128;
 /// One announced send.
-const ONE_ANNOUNCED: u64 = 1 << 8;
+pub(crate) const ONE_ANNOUNCED: u64 = 1 << 8;
 /// All bits of the number of announced sends.
-const ANNOUNCED: u64 = 0x00FF_FFFF << 8;
+pub(crate) const ANNOUNCED: u64 = 0x00FF_FFFF << 8;
 /// All flags.
 const FLAGS: u64 = 0xFF;
 const _: () = assert!(FLAGS & ANNOUNCED == 0, "flags and the announced share bits");
 const _: () = assert!(ONE_ANNOUNCED == FLAGS + 1, "a bit belongs to nothing");
 const _: () = assert!((FLAGS | ANNOUNCED) == u32::MAX as u64, "the generation is above them");
 
-fn generation_bits(id: SocketId) -> u64 {
+pub(crate) fn generation_bits(id: SocketId) -> u64 {
     u64::from(id.generation().get()) << 32
 }
 
 /// What the flags of a word say about each other. Asked at every look at a gate, so the flags are
 /// judged by a table.
 #[inline]
-fn check_word(word: u64) {
-    let has_legal_flags = LEGAL_FLAGS >> (word & KNOWN_FLAGS) & 1 == 1;
+pub(crate) fn check_word(word: u64) {
+    let flags = word & FLAGS;
+    let has_legal_flags = LEGAL_FLAGS[(flags / 64) as usize] >> (flags % 64) & 1 == 1;
     let is_somebody = word >> 32 != 0 || word & FLAGS == 0;
     let is_awaited = word & ANNOUNCED == 0 || word & ALIVE != 0;
     if !(has_legal_flags && is_somebody && is_awaited) {
@@ -85,20 +118,18 @@ fn check_word(word: u64) {
     }
 }
 
-/// The bits that a word's flags may have.
-const KNOWN_FLAGS: u64 = ALIVE | OPEN | LISTENER | DATAGRAM | HAS_PEER;
-const _: () = assert!(KNOWN_FLAGS == 31, "each set of flags has a bit in a table of 32");
-
 /// For each set of flags whether they can stand together.
-const LEGAL_FLAGS: u32 = {
-    let (mut legal, mut flags) = (0, 0);
-    while flags <= KNOWN_FLAGS {
+const LEGAL_FLAGS: [u64; 4] = {
+    let (mut legal, mut flags) = ([0; 4], 0);
+    while flags <= FLAGS {
         let is_alive = flags & ALIVE != 0;
         let is_listener = flags & LISTENER != 0;
-        let admits_dead = flags & (OPEN | HAS_PEER) != 0 && !is_alive;
+        let admits_dead = flags & (OPEN | HAS_PEER | DIRECT | FLUSH) != 0 && !is_alive;
         let admits_listener = is_listener && flags & (OPEN | DATAGRAM) != 0;
-        if !admits_dead && !admits_listener {
-            legal |= 1 << flags;
+        let is_stream = flags & (LISTENER | DATAGRAM) == 0;
+        let is_written = flags & (DIRECT | QUEUED | FLUSH) != 0;
+        if !admits_dead && !admits_listener && (is_stream || !is_written) {
+            legal[(flags / 64) as usize] |= 1 << (flags % 64);
         }
         flags += 1;
     }
@@ -114,6 +145,10 @@ fn refuse_word(word: u64) -> ! {
     assert!(word & HAS_PEER == 0 || word & ALIVE != 0, "a dead id has a peer");
     assert!(word & FLAGS == 0 || word >> 32 != 0, "flags of no generation");
     assert!(word & ANNOUNCED == 0 || word & ALIVE != 0, "a send is on its way to a dead id");
+    assert!(word & DIRECT == 0 || word & ALIVE != 0, "a dead id is written");
+    assert!(word & FLUSH == 0 || word & ALIVE != 0, "a dead id was written");
+    let is_stream = word & (LISTENER | DATAGRAM) == 0;
+    assert!(is_stream || word & (DIRECT | QUEUED | FLUSH) == 0, "no stream, and it is written");
     unreachable!("the table of flags refuses {word:#x} for nothing");
 }
 
@@ -121,12 +156,17 @@ impl Gate {
     /// The id is taken; its kind decides which sends are admitted.
     pub(crate) fn birth(&self, id: SocketId, kind: GateKind) {
         let flags = match kind {
-            GateKind::Stream => ALIVE | OPEN,
+            // Before it is open nothing can be written.
+            GateKind::Stream => ALIVE | OPEN | QUEUED,
             GateKind::Listener => ALIVE | LISTENER,
             GateKind::Datagram => ALIVE | OPEN | DATAGRAM,
         };
         let before = self.word.swap(generation_bits(id) | flags, Ordering::AcqRel);
-        assert_eq!(before & (ALIVE | ANNOUNCED), 0, "the place of {id} is still in use");
+        self.written.bytes.store(0, Ordering::Release);
+        self.written.messages.store(0, Ordering::Release);
+        self.written.last_nanos.store(0, Ordering::Release);
+        let in_use = ALIVE | ANNOUNCED | DIRECT | FLUSH;
+        assert_eq!(before & in_use, 0, "the place of {id} is still in use");
         assert_ne!(before >> 32, generation_bits(id) >> 32, "{id} is issued twice");
         assert_eq!(self.charged_bytes.load(Ordering::Acquire), 0, "{id} is born with a charge");
         assert!(self.is_alive(id), "{id} was just born");
@@ -157,7 +197,7 @@ impl Gate {
         kind: SendKind,
         len: usize,
         limits: &ChargeLimits,
-        total: &AtomicU64,
+        total: &Total,
     ) -> Result<usize, Refusal> {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
@@ -176,10 +216,10 @@ impl Gate {
         }
         let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
         assert!(charge <= limits.socket as u64, "{id} admitted a message that never fits");
-        let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64) else {
+        let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64, 0) else {
             return Err(Refusal::SocketFull);
         };
-        if reserve(total, charge, limits.total as u64).is_none() {
+        if !total.reserve(charge, limits.total as u64) {
             let before = self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
             assert!(before >= charge, "{id} lost a charge that it was about to undo");
             return Err(Refusal::TotalFull);
@@ -195,7 +235,7 @@ impl Gate {
         kind: SendKind,
         len: usize,
         limits: &ChargeLimits,
-        total: &AtomicU64,
+        total: &Total,
     ) -> Option<Refusal> {
         if let Err(refusal) = admit(self.word.load(Ordering::Acquire), id, kind, len, limits) {
             return Some(refusal);
@@ -205,7 +245,7 @@ impl Gate {
         if self.charged_bytes.load(Ordering::Acquire) + charge > limits.socket as u64 {
             return Some(Refusal::SocketFull);
         }
-        (total.load(Ordering::Acquire) + charge > limits.total as u64).then_some(Refusal::TotalFull)
+        (total.bytes() as u64 + charge > limits.total as u64).then_some(Refusal::TotalFull)
     }
 
     /// The Mux has received an announced send.
@@ -216,14 +256,18 @@ impl Gate {
         assert_ne!(before & ALIVE, 0, "{id} died under a send");
     }
 
-    /// Whether a send to the living `id` is on its way to the Mux.
+    /// What is on its way to the Mux, with one look.
     #[inline]
-    pub(crate) fn has_announced_to(&self, id: SocketId) -> bool {
+    pub(crate) fn on_the_way(&self, id: SocketId) -> OnTheWay {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
         let is_living = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
         assert!(is_living, "{id} is asked about after its end");
-        word & ANNOUNCED != 0
+        OnTheWay {
+            has_sends: word & ANNOUNCED != 0,
+            has_direct: word & DIRECT != 0,
+            has_flush: word & FLUSH != 0,
+        }
     }
 
     /// Whether a send is on its way to the Mux.
@@ -233,15 +277,18 @@ impl Gate {
         word & ANNOUNCED != 0
     }
 
-    /// Payload bytes of sends that are on their way, given what the Mux holds of the charge.
+    /// Payload bytes of sends that are on their way, given what the Mux holds of the charge. What
+    /// is being written without the Mux counts as if it were on its way, with its overhead.
     pub(crate) fn announced_bytes(&self, held_charge_bytes: usize) -> usize {
-        let announced = (self.word.load(Ordering::Acquire) & ANNOUNCED) / ONE_ANNOUNCED;
+        let word = self.word.load(Ordering::Acquire);
+        let announced = (word & ANNOUNCED) / ONE_ANNOUNCED;
         let charged = self.charged_bytes();
         assert!(charged >= held_charge_bytes, "the Mux holds more than is charged");
         let overhead_bytes = announced as usize * MESSAGE_OVERHEAD_BYTES;
         let bytes = (charged - held_charge_bytes).saturating_sub(overhead_bytes);
         assert!(bytes <= charged, "more is on its way than was charged");
-        assert!(announced > 0 || bytes == 0, "bytes are on their way that nobody announced");
+        let is_known = announced > 0 || word & DIRECT != 0;
+        assert!(is_known || bytes == 0, "bytes are on their way that nobody announced");
         bytes
     }
 
@@ -260,12 +307,13 @@ impl Gate {
     /// The id dies: every later command is stale.
     pub(crate) fn kill(&self, id: SocketId) {
         assert!(!self.has_announced(), "{id} dies under an announced send");
-        let was_alive = self.change(id, |word| word & !(ALIVE | OPEN | HAS_PEER));
+        assert!(!self.has_direct() && !self.has_flush(), "{id} dies while it is written");
+        let was_alive = self.change(id, |word| word & !(ALIVE | OPEN | HAS_PEER | QUEUED));
         assert!(was_alive, "{id} died twice");
         assert!(!self.is_alive(id), "{id} survived its death");
     }
 
-    fn change(&self, id: SocketId, change: impl Fn(u64) -> u64) -> bool {
+    pub(crate) fn change(&self, id: SocketId, change: impl Fn(u64) -> u64) -> bool {
         self.word
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
                 let is_alive = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
@@ -284,15 +332,15 @@ impl Gate {
         self.charged_bytes.load(Ordering::Acquire) as usize
     }
 
-    /// Gives `charge` back, here and in the total.
-    pub(crate) fn release(&self, charge: usize, total: &AtomicU64) {
+    /// Gives `charge` back, here and in the total. Answers whether the Mux is to be told, because
+    /// somebody waits for the total.
+    pub(crate) fn release(&self, charge: usize, total: &Total) -> bool {
         if charge == 0 {
-            return;
+            return false;
         }
         let before = self.charged_bytes.fetch_sub(charge as u64, Ordering::AcqRel);
         assert!(before >= charge as u64, "a socket gave back more than it was charged");
-        let before = total.fetch_sub(charge as u64, Ordering::AcqRel);
-        assert!(before >= charge as u64, "the total gave back more than it was charged");
+        total.release(charge as u64)
     }
 }
 
@@ -335,19 +383,7 @@ fn admit(
     }
 }
 
-/// Adds `charge` unless the sum would be above `limit`; answers the sum.
-fn reserve(counter: &AtomicU64, charge: u64, limit: u64) -> Option<u64> {
-    assert!(charge >= MESSAGE_OVERHEAD_BYTES as u64, "a message costs more than its bytes");
-    counter
-        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
-            let after = before.checked_add(charge)?;
-            (after <= limit).then_some(after)
-        })
-        .ok()
-        .map(|before| before + charge)
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
@@ -360,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_socket_never_exceeds_its_limit_and_a_refusal_changes_no_charge() {
-        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        let (gate, total) = (Gate::default(), Total::default());
         gate.birth(id(1), GateKind::Stream);
         assert_eq!(gate.announce(id(1), SendKind::Peer, 936, &LIMITS, &total), Ok(1000));
         assert_eq!(
@@ -368,24 +404,25 @@ mod tests {
             Err(Refusal::SocketFull)
         );
         assert_eq!(gate.charged_bytes(), 1000);
-        assert_eq!(total.load(Ordering::Relaxed), 1000);
+        assert_eq!(total.bytes(), 1000);
     }
 
     #[test]
     fn a_full_total_undoes_the_sockets_charge() {
-        let (gate, total) = (Gate::default(), AtomicU64::new(1000));
+        let (gate, total) = (Gate::default(), Total::default());
+        assert!(total.reserve(1000, 1000));
         gate.birth(id(1), GateKind::Stream);
         assert_eq!(
             gate.announce(id(1), SendKind::Peer, 600, &LIMITS, &total),
             Err(Refusal::TotalFull)
         );
-        assert_eq!((gate.charged_bytes(), total.load(Ordering::Relaxed)), (0, 1000));
+        assert_eq!((gate.charged_bytes(), total.bytes()), (0, 1000));
         assert!(gate.has_announced(), "the waiting command is announced in its place");
     }
 
     #[test]
     fn each_kind_admits_what_it_can_send() {
-        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        let (gate, total) = (Gate::default(), Total::default());
         let announce = |kind| gate.announce(id(1), kind, 1, &LIMITS, &total).map(|_| ());
         gate.birth(id(1), GateKind::Datagram);
         assert_eq!(announce(SendKind::Peer), Err(Refusal::NoPeer));
@@ -399,7 +436,7 @@ mod tests {
 
     #[test]
     fn an_old_generation_is_stale() {
-        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        let (gate, total) = (Gate::default(), Total::default());
         gate.birth(id(2), GateKind::Stream);
         assert_eq!(gate.announce(id(1), SendKind::Peer, 1, &LIMITS, &total), Err(Refusal::Stale));
         gate.kill(id(2));
@@ -414,7 +451,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "still in use")]
     fn a_place_with_an_announced_send_is_not_reused() {
-        let (gate, total) = (Gate::default(), AtomicU64::new(0));
+        let (gate, total) = (Gate::default(), Total::default());
         gate.birth(id(1), GateKind::Stream);
         gate.announce(id(1), SendKind::Peer, 1, &LIMITS, &total).unwrap();
         gate.birth(id(2), GateKind::Stream);

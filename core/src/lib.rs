@@ -21,9 +21,11 @@
 //! [`Mux::next_deadline`] when `turn` says idle.
 
 mod backend;
+mod charge;
 mod command;
 mod config;
 mod datagrams;
+mod direct;
 mod directory;
 mod dispatcher;
 mod endpoint;
@@ -38,16 +40,20 @@ mod mux;
 mod net;
 mod options;
 mod outbox;
+mod outlet;
+mod permit;
 mod random;
 mod service;
 mod service_state;
 mod situation;
 pub mod states;
+mod sync;
 mod time;
 
 pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
 pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
+pub use direct::Unfinished;
 pub use directory::Directory;
 pub use dispatcher::{Batch, Dispatcher, Leftovers};
 pub use endpoint::{Endpoint, Target};
@@ -58,9 +64,10 @@ pub use id::{ServiceId, SocketId, TimerId};
 pub use info::{SocketInfo, SocketKind, SocketState};
 pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
-pub use net::{KeepCommands, Net, Outlet};
+pub use net::Net;
 pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
+pub use outlet::{KeepCommands, Outlet, Step};
 pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;

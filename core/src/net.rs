@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::directory::Directory;
 use crate::gate::{GateKind, Refusal, SendKind};
+use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
 use crate::{
     Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES,
@@ -31,26 +32,6 @@ pub struct Net<'a> {
     pub(crate) gathered_bytes: usize,
     /// Commands of this batch, those that have left already included.
     pub(crate) asked: usize,
-}
-
-/// Where a service's commands go when they may not wait for the end of the batch.
-pub trait Outlet {
-    /// Takes the commands so far. A driver that runs services on the network thread itself may
-    /// leave them where they are: nothing could act on them before the service returns.
-    fn publish(&mut self, commands: &mut Vec<Command>);
-
-    /// A service says whether something happened that should happen now and then; see
-    /// [`Net::sometimes`]. Only a simulation counts it.
-    #[inline]
-    fn sometimes(&mut self, _probe: &'static str, _has_happened: bool) {}
-}
-
-/// An [`Outlet`] that leaves the commands where they are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeepCommands;
-
-impl Outlet for KeepCommands {
-    fn publish(&mut self, _commands: &mut Vec<Command>) {}
 }
 
 /// Sends of one batch leave early at this many commands …
@@ -492,7 +473,9 @@ impl Net<'_> {
         }
     }
 
-    fn publish(&mut self) {
+    /// Lets go what the batch asked so far: what can be written here and now is written.
+    pub(crate) fn publish(&mut self) {
+        self.write_directly();
         let len_before = self.commands.len();
         self.gathered_bytes = 0;
         self.outlet.publish(self.commands);

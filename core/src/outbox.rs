@@ -153,6 +153,29 @@ impl Outbox {
         self.check_counts();
     }
 
+    /// Puts in front what a write without this outbox left: each of its messages leaves before
+    /// those that are here with the same priority, and what has begun of it before everything.
+    ///
+    /// # Panics
+    /// If a message has begun here, or a write is pending: two writes would have been under way.
+    pub(crate) fn put_back(&mut self, rest: Outbox) {
+        assert!(!self.has_begun(), "two messages have begun");
+        assert_eq!(self.offered_bytes + rest.offered_bytes, 0, "a pending write has some of them");
+        let pending_bytes = self.pending_bytes + rest.pending_bytes;
+        let Outbox { begun, mut high, mut low, messages, .. } = rest;
+        high.append(&mut self.high);
+        low.append(&mut self.low);
+        *self = Self {
+            begun,
+            high,
+            low,
+            pending_bytes,
+            messages: self.messages + messages,
+            offered_bytes: 0,
+        };
+        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+    }
+
     /// The unsent parts in the order in which they leave, for one vectored write.
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
         self.begun.iter().chain(&self.high).chain(&self.low).map(|part| &part.bytes)

@@ -52,10 +52,13 @@ pub enum Law {
     Expectation,
     /// What a scenario demands besides; a failure is called by the name that the scenario gave.
     Invariant,
+    /// While a worker writes a stream itself nobody else writes it, ends its output or closes it,
+    /// and it begins only when nothing waits to be written.
+    DirectWrite,
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 23;
+pub const LAW_COUNT: usize = 24;
 
 impl Law {
     /// All of them, in order.
@@ -83,6 +86,7 @@ impl Law {
         Law::CalmSucceeds,
         Law::Expectation,
         Law::Invariant,
+        Law::DirectWrite,
     ];
 
     /// Its stable name.
@@ -111,6 +115,7 @@ impl Law {
             Law::CalmSucceeds => "calm-succeeds",
             Law::Expectation => "expectation",
             Law::Invariant => "invariant",
+            Law::DirectWrite => "direct-write",
         }
     }
 

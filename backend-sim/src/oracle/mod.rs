@@ -5,6 +5,7 @@
 
 mod calls;
 mod commands;
+mod direct;
 mod ending;
 mod grammar;
 mod idle;

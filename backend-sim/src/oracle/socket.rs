@@ -33,6 +33,8 @@ pub struct SocketView {
     pub(super) claims_step: u64,
     /// What it must write next.
     pub outbox: OutboxModel,
+    /// What a worker writes itself, or has written a part of.
+    pub(super) direct: Option<OutboxModel>,
     /// Which warnings are due.
     pub(super) warnings: WarningModel,
     /// What may explain its end.
@@ -83,6 +85,7 @@ impl SocketView {
             claims: Vec::new(),
             claims_step: 0,
             outbox: OutboxModel::default(),
+            direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
             ending: Ending { born_at: now, ..Ending::default() },
             input: VecDeque::new(),

@@ -1,6 +1,7 @@
 //! The scenarios that come with the simulator.
 
 mod churn;
+mod crew;
 mod datagrams;
 mod echo;
 mod files;
@@ -28,6 +29,7 @@ pub fn all() -> &'static [Scenario] {
             datagrams::datagrams(),
             slow_readers::slow_readers(),
             relay::relay(),
+            crew::crew(),
             find_the_bug::key_value(),
             find_the_bug::find_the_bug(),
         ]

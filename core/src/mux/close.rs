@@ -24,6 +24,7 @@ impl Mux {
         if slot.state == SocketState::Closing {
             return;
         }
+        // Of what is being written without the Mux something may be left.
         let is_lossy = slot.has_output() || gate.announced_bytes(slot.charge_bytes()) > 0;
         let how =
             if is_lossy && slot.kind == Kind::Stream { CloseHow::Reset } else { CloseHow::Plain };
@@ -98,7 +99,10 @@ impl Mux {
     pub(super) fn serve_closing<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         let slot = self.table.slot_mut(id);
         assert_ne!(slot.closing, Closing::No, "{id} is closed and does not end");
-        if let Closing::Asked(how) = slot.closing {
+        let has_direct = self.directory.gate(id).is_some_and(|gate| gate.has_direct());
+        if let Closing::Asked(how) = slot.closing
+            && !has_direct
+        {
             assert!(slot.is_open, "{id}: the backend holds nothing");
             // A write may have taken the rest since the end began: then nothing is lost.
             let is_lossless = !slot.has_output() && slot.rare.unsent_bytes == 0;
@@ -109,7 +113,10 @@ impl Mux {
                 Answer::Later => Closing::Waiting,
             };
         }
-        if slot.closing == Closing::Done && !self.has_announced(id) {
+        let is_done = slot.closing == Closing::Done;
+        let on_the_way = self.on_the_way(id);
+        assert!(!is_done || !on_the_way.has_direct, "{id} was closed under a direct write");
+        if is_done && !on_the_way.has_sends && !on_the_way.has_flush {
             self.finish_close(id);
         }
     }

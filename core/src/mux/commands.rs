@@ -68,6 +68,8 @@ impl Mux {
             Command::CancelTimer { timer, service } => self.cancel_timer(timer, service),
             Command::Info { by } => self.begin_info(by),
             Command::Exit { within } => self.begin_exit(within),
+            Command::FinishWrite(unfinished) => self.finish_write(*unfinished),
+            Command::Flush { id } => self.look_again(id),
             about_one_socket => self.handle_socket_command(about_one_socket),
         }
     }

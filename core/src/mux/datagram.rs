@@ -28,7 +28,7 @@ impl Mux {
                 Answer::Later => slot.output = Latch::Pending,
             }
         }
-        let has_announced = self.has_announced(id);
+        let has_announced = self.on_the_way(id).has_sends;
         let slot = self.table.slot(id);
         if slot.state == SocketState::Flushing && !slot.has_output() && !has_announced {
             self.begin_close(id);

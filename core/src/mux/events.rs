@@ -178,7 +178,7 @@ impl Mux {
                 slot.outbox.withdraw_offer();
                 if slot.state != SocketState::Closing {
                     assert_ne!(fault.kind, FaultKind::Cancelled, "{id} lives and is cancelled");
-                    self.write_failed(id, fault, false);
+                    self.write_failed(id, fault);
                 }
             }
         }

@@ -30,6 +30,11 @@ impl Mux {
         assert!(job.next_place <= places, "a table does not shrink");
         assert!(self.services.is_alive(job.by), "{} asked and is gone", job.by);
         let until = places.min(job.next_place.saturating_add(PLACES_PER_TURN));
+        for index in job.next_place..until {
+            if let Some(id) = self.table.at(index).map(|slot| slot.id) {
+                self.learn_written(id);
+            }
+        }
         let slots = (job.next_place..until).filter_map(|index| self.table.at(index));
         job.sockets.extend(slots.filter(|slot| slot.is_told).map(|slot| self.info_of(slot)));
         job.next_place = until;

@@ -15,13 +15,14 @@ impl Mux {
     pub fn check_invariants(&self) {
         let mut told = 0;
         let mut charged_bytes = 0;
-        let mut has_announced = false;
+        let mut is_asked = false;
         for slot in self.table.iter() {
             self.check_slot(slot);
             self.check_lists(slot);
             self.check_timer(slot);
             told += u64::from(slot.is_told);
-            has_announced |= self.has_announced(slot.id);
+            let on_the_way = self.on_the_way(slot.id);
+            is_asked |= on_the_way.has_sends;
             charged_bytes += slot.charge_bytes();
         }
         self.table.check_invariants();
@@ -44,7 +45,7 @@ impl Mux {
         let set: usize = self.services.iter().map(|entry| entry.timers.len()).sum();
         assert_eq!(armed + set, self.timers.len(), "timers are armed for nobody");
         let may_wait = self.table.used() > 0 || self.waiters.len() == 0;
-        assert!(may_wait || has_announced, "somebody waits for a socket that is gone");
+        assert!(may_wait || is_asked, "somebody waits for a socket that is gone");
     }
 
     fn check_slot(&self, slot: &Slot) {
@@ -55,7 +56,7 @@ impl Mux {
         assert!(self.directory.is_alive(id), "{id} is in the table and not alive");
         let gate = self.directory.gate(id).expect("a living id has a gate");
         assert!(slot.charge_bytes() <= gate.charged_bytes(), "{id} holds more than is charged");
-        if !gate.has_announced() {
+        if !gate.has_announced() && !gate.has_direct() {
             assert_eq!(slot.charge_bytes(), gate.charged_bytes(), "{id}'s charge is off");
         }
         assert!(gate.charged_bytes() <= self.config().outbox_bytes_max, "{id} is over its limit");
@@ -68,6 +69,9 @@ impl Mux {
         assert!(!has_ended_output || !gate.is_open(id), "{id} ends and admits sends");
         let is_draining = slot.state == SocketState::Draining;
         assert!(!is_draining || !gate.has_announced(), "{id}: FIN overtook a send");
+        assert!(!is_draining || !gate.has_direct(), "{id}: FIN overtook a direct write");
+        let is_free = self.is_free_to_write(slot);
+        assert!(is_free || !Self::is_stream(slot) || gate.is_queued(), "{id}: anybody may write");
         assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
         let last = slot.rare.counters.last_read.max(slot.rare.counters.last_write);
         assert!(last <= Some(self.now), "{id} was read or written ahead of time");
@@ -108,7 +112,7 @@ impl Mux {
     /// Whatever can be done is in a list: nothing is forgotten.
     fn check_lists(&self, slot: &Slot) {
         let id = slot.id;
-        if slot.has_output_work(self.has_announced(id)) {
+        if slot.has_output_work(self.on_the_way(id)) {
             assert!(self.table.is_linked(Chain::Output, id), "{id}: output work is forgotten");
         }
         if slot.has_input_work() {

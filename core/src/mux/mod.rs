@@ -4,6 +4,7 @@ mod close;
 mod commands;
 mod datagram;
 mod dial;
+mod direct;
 mod events;
 mod exit;
 mod grammar;
@@ -30,6 +31,7 @@ use self::slot::{Attempt, Closing, Kind, Latch, Slot};
 use self::table::{Chain, List, Table};
 use self::timers::TimerKey;
 use self::waiters::Waiters;
+use crate::gate::OnTheWay;
 use crate::{
     Config, ConfigError, Directory, Instant, Message, OutputState, Service, ServiceId, Situation,
     SocketId, SocketState,
@@ -72,6 +74,9 @@ pub struct Mux {
     deliveries: VecDeque<Delivery>,
     info_jobs: VecDeque<InfoJob>,
     exit: Option<Exit>,
+    /// The backend of the last turn may be asked again before an event. Nothing is open before
+    /// the first turn.
+    may_repeat: bool,
     stats: Stats,
     exit_report: ExitReport,
 }
@@ -97,6 +102,7 @@ impl Mux {
             deliveries: VecDeque::new(),
             info_jobs: VecDeque::new(),
             exit: None,
+            may_repeat: false,
             stats: Stats::default(),
             exit_report: ExitReport::default(),
         })
@@ -186,7 +192,8 @@ impl Mux {
                 let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
                 slot.is_open && dial.attempt == Attempt::UnderWay
             }
-            _ => slot.writes() && slot.has_output(),
+            // Who writes it without the Mux gives the right to write back first.
+            _ => slot.writes() && slot.has_output() && !self.on_the_way(slot.id).has_direct,
         };
         assert!(!output || slot.is_open, "{} is written before it is open", slot.id);
         Wish {
@@ -225,8 +232,11 @@ impl Mux {
         assert_eq!(slot.state == SocketState::Closing, slot.closing != Closing::No, "{id} ends");
         assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
         assert!(is_in_input || !slot.waits_for_mailbox, "{id} waits in no list");
-        let has_announced = self.has_announced(id);
-        let has_output_work = slot.has_output_work(has_announced);
+        if self.config().direct_write {
+            self.settle_permit(id);
+        }
+        let on_the_way = self.on_the_way(id);
+        let has_output_work = slot.has_output_work(on_the_way);
         let is_input_right = !is_in_input && !slot.has_input_work();
         let is_armed = slot.is_armed(self.directory.config());
         // This runs several times for each message, and mostly everything is where it belongs.
@@ -242,7 +252,7 @@ impl Mux {
         if cfg!(debug_assertions) {
             let slot = self.table.slot(id);
             let is_linked = self.table.is_linked(Chain::Output, id);
-            let is_served = !slot.has_output_work(has_announced) || is_linked;
+            let is_served = !slot.has_output_work(on_the_way) || is_linked;
             assert!(is_served, "{id}: output work is forgotten");
             assert!(slot.is_armed(self.directory.config()), "{id} forgot its deadline");
             slot.check();
@@ -289,11 +299,16 @@ impl Mux {
         assert!(!self.table.slot(id).waits_for_mailbox, "{id} waits in no list");
     }
 
-    /// Whether a send is on its way that is waited for.
+    /// What is on its way from services that is waited for.
     #[inline]
-    fn has_announced(&self, id: SocketId) -> bool {
+    fn on_the_way(&self, id: SocketId) -> OnTheWay {
         let gate = self.directory.gate(id).expect("a taken id has a gate");
-        gate.has_announced_to(id) && !self.is_forcing()
+        let on_the_way = gate.on_the_way(id);
+        let is_written = on_the_way.has_direct || on_the_way.has_flush;
+        assert!(self.config().direct_write || !is_written, "{id} is written by who may not");
+        // Who writes is inside a call of the system, not of a service, and is always waited for.
+        let has_sends = on_the_way.has_sends && !self.is_forcing();
+        OnTheWay { has_sends, ..on_the_way }
     }
 
     /// Gives a message to a service, or counts that nobody was there.

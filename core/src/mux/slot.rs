@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::datagrams::Datagrams;
+use crate::gate::OnTheWay;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
     ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId, SocketOption,
@@ -447,12 +448,12 @@ impl Slot {
         writes
     }
 
-    /// Whether there is output work that can be done now. `has_announced`: whether a send is on
-    /// its way.
+    /// Whether there is output work that can be done now, given what is on its way.
     #[inline]
-    pub(super) fn has_output_work(&self, has_announced: bool) -> bool {
+    pub(super) fn has_output_work(&self, on_the_way: OnTheWay) -> bool {
+        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
         let is_draining = self.state == SocketState::Draining;
-        assert!(!is_draining || !has_announced, "{}: FIN overtook a send", self.id);
+        assert!(!is_draining || !(has_sends || has_direct), "{}: FIN overtook a send", self.id);
         match self.state {
             SocketState::Opening => true,
             SocketState::Connecting => {
@@ -465,15 +466,17 @@ impl Slot {
                 }
             }
             SocketState::Closing => match self.closing {
-                Closing::Asked(_) => true,
+                Closing::Asked(_) => !has_direct,
                 Closing::Waiting => false,
-                Closing::Done => !has_announced,
+                Closing::Done => !(has_sends || has_direct || has_flush),
                 Closing::No => unreachable!("a closing socket knows how far it is"),
             },
             _ => {
                 let has_output = self.has_output();
-                let can_write = has_output && self.output == Latch::Ready && self.writes();
-                let can_end = self.state == SocketState::Flushing && !has_output && !has_announced;
+                let has_turn = self.output == Latch::Ready && !has_direct;
+                let can_write = has_output && has_turn && self.writes();
+                let is_waited_for = has_sends || has_direct;
+                let can_end = self.state == SocketState::Flushing && !has_output && !is_waited_for;
                 can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
             }
         }

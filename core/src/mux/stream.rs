@@ -37,9 +37,11 @@ impl Mux {
         loop {
             let slot = self.table.slot_mut(id);
             let can_write = slot.writes() && !slot.outbox.is_empty() && slot.output == Latch::Ready;
-            if !can_write || budget_bytes == 0 {
+            let gate = self.directory.gate(id).expect("a living id has a gate");
+            if !can_write || budget_bytes == 0 || gate.has_direct() {
                 break;
             }
+            assert!(gate.is_queued(), "{id}: two may write it");
             let pending_before = slot.outbox.pending_bytes();
             let charge_before = slot.charge_bytes();
             let messages_before = slot.outbox.messages();
@@ -63,8 +65,7 @@ impl Mux {
                 Answer::Ready(Err(fault)) => {
                     assert_eq!(taken, 0, "{id}: a failed write took bytes");
                     assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: a failed write goes on");
-                    let may_repeat = backend.may_repeat();
-                    return self.write_failed(id, fault, may_repeat);
+                    return self.write_failed(id, fault);
                 }
                 Answer::Later => {
                     assert_eq!(taken, 0, "{id}: a write that answers later took bytes");
@@ -98,9 +99,9 @@ impl Mux {
     }
 
     /// A write failed: what is queued is lost; what can still be read is delivered first.
-    /// `may_repeat`: a read that answers later may be repeated without its event.
-    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault, may_repeat: bool) {
+    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault) {
         self.directory.gate(id).expect("a living id has a gate").close_output(id);
+        let may_repeat = self.may_repeat;
         let slot = self.table.slot_mut(id);
         assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
         assert!(slot.rare.write_fault.is_none(), "{id} wrote after a failed write");
@@ -127,9 +128,10 @@ impl Mux {
 
     /// Sends FIN when everything that was ever accepted is out.
     fn end_output_if_flushed<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        let has_announced = self.has_announced(id);
+        let on_the_way = self.on_the_way(id);
+        let is_waited_for = on_the_way.has_sends || on_the_way.has_direct;
         let slot = self.table.slot_mut(id);
-        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() || has_announced {
+        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() || is_waited_for {
             return;
         }
         assert!(slot.is_open && slot.cause.is_some(), "{id} ends its output");

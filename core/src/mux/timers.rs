@@ -113,6 +113,7 @@ impl Mux {
 
     fn fire_socket_timer(&mut self, id: SocketId) {
         let now = self.now;
+        self.learn_written(id);
         let slot = self.table.slot_mut(id);
         assert!(slot.armed_at.is_some_and(|at| at <= now), "{id} set no such timer");
         slot.armed_at = None;

@@ -14,6 +14,7 @@ impl Mux {
     /// If `now` lies before the time of an earlier call, or the backend breaks its contract.
     pub fn turn<B: Backend>(&mut self, backend: &mut B, now: Instant) -> Progress {
         self.advance_clock(now);
+        self.may_repeat = backend.may_repeat();
         self.fire_timers();
         self.work_services();
         self.work_exit();

@@ -63,6 +63,13 @@ impl Waiters {
 }
 
 impl Mux {
+    /// Whether somebody waits for room in the socket's outbox.
+    pub(super) fn is_waited_for(&self, id: SocketId) -> bool {
+        let is_waited_for = self.waiters.sockets.contains_key(&id);
+        debug_assert!(!is_waited_for || self.directory.is_alive(id), "somebody waits for {id}");
+        is_waited_for
+    }
+
     pub(super) fn await_send_ready(
         &mut self,
         id: SocketId,
@@ -76,6 +83,8 @@ impl Mux {
         self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
         let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
         if can_send && self.table.get(id).is_some() {
+            // Before it is looked for room: who gives some back from now on tells the Mux.
+            self.queue_output(id);
             let waiter = Waiter { service: by, charge_bytes };
             if total {
                 // The charge that this send took back may be what somebody waits for here.
@@ -93,7 +102,9 @@ impl Mux {
     /// Gives the charge of sent or lost messages back, and tells who waited for that.
     pub(super) fn release_charge(&mut self, id: SocketId, charge: usize) {
         let total = self.directory.total();
-        self.directory.gate(id).expect("a living id has a gate").release(charge, total);
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        let is_awaited = gate.release(charge, total);
+        debug_assert!(!is_awaited || self.directory.config().direct_write, "nobody was told");
         if self.waiters.sockets.is_empty() && self.waiters.total.is_empty() {
             return;
         }
@@ -131,6 +142,10 @@ impl Mux {
             return;
         }
         let asked = self.waiters.total.len();
+        // Before it is looked for room: who gives some back from now on tells the Mux.
+        if self.config().direct_write {
+            self.directory.total().set_awaited(true);
+        }
         let charged = self.directory.total_charged_bytes();
         let room_at = self.config().total_bytes_max - self.config().total_bytes_max / 8;
         if charged >= room_at {
@@ -145,6 +160,9 @@ impl Mux {
         assert_eq!(ready.len() + waiting.len(), asked, "somebody who waits is lost");
         assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
+        if self.waiters.total.is_empty() && self.config().direct_write {
+            self.directory.total().set_awaited(false);
+        }
         for (id, waiter) in ready {
             self.tell_send_ready(id, waiter.service);
         }
@@ -155,7 +173,12 @@ impl Mux {
         let config = self.config();
         for (id, waiters) in &self.waiters.sockets {
             assert!(self.table.get(*id).is_some(), "somebody waits for {id}, which is gone");
-            let charged = self.directory.gate(*id).expect("a living id has a gate").charged_bytes();
+            let gate = self.directory.gate(*id).expect("a living id has a gate");
+            if gate.has_direct() || gate.has_flush() {
+                // The Mux is going to be told, and looks again then.
+                continue;
+            }
+            let charged = gate.charged_bytes();
             let is_low = charged < config.outbox_bytes_max.div_ceil(2);
             for waiter in waiters {
                 let fits = charged + waiter.charge_bytes <= config.outbox_bytes_max;
@@ -163,7 +186,8 @@ impl Mux {
             }
         }
         let (total, total_max) = (self.directory.total_charged_bytes(), config.total_bytes_max);
-        let is_low = total < total_max - total_max / 8;
+        let is_told = self.config().direct_write && !self.directory.total().is_awaited();
+        let is_low = total < total_max - total_max / 8 && !is_told;
         for (id, waiter) in &self.waiters.total {
             assert!(self.table.get(*id).is_some(), "somebody waits for {id}, which is gone");
             let fits = total + waiter.charge_bytes <= total_max;
