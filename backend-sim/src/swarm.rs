@@ -164,6 +164,7 @@ impl Options {
         options.draw_timeouts(s);
         options.draw_model(s);
         options.stage = s.below(1 << 16);
+        options.is_split = u64::from(s.one_in(100));
         options
     }
 
