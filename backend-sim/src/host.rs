@@ -413,8 +413,8 @@ impl Host {
                 self.outcome.remove(&id);
                 return;
             }
-            // How much waits, and whether a sender may go on, is a matter of time.
-            Message::Warning { .. } | Message::SendReady { .. } => return,
+            // How much waits, when a sender may go on and a reader has stopped, is a matter of time.
+            Message::Warning { .. } | Message::SendReady { .. } | Message::Paused { .. } => return,
             _ => {}
         }
         outcome.told = mix(outcome.told, mix(message.kind() as u64, outcome.data.finish()));

@@ -139,8 +139,9 @@ impl Scenario {
     }
 
     /// What its services are told depends on when things happen: they look at the clock, draw
-    /// random numbers, or refuse when there is much at once. Then its worlds are not compared with
-    /// ones in which nothing is cut or late (the law `split`).
+    /// random numbers for each piece, refuse when there is much at once, or tell one connection
+    /// what another one did. Then its worlds are not compared with ones in which nothing is cut or
+    /// late (the law `split`).
     #[must_use]
     pub fn timed(mut self) -> Self {
         self.is_timed = true;

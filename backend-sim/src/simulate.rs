@@ -121,14 +121,22 @@ impl Setup {
         let mut plan = scenario.operations(&options, &mut stream);
         if options.is_split == 1 {
             plan = split::steady_plan(plan);
+            split::part_ties(&mut plan);
         }
+        let start_nanos = if options.is_split == 1 { split::START_NANOS } else { START_NANOS };
         for operation in &mut plan {
             if let When::At { nanos } = &mut operation.when {
-                *nanos += START_NANOS;
+                *nanos += start_nanos;
             }
         }
         let stage = scenario.stage(&options);
+        let first = plan.len();
         plan.extend(stage.client_operations(&mut stream));
+        for operation in &mut plan[first..] {
+            if let When::At { nanos } = &mut operation.when {
+                *nanos += start_nanos - START_NANOS;
+            }
+        }
         let hosts = stage.hosts.len() as u16;
         let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
         let troubles = Trouble::draw(&options, hosts, &mut stream);
@@ -167,6 +175,9 @@ impl Setup {
             setup.plan = plan;
             wrong.extend(meaningless);
             setup.release_waiting();
+            if setup.options.is_split == 1 {
+                split::part_ties(&mut setup.plan);
+            }
             let circular = check::circular(script).into_iter();
             let label = |at: usize| &script.operations[at].label;
             wrong.extend(circular.map(|at| format!("op {}: it waits for itself", label(at))));

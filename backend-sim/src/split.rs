@@ -7,6 +7,8 @@
 //! workers. So a service that takes a piece of a stream for a message is found without any oracle
 //! of its own.
 
+use std::collections::BTreeMap;
+
 use crate::kinds::Family;
 use crate::run::{Failure, FailureClass, Report};
 use crate::scenario::{Action, Label, Operation, Scenario, Side, When};
@@ -22,6 +24,9 @@ const PRESERVING: [Family; 5] =
 /// Longer than anything takes, and shorter than what a world waits for its last timers.
 const TIMEOUT_NANOS: u64 = 250_000_000_000;
 const DELAY_NANOS_MAX: u64 = 10_000_000;
+/// Before this nothing is asked, so that every server listens however late its service starts.
+pub const START_NANOS: u64 = 1_000_000_000;
+/// What is under way at once, at least: a buffer costs a round trip each time that it is full.
 const BUFFER_BYTES_MIN: u64 = 1 << 10;
 
 /// Makes a world steady, if the option says so and the scenario can be.
@@ -37,9 +42,8 @@ pub fn make_steady(options: &mut Options, scenario: &Scenario) {
             *rate = 0;
         }
     }
-    if options.is_calm() {
-        options.rates[Family::Cuts as usize] = 3;
-    }
+    // Where a stream is cut is what is compared, so that it is cut often.
+    options.rates[Family::Cuts as usize] = 1 + options.noise % 4;
     options.scripted = 0;
     options.is_by_name = 0;
     options.sockets_max = options.sockets_max.max(2 * options.connections + 16);
@@ -50,7 +54,6 @@ pub fn make_steady(options: &mut Options, scenario: &Scenario) {
     for bytes in [
         &mut options.send_buffer_bytes,
         &mut options.receive_buffer_bytes,
-        &mut options.read_buffer_bytes_max,
         &mut options.write_bytes_per_turn,
     ] {
         *bytes = (*bytes).max(BUFFER_BYTES_MIN);
@@ -148,6 +151,20 @@ fn reconnect(plan: &mut Vec<Operation>) {
     }
 }
 
+/// Of two things at the same nanosecond either may be drawn first; what is about one connection
+/// comes in the order in which it was asked.
+pub fn part_ties(plan: &mut [Operation]) {
+    let mut last_nanos: BTreeMap<Label, u64> = BTreeMap::new();
+    for Operation { label, when, action, .. } in plan {
+        let When::At { nanos } = when else { continue };
+        let connection = action.side().map_or(*label, |side| side.label);
+        if let Some(last) = last_nanos.get(&connection) {
+            *nanos = (*nanos).max(last + 1);
+        }
+        last_nanos.insert(connection, *nanos);
+    }
+}
+
 /// Finishes, at the end, every connection that the plan leaves open.
 fn end_connections(plan: &mut Vec<Operation>, finished: &[Side]) {
     const LAST_NANOS: u64 = 1_000_000_000;
@@ -175,7 +192,8 @@ pub fn compare(split: &Report, reference: &Report) -> Option<Failure> {
         Some(failure) => format!("without cuts and delays it ends with `{failure}`"),
         None if split.outcome != reference.outcome => format!(
             "the outcome is {:#x}, and {:#x} if nothing is cut or late: somebody takes a piece of \
-             a stream for more than that",
+             a stream for more than that; if a service looks at the time, at chance or at other \
+             connections on purpose, its scenario is `timed()`",
             split.outcome, reference.outcome
         ),
         None => return None,

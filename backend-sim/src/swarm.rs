@@ -168,6 +168,7 @@ impl Options {
         options.stage = s.below(1 << 16);
         // The network thread itself never writes without its Mux.
         options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
+        options.is_split = u64::from(s.one_in(100));
         options
     }
 

@@ -28,7 +28,7 @@ pub(super) fn churn() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
-    // Connections are closed with bytes under way, by design.
+    // The listener goes and comes back by a timer: who is refused depends on when they come.
     .timed()
 }
 

@@ -23,7 +23,7 @@ pub(super) fn datagrams() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
-    // Datagrams overtake each other, and there is no order to keep.
+    // Datagrams overtake each other: nothing in it is a stream whose pieces could be compared.
     .timed()
 }
 

@@ -19,8 +19,6 @@ pub(super) fn files() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
-    // Its plan chains messages of both priorities; the high ones alone are not steady.
-    .timed()
 }
 
 /// Pieces of a file, at most.

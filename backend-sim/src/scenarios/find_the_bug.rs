@@ -162,6 +162,8 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Source, Watch};
+    use crate::split;
 
     #[test]
     fn the_mended_one_hears_the_same_lines_however_they_are_cut() {
@@ -176,6 +178,45 @@ mod tests {
                 assert_eq!(lines.begun, b"DEL");
             }
         }
+    }
+
+    /// Clients that only write, so that nobody but the law `split` can know what is wrong.
+    fn unwatched(is_mended: bool) -> Scenario {
+        Scenario::new("unwatched", "nobody knows what must be heard", move |stage| {
+            stage
+                .host("server")
+                .service(move || KeyValue { is_mended, ..KeyValue::default() }.listening(ANYWHERE));
+            stage.host("client");
+            for name in ["ada", "ben"] {
+                let mut client = Client::new(name);
+                for number in 0..1 + stage.below(4) {
+                    let value = "v".repeat(1 + stage.below(40) as usize);
+                    client = client.write(format!("SET {name}{number} {value}\n"));
+                    client = client.write(format!("GET {name}{number}\n"));
+                }
+                stage.client("client", client);
+            }
+        })
+    }
+
+    #[test]
+    fn without_any_expectation_it_is_found_by_how_it_is_cut() {
+        const SEEDS: u64 = 4_000;
+        let failures = |is_mended| {
+            let scenario = unwatched(is_mended);
+            let failing = (0..SEEDS).filter_map(move |seed| scenario.run(seed).failure);
+            failing.map(|failure| failure.law).collect::<Vec<_>>()
+        };
+        assert_eq!(failures(true), Vec::<&str>::new());
+        let found = failures(false);
+        assert!(!found.is_empty() && found.iter().all(|law| *law == split::LAW), "{found:?}");
+        let scenario = unwatched(false);
+        let seed = (0..SEEDS).find(|seed| scenario.run(*seed).failure.is_some());
+        let watch = Watch { record: true, is_seedless: true, ..Watch::default() };
+        let recorded = scenario.run_watched(Source::Seed(seed.expect("one was found")), &watch);
+        let script = Box::new(recorded.script.expect("it was asked for"));
+        let replayed = scenario.run_watched(Source::Script(script), &Watch::default());
+        assert_eq!(replayed.failure, recorded.failure, "it is found again without its seed");
     }
 
     #[test]

@@ -19,19 +19,17 @@ pub(super) fn gate() -> Scenario {
         "gate",
         "length-prefixed frames; sockets go from the gate to agents, and from agent to agent",
         |stage| {
-            let is_calm = stage.options().is_calm();
+            let moods = Moods::of(stage.options());
             stage.host("client").may_be_asking_wire();
             stage
                 .host("server")
-                .service(move || Gate { is_calm })
+                .service(move || Gate { moods })
                 .may_be_serving_wire(Behaviour::Echo);
             stage.answers(Behaviour::Echo);
         },
     )
     .adjust(adjust)
     .plan(plan)
-    // Its services are told of marks and refusals at moments that depend on timing.
-    .timed()
 }
 
 fn adjust(options: &mut Options) {
@@ -75,7 +73,26 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
 
 /// Owns the listener, and gives away what it accepts.
 struct Gate {
-    is_calm: bool,
+    moods: Moods,
+}
+
+/// What its agents may do to a socket when they have had enough of it. They draw that for each
+/// piece of a stream, so that in a steady world they may do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moods {
+    Faithful,
+    MayHandOn,
+    MayHandOnOrLeave,
+}
+
+impl Moods {
+    fn of(options: &Options) -> Self {
+        match (options.is_split == 1, options.is_calm()) {
+            (true, _) => Moods::Faithful,
+            (false, true) => Moods::MayHandOn,
+            (false, false) => Moods::MayHandOnOrLeave,
+        }
+    }
 }
 
 impl Service for Gate {
@@ -89,7 +106,7 @@ impl Service for Gate {
         if let Message::Accept { accepted, .. } = message {
             let (input, output) = (BytesMut::new(), VecDeque::new());
             let charge = Charge { socket: accepted, input, output, from: None };
-            give_away(net, self.is_calm, charge);
+            give_away(net, self.moods, charge);
         }
     }
 
@@ -113,9 +130,9 @@ struct Charge {
 struct Taken;
 
 /// Gives a socket to a new agent.
-fn give_away(net: &mut Net<'_>, is_calm: bool, charge: Charge) {
+fn give_away(net: &mut Net<'_>, moods: Moods, charge: Charge) {
     let socket = charge.socket;
-    let agent = Agent { charge: None, is_calm, has_ended: false, is_leaving: false };
+    let agent = Agent { charge: None, moods, has_ended: false, is_leaving: false };
     let given = match net.spawn(Box::new(agent)) {
         Ok(agent) => net.post(agent, charge).is_ok(),
         Err(_stopped) => false,
@@ -129,7 +146,7 @@ fn give_away(net: &mut Net<'_>, is_calm: bool, charge: Charge) {
 /// Serves one socket: sends each whole frame back.
 struct Agent {
     charge: Option<Charge>,
-    is_calm: bool,
+    moods: Moods,
     has_ended: bool,
     is_leaving: bool,
 }
@@ -185,12 +202,12 @@ impl Agent {
             return;
         }
         match net.random() % 16 {
-            0..=3 => {
+            0..=3 if self.moods != Moods::Faithful => {
                 self.is_leaving = true;
                 // One that is gone is told as closed.
                 let _gone = net.pause(charge.socket);
             }
-            4 if !self.is_calm => {
+            4 if self.moods == Moods::MayHandOnOrLeave => {
                 leave(net);
             }
             _ => {}
@@ -200,7 +217,7 @@ impl Agent {
     fn hand_on(&mut self, net: &mut Net<'_>) {
         if let Some(mut charge) = self.charge.take() {
             charge.from = Some(net.service());
-            give_away(net, self.is_calm, charge);
+            give_away(net, self.moods, charge);
         }
     }
 

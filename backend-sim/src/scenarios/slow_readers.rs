@@ -29,8 +29,6 @@ pub(super) fn slow_readers() -> Scenario {
     )
     .adjust(adjust)
     .plan(plan)
-    // Readers stop and go on by their own timers.
-    .timed()
 }
 
 /// Buffers, outboxes and mailboxes are small beside what is sent.
