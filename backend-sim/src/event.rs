@@ -3,9 +3,10 @@
 use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
 
 use crate::address::endpoint;
-use crate::backend::{Io, connected};
+use crate::backend::connected;
 use crate::choices::Choices;
 use crate::fault::fault;
+use crate::io::Io;
 use crate::kernel::{Completion, Polled};
 use crate::sometimes;
 use crate::world::Shared;

@@ -5,20 +5,21 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    CloseReason, Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Message, Mux,
-    Outlet, Progress, Service, ServiceId, SocketId, SocketState, Wish, mix,
+    Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Mux, Outlet, Progress,
+    Service, ServiceId, SocketId, SocketState, Wish, mix,
 };
 
-use crate::backend::{Io, Resolving, SimBackend};
+use crate::backend::{Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Met, Place, Probes};
-use crate::digest::Joined;
 use crate::event::{Fetched, class, fetch, hand_over};
+use crate::io::Io;
 use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{Note, Notes, Operator};
 use crate::oracle::{IdleSocket, Law};
+use crate::outcome::Outcome;
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
 use crate::sometimes;
@@ -60,7 +61,7 @@ pub struct Host {
     /// It was asked to stop: sockets are shut down that no command named.
     is_exiting: bool,
     has_exited: bool,
-    outcome: BTreeMap<SocketId, Outcome>,
+    outcome: Outcome,
 }
 
 /// Leaves commands where they are, for a service that runs between turns.
@@ -72,13 +73,6 @@ impl Outlet for Inline<'_> {
     fn sometimes(&mut self, probe: &'static str, has_happened: bool) {
         self.0.pass(probe, has_happened);
     }
-}
-
-/// What was told about one socket so far, with consecutive data joined.
-#[derive(Clone, Copy, Default)]
-struct Outcome {
-    told: u64,
-    data: Joined,
 }
 
 /// A turn costs this, and noise adds less than the same.
@@ -136,7 +130,7 @@ impl Host {
             is_inline: options.is_inline == 1,
             is_exiting: false,
             has_exited: false,
-            outcome: BTreeMap::new(),
+            outcome: Outcome::default(),
         }
     }
 
@@ -386,7 +380,8 @@ impl Host {
                 shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
                 let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
                 shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
-                self.add_outcome(shared, message);
+                let last = self.outcome.add(message, &mut shared.digest);
+                shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
             }
             if let Delivery::Release(service) = &delivery {
                 shared.oracle.service_ended(self.number, *service);
@@ -394,30 +389,6 @@ impl Host {
             self.dispatcher.deliver(delivery);
         }
         shared.oracle.step_told(self.number);
-    }
-
-    fn add_outcome<C: Choices>(&mut self, shared: &mut Shared<C>, message: &Message) {
-        let Some(id) = message.socket() else { return };
-        let outcome = self.outcome.entry(id).or_default();
-        match message {
-            Message::Data { bytes, .. } => {
-                shared.digest.bytes(bytes);
-                outcome.data.bytes(bytes);
-                return;
-            }
-            Message::Udp { payload, .. } => shared.digest.bytes(payload),
-            Message::Close { reason, unsent, .. } => {
-                outcome.told = mix(mix(outcome.told, *unsent), reason_code(*reason));
-                let last = mix(outcome.told, outcome.data.finish());
-                shared.outcome = shared.outcome.wrapping_add(last);
-                self.outcome.remove(&id);
-                return;
-            }
-            // How much waits, when a sender may go on and a reader has stopped, is a matter of time.
-            Message::Warning { .. } | Message::SendReady { .. } | Message::Paused { .. } => return,
-            _ => {}
-        }
-        outcome.told = mix(outcome.told, mix(message.kind() as u64, outcome.data.finish()));
     }
 
     /// Runs services: here and now, or on workers that publish later.
@@ -518,21 +489,6 @@ impl Host {
             ));
         }
         Ok(())
-    }
-}
-
-/// A number for each reason; of a fault, what kind it was.
-fn reason_code(reason: CloseReason) -> u64 {
-    match reason {
-        CloseReason::Closed => 1,
-        CloseReason::Shutdown => 2,
-        CloseReason::Peer => 3,
-        CloseReason::OwnerGone => 4,
-        CloseReason::Exit => 5,
-        CloseReason::TimedOut(which) => 0x100 | which as u64,
-        CloseReason::ConnectFailed(fault) => 0x200 | fault.kind as u64,
-        CloseReason::Fault(fault) => 0x300 | fault.kind as u64,
-        other => unreachable!("{other} is no reason that this simulator knows"),
     }
 }
 

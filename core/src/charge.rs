@@ -45,12 +45,11 @@ impl Total {
     /// Says whether somebody waits. What [`bytes`](Self::bytes) answers after `true` is no less
     /// than what is charged when the next one to give something back is told to tell.
     pub(crate) fn set_awaited(&self, is_awaited: bool) {
-        let before = if is_awaited {
-            self.word.fetch_or(AWAITED, Ordering::AcqRel)
+        if is_awaited {
+            self.word.fetch_or(AWAITED, Ordering::AcqRel);
         } else {
-            self.word.fetch_and(!AWAITED, Ordering::AcqRel)
-        };
-        debug_assert!(before & !AWAITED < AWAITED, "a count of bytes has 63 bits");
+            self.word.fetch_and(!AWAITED, Ordering::AcqRel);
+        }
     }
 
     /// Whether who gives something back would be told to tell the Mux.

@@ -77,7 +77,7 @@ impl Gate {
     pub(crate) fn start_write(&self, id: SocketId, announced: u64) -> Option<Permit> {
         assert!(announced > 0, "{id}: there is nothing to write");
         let free = generation_bits(id) | ALIVE | OPEN;
-        let wanted = free | announced * ONE_ANNOUNCED;
+        let wanted = free | (announced * ONE_ANNOUNCED);
         assert_eq!(wanted & ANNOUNCED, announced * ONE_ANNOUNCED, "{id}: too many are announced");
         let started = free | DIRECT;
         check_word(started);

@@ -41,7 +41,7 @@ fn adjust(options: &mut Options) {
     options.message_bytes_max = options.message_bytes_max.clamp(64, most);
     options.send_buffer_bytes = options.send_buffer_bytes.max(16);
     options.receive_buffer_bytes = options.receive_buffer_bytes.max(16);
-    if options.noise % 3 == 0 {
+    if options.noise.is_multiple_of(3) {
         options.outbox_bytes_max =
             (2 * options.message_bytes_max + 128).max(options.warn_bytes * 2);
         options.total_bytes_max = options.outbox_bytes_max + (options.noise >> 8) % most;

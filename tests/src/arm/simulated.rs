@@ -8,11 +8,12 @@ use tidelock_core::{
     Mux, Progress, Service, ServiceId, SocketState,
 };
 use tidelock_sim::address::{address, endpoint};
-use tidelock_sim::backend::{Io, Resolving, SimBackend};
+use tidelock_sim::backend::{Resolving, SimBackend};
 use tidelock_sim::choices::Seed;
 use tidelock_sim::coverage::Coverage;
 use tidelock_sim::digest::Digest;
 use tidelock_sim::event::{Fetched, fetch, hand_over};
+use tidelock_sim::io::Io;
 use tidelock_sim::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
 use tidelock_sim::noise::Noise;
 use tidelock_sim::oracle::{Limits, Oracle};

@@ -1,0 +1,90 @@
+//! What a host's backend keeps between calls.
+
+use std::collections::BTreeMap;
+
+use tidelock_core::SocketId;
+
+use crate::coverage::Place;
+use crate::fairness::Fairness;
+use crate::scenario::Side;
+
+/// What a host's backend keeps between calls.
+#[derive(Debug, Default)]
+pub struct Io {
+    /// By index of the id: which descriptor.
+    sockets: Vec<Option<(SocketId, u32)>>,
+    /// What operations call the sockets that they open.
+    pub sides: BTreeMap<SocketId, Side>,
+    /// Sockets that a call, an event or a command touched since the last check.
+    pub touched: Vec<SocketId>,
+    /// Whether each of them gets its turn.
+    pub fairness: Fairness,
+    /// Turns of the host.
+    pub turns: u64,
+    /// Connects that no operation asked for.
+    pub(crate) unnamed: u32,
+    /// How many addresses each side tried.
+    pub(crate) attempts: BTreeMap<Side, u32>,
+    /// How often each port was listened at.
+    pub(crate) times_listened: BTreeMap<u16, u32>,
+    /// Which socket the next call is about, and how it stands.
+    pub(crate) regarded: Option<(SocketId, Place)>,
+    /// How many bytes the call asks for.
+    pub(crate) asked_bytes: u64,
+    /// By index of the id: the bytes that the last write was offered that is to be completed.
+    offered_bytes: Vec<u64>,
+    /// How often a datagram socket that no operation asked for was opened at each port.
+    pub(crate) times_bound: BTreeMap<u16, u32>,
+}
+
+impl Io {
+    /// The descriptor of an id.
+    pub fn socket(&self, id: SocketId) -> Option<u32> {
+        let (known, socket) = (*self.sockets.get(id.index() as usize)?)?;
+        (known == id).then_some(socket)
+    }
+
+    /// What the last write was offered that is to be completed.
+    pub(crate) fn offered_bytes(&self, id: SocketId) -> u64 {
+        self.offered_bytes.get(id.index() as usize).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn offer(&mut self, id: SocketId, bytes: u64) {
+        let index = id.index() as usize;
+        if self.offered_bytes.len() <= index {
+            self.offered_bytes.resize(index + 1, 0);
+        }
+        self.offered_bytes[index] = bytes;
+    }
+
+    /// Names count on after a crash, so that no two entities share one.
+    pub(crate) fn follows(&mut self, before: &Io) {
+        self.unnamed = before.unnamed;
+        self.attempts.clone_from(&before.attempts);
+        self.times_listened.clone_from(&before.times_listened);
+        self.times_bound.clone_from(&before.times_bound);
+    }
+
+    pub(crate) fn insert(&mut self, id: SocketId, socket: u32) {
+        let index = id.index() as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize(index + 1, None);
+        }
+        self.sockets[index] = Some((id, socket));
+    }
+
+    /// The socket is looked at when the host is idle. Most of a turn is about one socket, so the
+    /// list stays short although it is sorted only then.
+    #[inline]
+    pub(crate) fn touch(&mut self, id: SocketId) {
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: SocketId) -> u32 {
+        let socket = self.socket(id).expect("a socket that is open is closed");
+        self.sockets[id.index() as usize] = None;
+        socket
+    }
+}
