@@ -1,6 +1,7 @@
 //! The simulated kernel as a host's Mux sees it: a thin adapter, with the judge beside it.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
@@ -12,6 +13,7 @@ use crate::choices::Choices;
 use crate::coverage::{Answered, Call, Met, Place};
 use crate::fairness::Fairness;
 use crate::fault::fault;
+use crate::fingerprint::Fingerprint;
 use crate::kernel::{self, Address, Errno, Readiness, uninterrupted};
 use crate::kinds::Kind;
 use crate::scenario::Side;
@@ -65,6 +67,17 @@ impl Io {
             self.offered_bytes.resize(index + 1, 0);
         }
         self.offered_bytes[index] = bytes;
+    }
+
+    /// Adds all but what a call leaves behind for itself.
+    pub(crate) fn fingerprint(&self, state: &mut Fingerprint) {
+        // Named one by one, so that a new field is not forgotten.
+        let Self { sockets, sides, touched, fairness, turns, unnamed, attempts, .. } = self;
+        let Self { times_listened, offered_bytes, times_bound, .. } = self;
+        let Self { regarded: _, asked_bytes: _, .. } = self;
+        (sockets, sides, touched, unnamed, attempts).hash(state);
+        (times_listened, offered_bytes, times_bound).hash(state);
+        fairness.fingerprint(*turns, state);
     }
 
     /// Names count on after a crash, so that no two entities share one.

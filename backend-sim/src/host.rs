@@ -1,5 +1,7 @@
 //! A host: a Mux, its services, and the loop that drives them.
 
+mod fingerprint;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -58,6 +60,8 @@ pub struct Host {
     is_exiting: bool,
     has_exited: bool,
     outcome: BTreeMap<SocketId, Outcome>,
+    /// For a search: what each service was told, where the service does not say what it is.
+    histories: BTreeMap<ServiceId, u64>,
 }
 
 /// A batch that a worker has.
@@ -156,6 +160,7 @@ impl Host {
             is_exiting: false,
             has_exited: false,
             outcome: BTreeMap::new(),
+            histories: BTreeMap::new(),
         }
     }
 
@@ -431,6 +436,9 @@ impl Host {
             // A bounded number, so that the network gets its turn between them.
             for _ in 0..self.dispatcher.runnable() {
                 let Some(mut batch) = self.dispatcher.take() else { break };
+                if shared.kernel.choices.wants_histories() {
+                    self.add_history(&batch, now, shared.digest.finish());
+                }
                 let mut inline = Inline(&mut shared.coverage.probes);
                 batch.run(&self.directory, now, &mut self.asked, &mut inline);
                 self.commands.extend(self.asked.drain(..));

@@ -6,6 +6,7 @@ mod datagram;
 mod dial;
 mod events;
 mod exit;
+mod fingerprint;
 mod grammar;
 mod info;
 mod invariants;
