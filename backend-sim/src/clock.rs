@@ -1,7 +1,7 @@
 //! A host's clock: it may run at another rate than the world's, and jump ahead; never back.
 
 /// How a host's time follows from the world's.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Clock {
     /// The world's time of the last change, and the host's at it.
     base_nanos: u64,

@@ -1,8 +1,11 @@
 //! Whether every socket that has work gets its turn, however busy the others are.
 
 use std::collections::VecDeque;
+use std::hash::Hash;
 
 use tidelock_core::{SocketId, Wish};
+
+use crate::fingerprint::Fingerprint;
 
 /// What a host's Mux owes to its sockets: a call within a bounded number of turns.
 #[derive(Debug, Default)]
@@ -77,6 +80,16 @@ impl Fairness {
             }
         }
         Ok(())
+    }
+
+    /// Adds what is due, seen from this turn; who was called since has been served.
+    pub(crate) fn fingerprint(&self, turn: u64, state: &mut Fingerprint) {
+        for due in &self.due {
+            let last = self.called.get(due.id.index() as usize).map_or(0, |one| one[due.direction]);
+            (due.id, due.direction, turn - due.since_turn, last > due.since_turn).hash(state);
+            due.until_turn.wrapping_sub(turn).hash(state);
+        }
+        (self.due.len(), self.seen).hash(state);
     }
 
     /// The host is idle: nothing has work.

@@ -1,5 +1,7 @@
 //! A host: a Mux, its services, and the loop that drives them.
 
+mod fingerprint;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -62,6 +64,8 @@ pub struct Host {
     is_exiting: bool,
     has_exited: bool,
     outcome: Outcome,
+    /// For a search: what each service was told, where the service does not say what it is.
+    histories: BTreeMap<ServiceId, u64>,
 }
 
 /// Leaves commands where they are, for a service that runs between turns.
@@ -131,6 +135,7 @@ impl Host {
             is_exiting: false,
             has_exited: false,
             outcome: Outcome::default(),
+            histories: BTreeMap::new(),
         }
     }
 
@@ -397,6 +402,9 @@ impl Host {
             // A bounded number, so that the network gets its turn between them.
             for _ in 0..self.dispatcher.runnable() {
                 let Some(mut batch) = self.dispatcher.take() else { break };
+                if shared.kernel.choices.wants_histories() {
+                    self.add_history(&batch, now, shared.digest.finish());
+                }
                 let mut inline = Inline(&mut shared.coverage.probes);
                 batch.run(&self.directory, now, &mut self.asked, &mut inline);
                 self.commands.extend(self.asked.drain(..));

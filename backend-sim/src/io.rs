@@ -1,11 +1,13 @@
 //! What a host's backend keeps between calls.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use tidelock_core::SocketId;
 
 use crate::coverage::Place;
 use crate::fairness::Fairness;
+use crate::fingerprint::Fingerprint;
 use crate::scenario::Side;
 
 /// What a host's backend keeps between calls.
@@ -55,6 +57,17 @@ impl Io {
             self.offered_bytes.resize(index + 1, 0);
         }
         self.offered_bytes[index] = bytes;
+    }
+
+    /// Adds all but what a call leaves behind for itself.
+    pub(crate) fn fingerprint(&self, state: &mut Fingerprint) {
+        // Named one by one, so that a new field is not forgotten.
+        let Self { sockets, sides, touched, fairness, turns, unnamed, attempts, .. } = self;
+        let Self { times_listened, offered_bytes, times_bound, .. } = self;
+        let Self { regarded: _, asked_bytes: _, .. } = self;
+        (sockets, sides, touched, unnamed, attempts).hash(state);
+        (times_listened, offered_bytes, times_bound).hash(state);
+        fairness.fingerprint(*turns, state);
     }
 
     /// Names count on after a crash, so that no two entities share one.

@@ -16,6 +16,7 @@ pub mod event;
 pub mod explore;
 pub mod fairness;
 mod fault;
+pub mod fingerprint;
 pub mod host;
 pub mod io;
 pub mod kernel;

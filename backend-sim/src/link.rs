@@ -1,7 +1,9 @@
 //! The way from one host to another: latency, bandwidth, what it loses, and whether it is open.
 
 use std::fmt;
+use std::hash::Hash;
 
+use crate::fingerprint::{Fingerprint, still_to_come};
 use crate::noise::{Amount, Noise};
 
 /// One direction between two hosts. What varies on it is noise: nothing of it is a decision.
@@ -140,6 +142,19 @@ impl fmt::Display for LinkFault {
 impl std::error::Error for LinkFault {}
 
 impl Link {
+    /// Adds what what it does from now on depends on, with silent noise: its settings do not
+    /// change by themselves, and times that are over count no more.
+    pub(crate) fn fingerprint(&self, now: u64, state: &mut Fingerprint) {
+        let times = [
+            self.busy_until_nanos,
+            self.blocked_until_nanos,
+            self.held_until_nanos,
+            self.clogged_until_nanos,
+        ];
+        times.map(|at| still_to_come(at, now)).hash(state);
+        (self.clog_nanos, self.is_in_burst).hash(state);
+    }
+
     /// A way of this latency, jitter and bandwidth (0: without bound).
     pub fn new(latency_nanos: u64, jitter_nanos: u64, bytes_per_second: u64) -> Self {
         Self { latency_nanos, jitter_nanos, bytes_per_second, ..Self::default() }

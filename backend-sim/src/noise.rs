@@ -9,6 +9,11 @@ pub struct Noise {
 }
 
 impl Noise {
+    /// Everything is the minimum, however much was drawn.
+    pub fn is_silent(self) -> bool {
+        self.seed == 0
+    }
+
     /// Seed 0 is silence: every amount is its minimum.
     pub const fn new(seed: u64) -> Self {
         Self { seed }

@@ -6,7 +6,7 @@ use crate::kernel::{Lookup, NAMES};
 use crate::stage::DEAD_PORT;
 
 /// The name of something that comes from outside, as `c2`. Labels are never renumbered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
     /// What it is, by a lower-case letter.
     pub letter: u8,
@@ -43,7 +43,7 @@ impl fmt::Display for Label {
 
 /// One side of a connection, or a datagram socket: the label of what opened it, and a tick for
 /// the accepted side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Side {
     /// What opened it.
     pub label: Label,
@@ -58,7 +58,7 @@ impl fmt::Display for Side {
 }
 
 /// When something is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum When {
     /// At this time.
     At {
@@ -70,7 +70,7 @@ pub enum When {
 }
 
 /// Something that is asked from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// Its name.
     pub label: Label,
@@ -83,7 +83,7 @@ pub struct Operation {
 }
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Connect to a host. The operation's label names the connection.
     Connect {

@@ -1,6 +1,7 @@
 //! The service that does on its host what is asked from outside.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidelock_core::{
@@ -10,6 +11,7 @@ use tidelock_core::{
 
 use crate::address;
 use crate::client::Part;
+use crate::fingerprint::Fingerprint;
 use crate::kernel::{Address, NAMES};
 use crate::payload::{FRAME_HEAD_BYTES, Mark};
 use crate::player::Player;
@@ -275,6 +277,13 @@ impl Service for Operator {
             }
             _ => {}
         }
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let Self { notes: _, cast: _, is_by_name: _, sockets, waiting, keepers } = self;
+        let mut state = Fingerprint::default();
+        (sockets, waiting, keepers).hash(&mut state);
+        Some(state.finish())
     }
 
     fn name(&self) -> &'static str {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tidelock_core::mix;
 
 /// Names a message: which connection, from which side, with which priority, and its number there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// The connection, by its label's number.
     pub connection: u32,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Something that happens at a point of virtual time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// A stream's bytes up to `until` arrive.
     Segment {
@@ -228,6 +228,14 @@ impl Schedule {
     #[inline]
     pub fn pop(&mut self) -> Option<(u64, What)> {
         self.heap.pop().map(|entry| (entry.at_nanos, entry.what))
+    }
+
+    /// All that is to happen, in order: when, the draw for ties, and what.
+    pub(crate) fn pending(&self) -> Vec<(u64, u32, What)> {
+        let mut entries: Vec<Entry> = self.heap.iter().copied().collect();
+        entries.sort_unstable_by_key(Entry::key);
+        let tie = |entry: &Entry| (entry.order >> 32) as u32;
+        entries.iter().map(|entry| (entry.at_nanos, tie(entry), entry.what)).collect()
     }
 
     /// When the next thing happens.

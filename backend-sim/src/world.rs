@@ -1,5 +1,7 @@
 //! A world: hosts, peers and the network between them, and what happens in it.
 
+mod fingerprint;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,6 +196,12 @@ impl<C: Choices> World<C> {
                 self.checkpoints.note(self.steps, self.shared.digest.finish());
             }
             if self.shared.oracle.violation.is_some() {
+                return;
+            }
+            if self.shared.kernel.choices.wants_fingerprint()
+                && let Some(fingerprint) = self.fingerprint()
+                && self.shared.kernel.choices.is_known(fingerprint)
+            {
                 return;
             }
             if now > self.end_nanos || self.steps > STEPS_MAX {

@@ -18,7 +18,7 @@ pub enum Answer<T> {
 }
 
 /// A stream that is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Connected {
     /// Its own end.
     pub local: Endpoint,

@@ -19,9 +19,12 @@ const AWAITED: u64 = 1 << 63;
 impl Total {
     /// How many bytes are charged.
     pub(crate) fn bytes(&self) -> usize {
-        let bytes = self.word.load(Ordering::Acquire) & !AWAITED;
-        debug_assert!(bytes < AWAITED, "a count of bytes has 63 bits");
-        bytes as usize
+        (self.word.load(Ordering::Acquire) & !AWAITED) as usize
+    }
+
+    /// The count and whether somebody waits, for a fingerprint.
+    pub(crate) fn word(&self) -> u64 {
+        self.word.load(Ordering::Acquire)
     }
 
     /// Adds `charge` unless the sum would be above `limit`; answers whether it was added.

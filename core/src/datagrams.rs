@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{Endpoint, MESSAGE_OVERHEAD_BYTES, Priority};
 
 /// One datagram to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Datagram {
     /// To whom; the socket's peer if `None`.
     pub(crate) to: Option<Endpoint>,
@@ -16,7 +16,7 @@ pub(crate) struct Datagram {
 }
 
 /// The unsent datagrams of one socket: high first, and first of all the one that has begun.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(crate) struct Datagrams {
     /// Nothing while nothing waits: most sockets carry no datagrams, and most that do are idle.
     waiting: Option<Box<Waiting>>,
@@ -24,7 +24,7 @@ pub(crate) struct Datagrams {
     pending_bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 struct Waiting {
     /// The one that a pending `send_to` has.
     begun: Option<Datagram>,

@@ -1,5 +1,6 @@
 //! What the Mux and every service share: who is alive, and how much is queued.
 
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -179,6 +180,21 @@ impl Directory {
         }
     }
 
+    /// Adds to `state` who is alive, which ids come next, and every gate.
+    pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
+        // A configuration does not change.
+        let Self { config: _, sockets, services, gates, total, stopped } = self;
+        let (sockets, services) = (lock(sockets), lock(services));
+        sockets.fingerprint(state);
+        services.fingerprint(state);
+        for index in 0..sockets.generations.len() {
+            let index = u32::try_from(index).expect("an index has 32 bits");
+            gates.get(index).map(Gate::words).hash(state);
+        }
+        total.word().hash(state);
+        stopped.load(Ordering::Acquire).hash(state);
+    }
+
     /// The gate at the id's place, if that place was ever used.
     #[inline]
     pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
@@ -238,6 +254,17 @@ impl Allocator {
         // After the last generation comes the first: zero is no generation.
         self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         assert!(!self.is_current(index, generation), "{index}.{generation} outlives its end");
+    }
+
+    fn fingerprint<H: Hasher>(&self, state: &mut H) {
+        self.generations.hash(state);
+        // A slab tells the order of its free places only when they are taken.
+        let mut next = self.taken.clone();
+        while next.len() < self.generations.len() {
+            let index = next.insert(());
+            assert!(index < self.generations.len(), "a free place was never taken");
+            index.hash(state);
+        }
     }
 
     fn check(&self) {

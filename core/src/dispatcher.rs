@@ -1,6 +1,7 @@
 //! Services, their mailboxes, and whose turn it is.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::directory::Directory;
@@ -157,6 +158,36 @@ impl Dispatcher {
     /// How many services there are, those in a batch included.
     pub fn services(&self) -> usize {
         self.places.iter().flatten().count()
+    }
+
+    /// Adds to `state` everything that what the services do from now on depends on. `history` is
+    /// asked for those that do not say it themselves: a hash of all that they were told. Answers
+    /// whether it could: batches that are out and messages that wait are not seen into.
+    pub fn fingerprint<H: Hasher>(
+        &self,
+        state: &mut H,
+        history: impl Fn(ServiceId) -> u64,
+    ) -> bool {
+        let Self { directory: _, random_seed: _, places, runnable } = self;
+        for (index, place) in places.iter().enumerate() {
+            let Some(place) = place else { continue };
+            let Place { id, mailbox, resident: Some(resident), is_queued } = place else {
+                return false;
+            };
+            if !mailbox.is_empty() {
+                return false;
+            }
+            assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+            (id, is_queued, resident.is_started).hash(state);
+            resident.state.fingerprint(state);
+            match resident.service.fingerprint() {
+                Some(own) => (true, own).hash(state),
+                None => (false, history(*id)).hash(state),
+            }
+        }
+        runnable.hash(state);
+        assert!(self.services() <= places.len(), "a service without a place");
+        true
     }
 
     /// Checks every invariant, in time proportional to the services.

@@ -52,7 +52,7 @@ impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
 }
 
 /// What `connect` is asked to reach.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
     /// A known endpoint.

@@ -153,6 +153,13 @@ fn refuse_word(word: u64) -> ! {
 }
 
 impl Gate {
+    /// All of it.
+    pub(crate) fn words(&self) -> [u64; 2] {
+        let words = [&self.word, &self.charged_bytes].map(|word| word.load(Ordering::Acquire));
+        check_word(words[0]);
+        words
+    }
+
     /// The id is taken; its kind decides which sends are admitted.
     pub(crate) fn birth(&self, id: SocketId, kind: GateKind) {
         let flags = match kind {

@@ -3,7 +3,7 @@
 use crate::{Endpoint, Instant, ServiceId, SocketId};
 
 /// What `info` tells about one socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SocketInfo {
     /// The socket.

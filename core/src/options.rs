@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Endpoint;
 
 /// How to listen. `ListenOptions::default()` is what a server wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ListenOptions {
     /// Connections that the system keeps waiting. Default 1,024; the system may cap it.
@@ -60,7 +60,7 @@ impl ListenOptions {
 }
 
 /// How to connect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ConnectOptions {
     /// Do not read before `start`. Default off.
@@ -108,7 +108,7 @@ impl ConnectOptions {
 }
 
 /// How to open a datagram socket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UdpOptions {
     /// The local address. Default: any address, a port that the system chooses.
@@ -148,7 +148,7 @@ impl UdpOptions {
 }
 
 /// An option of one socket. The system's own default holds where none is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketOption {
     /// `TCP_NODELAY`: send small segments at once.
@@ -164,7 +164,7 @@ pub enum SocketOption {
 }
 
 /// When a silent connection is probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Keepalive {
     /// Silence before the first probe.
     pub idle: Duration,

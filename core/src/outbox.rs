@@ -35,7 +35,7 @@ pub enum Priority {
 /// assert_eq!(outbox.take_front(99).unwrap(), "chat");
 /// assert!(outbox.is_empty());
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct Outbox {
     /// Rest of one message, or all messages that were offered to a write. Invariant: at the end
     /// of a message; its first part may be cut.
@@ -53,7 +53,7 @@ pub struct Outbox {
 }
 
 /// A piece of a message; never empty.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Part {
     bytes: Bytes,
     /// Whether the message ends here.

@@ -16,6 +16,14 @@ pub trait Service: Send {
     /// Called for each message, in order.
     fn on_message(&mut self, net: &mut Net<'_>, message: Message);
 
+    /// A hash of everything that what the service does from now on depends on, or `None` if it
+    /// does not say. An exhaustive search in the simulator asks for it, to tell that two runs
+    /// came to the same; without it a service is the same only after the same messages at the
+    /// same times. What is left out here, the search is blind to.
+    fn fingerprint(&self) -> Option<u64> {
+        None
+    }
+
     /// What traces call the service.
     fn name(&self) -> &'static str {
         "service"

@@ -1,6 +1,7 @@
 //! What a service's calls remember of each other.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -33,6 +34,16 @@ impl ServiceState {
             random_drawn: 0,
             awaited: BTreeSet::new(),
             awaited_max: AWAITED_MIN,
+        }
+    }
+
+    /// Adds all of it to `state`.
+    pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
+        let Self { timers, next_timer, random_seed, random_drawn, awaited, awaited_max } = self;
+        (next_timer, random_seed, random_drawn, awaited, awaited_max).hash(state);
+        // The order of its free places counts, too.
+        if timers.capacity() > 0 {
+            format!("{timers:?}").hash(state);
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Choices, Site};
+use crate::explore::Visited;
 use crate::kinds::{KIND_COUNT, Kind};
 
 /// A decision that is not benign: at which choice point of the run, counted from 0, and how.
@@ -25,13 +26,15 @@ pub struct ChoicePoint {
 
 /// Gives the chosen values at their points and benign answers everywhere else, and lists the
 /// points that it met. A question that has only the benign answer is no point.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Enumerate {
     chosen: Vec<Chosen>,
     next: usize,
     points: Vec<ChoicePoint>,
     is_quiet: bool,
     injected: [u64; KIND_COUNT],
+    /// What runs came to before, and how many decisions may follow in other runs.
+    visited: Option<(Visited, u32)>,
 }
 
 impl Enumerate {
@@ -45,7 +48,19 @@ impl Enumerate {
             points: Vec::new(),
             is_quiet: false,
             injected: [0; KIND_COUNT],
+            visited: None,
         }
+    }
+
+    /// The same, but the run ends where, after its last decision, it comes to what an earlier run
+    /// followed with at least `left` decisions. The points behind that are not met.
+    pub(crate) fn among(chosen: &[Chosen], visited: Visited, left: u32) -> Self {
+        Self { visited: Some((visited, left)), ..Self::new(chosen) }
+    }
+
+    /// What runs came to, this one included.
+    pub(crate) fn take_visited(&mut self) -> Option<Visited> {
+        self.visited.take().map(|(visited, _)| visited)
     }
 
     /// The points that were met, in order. Those before the last decision are the same in every
@@ -97,6 +112,19 @@ impl Choices for Enumerate {
 
     fn quiet(&mut self) {
         self.is_quiet = true;
+    }
+
+    fn wants_histories(&self) -> bool {
+        self.visited.is_some()
+    }
+
+    fn wants_fingerprint(&self) -> bool {
+        self.visited.is_some() && self.is_complete()
+    }
+
+    fn is_known(&mut self, fingerprint: u128) -> bool {
+        let (visited, left) = self.visited.as_mut().expect("it asked for a fingerprint");
+        visited.is_known(fingerprint, *left)
     }
 
     fn injected(&self) -> &[u64; KIND_COUNT] {

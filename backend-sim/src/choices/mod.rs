@@ -44,6 +44,22 @@ pub trait Choices {
     /// How many decisions of each kind were not benign.
     fn injected(&self) -> &[u64; KIND_COUNT];
 
+    /// What services are told is to be remembered, for fingerprints.
+    fn wants_histories(&self) -> bool {
+        false
+    }
+
+    /// It wants to know what the world has come to.
+    fn wants_fingerprint(&self) -> bool {
+        false
+    }
+
+    /// The world has come to this. Answers whether what follows from it is known: then the run
+    /// ends here.
+    fn is_known(&mut self, _fingerprint: u128) -> bool {
+        false
+    }
+
     /// One of the decisions that were not benign and were not taken from here yet, for those who
     /// follow what becomes of them. A source that nobody follows need not keep them.
     fn take_fault(&mut self) -> Option<Site> {

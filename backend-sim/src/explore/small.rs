@@ -79,12 +79,13 @@ impl SmallWorld {
         &self,
         readiness: u64,
         faults_max: u32,
+        is_deduplicated: bool,
         then: impl FnOnce(&Search, &Script) -> T,
     ) -> T {
         let scenario = scenarios::find(self.scenario).expect("a small world's scenario is known");
         let script = self.script(readiness);
         let world = Prepared::new(scenario, &script).expect("every line of it means something");
-        then(&Search::new(world, faults_max), &script)
+        then(&Search::new(world, faults_max, is_deduplicated), &script)
     }
 }
 

@@ -30,7 +30,7 @@ fn search<T>(
     let scenario = echo(server);
     let script = world.script(0);
     let prepared = Prepared::new(&scenario, &script).expect("every line means something");
-    then(&Search::new(prepared, faults_max), &script)
+    then(&Search::new(prepared, faults_max, true), &script)
 }
 
 fn all(search: &Search, units: impl Iterator<Item = u32>) -> Sums {

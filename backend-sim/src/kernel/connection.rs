@@ -7,7 +7,7 @@ use crate::kinds::Kind;
 use crate::schedule::What;
 
 /// One end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct End {
     /// Where it is.
     pub local: Address,
@@ -35,7 +35,7 @@ impl End {
 }
 
 /// How far an end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndState {
     /// Waits for the answer to its first packet.
     Connecting,

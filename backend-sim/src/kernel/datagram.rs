@@ -10,7 +10,7 @@ use crate::kinds::Kind;
 use crate::schedule::What;
 
 /// A datagram on its way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Datagram {
     from: Address,
     to: Address,
@@ -24,7 +24,7 @@ pub struct Datagram {
 }
 
 /// A datagram socket's side of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Inbox {
     pub(super) port: u16,
     pub(super) peer: Option<Address>,

@@ -1,7 +1,7 @@
 //! What a call to the simulated kernel can fail with, by the names that the real one gives.
 
 /// Why a call failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is the system's error of that name")]
 pub enum Errno {
     /// Not now. Every other one but `Interrupted` is final for its call.

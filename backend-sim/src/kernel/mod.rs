@@ -10,6 +10,7 @@ mod errno;
 mod errnos;
 #[cfg(test)]
 mod fault_tests;
+mod fingerprint;
 mod flow;
 mod listener;
 mod names;
@@ -39,7 +40,7 @@ use crate::noise::{Amount, Noise};
 use crate::schedule::{Schedule, What};
 
 /// A host and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// The host's number.
     pub host: u16,
@@ -125,7 +126,7 @@ pub struct Kernel<C> {
 }
 
 /// What the kernel keeps for one host.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Host {
     readiness: Readiness,
     /// For decisions about its polls and turns.
@@ -186,7 +187,7 @@ pub struct Socket {
 }
 
 /// Calls that will be completed; only under [`Readiness::Completion`].
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 struct Pending {
     read: Option<usize>,
     write: Option<Vec<Bytes>>,
@@ -195,7 +196,7 @@ struct Pending {
     receive: Option<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 enum Shape {
     Stream { end: u32 },
     Listener { port: u16, backlog: VecDeque<u32>, backlog_max: usize },

@@ -67,7 +67,7 @@ const MANY: u32 = 5;
 const SLOW_NANOS: u64 = 3_000_000_000;
 
 /// How a host's resolver answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Resolver {
     /// As it should.
     #[default]

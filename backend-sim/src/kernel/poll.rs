@@ -8,7 +8,7 @@ use crate::kinds::Kind;
 use crate::schedule::What;
 
 /// How a host is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Readiness {
     /// One entry for each descriptor and batch, its bits are the current ones, each arrival
     /// queues it again.
@@ -24,7 +24,7 @@ pub enum Readiness {
 }
 
 /// What an event says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Bits {
     /// A read, an accept, a receive may go on.
     pub readable: bool,
@@ -62,7 +62,7 @@ pub enum Polled {
 }
 
 /// A completed call.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 #[expect(missing_docs, reason = "`token` is the socket, `result` what the call answers")]
 pub enum Completion {
     Connected { token: u64, result: Result<(Address, Address), Errno> },

@@ -1,8 +1,11 @@
 //! One direction of a stream: a rope and its offsets.
 
 use std::collections::VecDeque;
+use std::hash::Hash;
 
 use bytes::{Bytes, BytesMut};
+
+use crate::fingerprint::{Fingerprint, still_to_come};
 
 /// One direction of a stream. Everything that a call answers is computed from the offsets:
 /// read ≤ delivered ≤ sent ≤ written.
@@ -31,6 +34,16 @@ pub struct Pipe {
 }
 
 impl Pipe {
+    /// Adds all of it; when the last segment arrived counts no more.
+    pub(crate) fn fingerprint(&self, now: u64, state: &mut Fingerprint) {
+        let Self { rope, written, sent, delivered, read, fin_at, is_fin_sent, .. } = self;
+        let Self { is_fin_arrived, is_cut_off, urgent_at, is_clogged, .. } = self;
+        let Self { is_window_on_its_way, last_arrival_nanos, .. } = self;
+        (rope, written, sent, delivered, read, fin_at, is_fin_sent).hash(state);
+        (is_fin_arrived, is_cut_off, urgent_at, is_clogged, is_window_on_its_way).hash(state);
+        still_to_come(*last_arrival_nanos, now).hash(state);
+    }
+
     /// Bytes that the system took from the writer.
     pub fn written(&self) -> u64 {
         self.written

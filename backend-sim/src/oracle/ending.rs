@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidelock_core::{CloseReason, Fault, Timeout};
 
 /// What is known of a socket that may explain its end. Times are in nanoseconds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ending {
     /// When it was asked for, or accepted.
     pub(super) born_at: u64,

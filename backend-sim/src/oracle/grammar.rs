@@ -5,7 +5,7 @@ use tidelock_core::Message;
 use super::SocketView;
 
 /// What an id is, by what opened it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A stream that was connected or adopted.
     Outgoing,
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 /// How far an id is, as its owner was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Accepted by the system; nobody was told.
     Unborn,

@@ -7,6 +7,7 @@ mod calls;
 mod commands;
 mod direct;
 mod ending;
+mod fingerprint;
 mod grammar;
 mod idle;
 #[cfg(test)]
@@ -145,6 +146,7 @@ struct HostView {
 }
 
 /// What is known of one connection that an operation made.
+#[derive(Hash)]
 struct ConnectionView {
     /// What the accepted side must read; what the connecting side must read.
     checks: [StreamCheck; 2],

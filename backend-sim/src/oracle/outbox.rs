@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 /// The unsent messages of one socket: what has begun, then high, then low, each in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct OutboxModel {
     begun: VecDeque<Bytes>,
     high: VecDeque<Bytes>,

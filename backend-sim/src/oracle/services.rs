@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidelock_core::{Message, ServiceId, SocketId};
 
 /// What is known of the services of one host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Services {
     /// By index of the id: every message and every idle socket asks about its owner.
     all: Vec<Option<(ServiceId, Mailbox)>>,
@@ -14,7 +14,7 @@ pub(super) struct Services {
 }
 
 /// One service's mailbox.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Mailbox {
     charge_bytes: usize,
     /// It was full, and is not half empty yet: nothing may be read for it.
@@ -25,7 +25,7 @@ struct Mailbox {
 }
 
 /// What a waiter waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Waiter {
     /// The charge that has to fit.
     pub(super) charge_bytes: usize,

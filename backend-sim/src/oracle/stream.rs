@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::payload::Mark;
 
 /// A message that was accepted for sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sent {
     /// Its name.
     pub mark: Mark,
@@ -16,7 +16,7 @@ pub struct Sent {
 }
 
 /// One direction of a connection as its reader sees it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct StreamCheck {
     /// Messages that may begin next: of high priority, of low priority.
     expected: [VecDeque<Sent>; 2],

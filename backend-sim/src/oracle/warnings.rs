@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// The warnings of one socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct WarningModel {
     warn_bytes: u64,
     next_bytes: u64,
@@ -14,7 +14,7 @@ pub(super) struct WarningModel {
     pub(super) overdue: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Expected {
     pending_bytes: u64,
     /// The socket may have been ending, for a reason that only the Mux knew then.

@@ -1,10 +1,12 @@
 //! A server that sends back what it receives.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use tidelock_core::{Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, SocketId};
 
 use super::planner::keep_calm;
+use crate::fingerprint::Fingerprint;
 use crate::scenario::{
     Action, Behaviour, CLIENT, Label, Operation, SERVER, SERVER_PORT, Scenario, Side, When,
 };
@@ -73,7 +75,7 @@ pub(super) struct Echo {
     waiting: BTreeMap<SocketId, Waiting>,
 }
 
-#[derive(Default)]
+#[derive(Default, Hash)]
 struct Waiting {
     parts: VecDeque<Bytes>,
     is_paused: bool,
@@ -152,6 +154,13 @@ impl Service for Echo {
             }
             _ => {}
         }
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        let Self { is_low, waiting } = self;
+        let mut state = Fingerprint::default();
+        (is_low, waiting).hash(&mut state);
+        Some(state.finish())
     }
 
     fn name(&self) -> &'static str {

@@ -8,6 +8,7 @@ use super::slot::Kind;
 use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState};
 
 /// An exit under way.
+#[derive(Hash)]
 pub(super) struct Exit {
     /// From then on no service is waited for.
     half_at: Instant,

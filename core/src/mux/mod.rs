@@ -7,6 +7,7 @@ mod dial;
 mod direct;
 mod events;
 mod exit;
+mod fingerprint;
 mod grammar;
 mod info;
 mod invariants;

@@ -6,12 +6,13 @@ use super::table::List;
 use crate::{Instant, ServiceId, TimerId};
 
 /// What the Mux knows of each service, by index.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Services {
     places: Vec<Option<Entry>>,
 }
 
 /// One service.
+#[derive(Hash)]
 pub(super) struct Entry {
     pub(super) id: ServiceId,
     /// The charge of the messages that it has not handled yet.
@@ -28,7 +29,7 @@ pub(super) struct Entry {
 }
 
 /// How a service ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ending {
     /// It does not.
     No,

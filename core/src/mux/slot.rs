@@ -1,6 +1,7 @@
 //! One socket.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// Whether a call may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Latch {
     /// It may; it was never made, or an event came, or it answered `Ready`.
     Ready,
@@ -22,7 +23,7 @@ pub(super) enum Latch {
 }
 
 /// How a backend tells of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Style {
     /// A call may be repeated.
     Readiness,
@@ -31,6 +32,7 @@ pub(super) enum Style {
 }
 
 /// One socket. Which fields mean something depends on the state.
+#[derive(Hash)]
 pub(super) struct Slot {
     pub(super) id: SocketId,
     pub(super) state: SocketState,
@@ -84,7 +86,7 @@ pub(super) struct Slot {
 pub(super) use crate::SocketKind as Kind;
 
 /// How far the end has come. Invariant: not `No` exactly in the state `Closing`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Closing {
     No,
     /// The backend is to be asked.
@@ -96,7 +98,7 @@ pub(super) enum Closing {
 }
 
 /// What is needed now and then.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Rare {
     pub(super) opening: Option<Opening>,
     pub(super) dial: Option<Box<Dial>>,
@@ -126,7 +128,19 @@ pub(super) enum Opening {
     Udp { options: Box<UdpOptions> },
 }
 
+impl Hash for Opening {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Opening::Listen { at, options } => (0_u8, at, options).hash(state),
+            // Nobody sees into a descriptor: a Mux that is to adopt one has no fingerprint.
+            Opening::Adopt { descriptor: _ } => 1_u8.hash(state),
+            Opening::Udp { options } => (2_u8, options).hash(state),
+        }
+    }
+}
+
 /// A connect under way.
+#[derive(Hash)]
 pub(super) struct Dial {
     /// What is resolved first; taken when the backend was asked.
     pub(super) target: Option<Target>,
@@ -142,7 +156,7 @@ pub(super) struct Dial {
 }
 
 /// How far the current address has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Attempt {
     /// Nothing was asked; or a name is being resolved, if there is no address.
     None,
@@ -154,13 +168,14 @@ pub(super) enum Attempt {
     Closing,
 }
 
+#[derive(Hash)]
 pub(super) enum Deferred {
     Option(SocketOption),
     Peer(Endpoint),
 }
 
 /// What only listeners have.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Listener {
     pub(super) auto_start: bool,
     /// The id that was offered to `accept`.
@@ -181,7 +196,7 @@ pub(super) struct Listener {
 }
 
 /// What `info` tells.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Counters {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,

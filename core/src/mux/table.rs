@@ -1,6 +1,8 @@
 //! Slots in chunks that never move, and the lists that run through them.
 
 use super::slot::Slot;
+use std::hash::{Hash, Hasher};
+
 use crate::SocketId;
 
 const PLACES_PER_CHUNK: usize = 256;
@@ -14,7 +16,7 @@ pub(super) struct Table {
     reached: usize,
 }
 
-#[derive(Default)]
+#[derive(Default, Hash)]
 struct Place {
     slot: Option<Slot>,
     links: [Link; CHAINS],
@@ -43,6 +45,12 @@ struct Link {
     is_linked: bool,
 }
 
+impl Hash for Link {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.is_linked.then_some((self.prev, self.next)).hash(state);
+    }
+}
+
 /// Which of a slot's links a list runs through. A slot is in at most one list of each chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chain {
@@ -57,7 +65,7 @@ pub(super) enum Chain {
 const CHAINS: usize = 3;
 
 /// A list of slots; adding and removing take constant time and no memory.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct List {
     head: Option<u32>,
     tail: Option<u32>,
@@ -84,6 +92,16 @@ impl List {
         debug_assert_eq!(self.head.is_none(), self.len == 0, "a list's length and head disagree");
         debug_assert_eq!(self.tail.is_none(), self.len == 0, "a list's length and tail disagree");
         debug_assert_eq!(self.head == self.tail, self.len <= 1, "a list's ends disagree");
+    }
+}
+
+impl Hash for Table {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { chunks, used, reached } = self;
+        let places = chunks.iter().flat_map(|chunk| chunk.iter());
+        debug_assert!(places.clone().skip(*reached).all(|place| place.slot.is_none()));
+        (used, reached).hash(state);
+        places.take(*reached).for_each(|place| place.hash(state));
     }
 }
 

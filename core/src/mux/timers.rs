@@ -9,7 +9,7 @@ use crate::{
 
 /// Whose timer it is. Ordered after the deadline, so that timers which are due at one time fire
 /// in an order that depends on nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum TimerKey {
     Socket(SocketId),
     Service(ServiceId, TimerId),

@@ -6,7 +6,7 @@ use super::Mux;
 use crate::{MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, SocketState};
 
 /// Services that were told *full*.
-#[derive(Default)]
+#[derive(Default, Hash)]
 pub(super) struct Waiters {
     /// For each socket: who waits, and for how much.
     sockets: BTreeMap<SocketId, Vec<Waiter>>,
@@ -14,7 +14,7 @@ pub(super) struct Waiters {
     total: Vec<(SocketId, Waiter)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
     service: ServiceId,
     /// The charge that was refused.

@@ -54,6 +54,10 @@ pub(crate) struct ExploreOptions {
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<WallTime>,
 
+    /// Run everything to its end, also where another run came to the same state.
+    #[arg(long)]
+    pub(crate) no_dedup: bool,
+
     /// Threads [default: as many as there are cores].
     #[arg(long, value_name = "N", value_parser = parse_jobs)]
     pub(crate) jobs: Option<usize>,
@@ -114,10 +118,11 @@ pub(crate) fn execute(
     })?;
     let ExploreOptions { scenario, faults, connections, shard, .. } = options;
     let identity = format!(
-        "tidelock {} explore {scenario} --faults {faults} --connections {connections} --shard {}/{}",
+        "tidelock {} explore {scenario} --faults {faults} --connections {connections} --shard {}/{}{}",
         env!("CARGO_PKG_VERSION"),
         shard.index,
-        shard.count
+        shard.count,
+        if options.no_dedup { " --no-dedup" } else { "" }
     );
     let mut checkpoint = match &options.checkpoint {
         Some(path) => Checkpoint::open(path, identity)?,
@@ -150,10 +155,17 @@ pub(crate) fn execute(
         console.print([line])?;
         return Ok(Exit::Interrupted);
     }
-    console.print([format!(
-        "all runs{part} with ≤ {faults} faults over representatives {REPRESENTATIVES}: \
-        {schedules} schedules, {events} events, {elapsed}"
-    )])?;
+    let states = match options.no_dedup {
+        true => "not told apart".to_owned(),
+        false => grouped(total.states),
+    };
+    console.print([
+        format!("{events} events, {elapsed}"),
+        format!(
+            "all runs{part} with ≤ {faults} faults over representatives {REPRESENTATIVES}: \
+            {schedules} schedules, {states} states"
+        ),
+    ])?;
     Ok(gravest)
 }
 
@@ -183,7 +195,7 @@ impl Run<'_> {
         console: &mut Console<'_>,
     ) -> Result<(Sums, bool, Exit), Problem> {
         let (world, readiness) = (self.world, self.readiness as u64);
-        world.search(readiness, self.options.faults, |search, script| {
+        world.search(readiness, self.options.faults, !self.options.no_dedup, |search, script| {
             self.execute_search(search, script, is_over, clock, console)
         })
     }
@@ -251,7 +263,7 @@ impl Worker<'_> {
             for _ in 0..jobs {
                 let (sender, next, is_over) = (sender.clone(), &next, &is_over);
                 let (world, readiness) = (*self.world, self.readiness as u64);
-                let faults = self.options.faults;
+                let (faults, is_deduplicated) = (self.options.faults, !self.options.no_dedup);
                 let do_units = move |search: &Search| {
                     while let Some(unit) = todo.get(next.fetch_add(1, Relaxed) as usize) {
                         let Some(sums) = search.unit(*unit, is_over) else { return };
@@ -261,7 +273,9 @@ impl Worker<'_> {
                         }
                     }
                 };
-                scope.spawn(move || world.search(readiness, faults, |search, _| do_units(search)));
+                scope.spawn(move || {
+                    world.search(readiness, faults, is_deduplicated, |search, _| do_units(search));
+                });
             }
             drop(sender);
             loop {

@@ -1,0 +1,72 @@
+//! A hash of everything that what a host does next depends on.
+
+use std::hash::{Hash, Hasher};
+use std::sync::PoisonError;
+
+use tidelock_core::{Batch, Instant};
+
+use super::Host;
+use crate::fingerprint::{Fingerprint, told};
+
+impl Host {
+    /// Adds everything that what the host does from now on depends on, with silent noise.
+    /// `is_paranoid`: everything is checked at every step, whenever that was done last. Answers
+    /// whether it could: what waits in a queue is not seen into, nor what a worker has.
+    pub(crate) fn fingerprint(&self, is_paranoid: bool, state: &mut Fingerprint) -> bool {
+        // Named one by one, so that a new field is not forgotten.
+        let Self {
+            is_scheduled,
+            number: _,
+            mux,
+            // The Mux adds it.
+            directory: _,
+            dispatcher,
+            io,
+            resolving,
+            polled,
+            fetched,
+            commands,
+            asked,
+            operator: _,
+            notes,
+            ids,
+            workers,
+            has_nested,
+            full_check_turn,
+            // It only counts for noise.
+            works: _,
+            deadline_nanos,
+            hand_over_max: _,
+            is_inline: _,
+            is_exiting,
+            has_exited,
+            // It tells of the past.
+            outcome: _,
+            histories,
+        } = self;
+        let has_notes = !notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_waiting = !commands.is_empty() || !fetched.is_empty() || !resolving.is_empty();
+        if is_waiting || has_notes || !workers.is_empty() {
+            return false;
+        }
+        assert!(polled.is_empty() && asked.is_empty(), "they are empty between steps");
+        assert!(!has_nested, "only workers run nested in each other");
+        (is_scheduled, ids, deadline_nanos, is_exiting, has_exited).hash(state);
+        (!is_paranoid).then(|| full_check_turn.wrapping_sub(io.turns)).hash(state);
+        io.fingerprint(state);
+        let history = |service| histories.get(&service).copied().unwrap_or(0);
+        mux.fingerprint(state) && dispatcher.fingerprint(state, history)
+    }
+
+    /// A service that does not say what it is becomes, by this batch, whatever these messages, at
+    /// this time, with these answers of the directory, make of it. `story` stands for what cannot
+    /// be seen into.
+    pub(super) fn add_history(&mut self, batch: &Batch, now: Instant, story: u64) {
+        let history = self.histories.entry(batch.service()).or_default();
+        let mut state = Fingerprint::default();
+        (*history, now).hash(&mut state);
+        self.directory.fingerprint(&mut state);
+        let before = state.finish();
+        *history = batch.messages().fold(before, |before, message| told(before, message, story));
+    }
+}
