@@ -2,11 +2,12 @@
 //!
 //! [`Shrinker`] works on a [`Script`] and a judge, a function from a script to the signature of its
 //! failure; it knows nothing of worlds, so that it is tested without one and used with anybody's.
-//! It deletes and simplifies as long as the signature stays: noise first, then decisions, faults of
-//! the world, whole connections, operations, options; then values and times become simple. Other
-//! failures that are met on the way are kept as their own. There is no clock here: the caller says
+//! It deletes and simplifies as long as the signature stays: noise first, then whole connections,
+//! operations, decisions, faults of the world, options; small buffers become cuts at a byte; then
+//! values and times become simple. Other failures that are met on the way are kept as their own. There is no clock here: the caller says
 //! whether to go on.
 
+mod cuts;
 mod delete;
 mod simplify;
 mod story;
@@ -82,11 +83,15 @@ impl<'a> Shrinker<'a> {
         loop {
             let before = self.best.clone();
             self.quieten();
-            self.delete_decisions();
-            self.delete_faults();
+            // As long as much is decided, something of it still fits when the rest moves.
             self.delete_connections();
             self.delete_operations();
+            self.delete_decisions();
+            self.delete_faults();
             self.delete_options();
+            if self.best == before {
+                self.cut_instead();
+            }
             // What is deleted costs nothing any more; what is simplified does with every run.
             if self.best == before {
                 self.simplify();
