@@ -46,7 +46,7 @@ impl Shrinker<'_> {
     }
 
     fn cut_instead_of(&mut self, names: &[String], kinds: &[Kind], labels: &[String]) -> bool {
-        let before = self.best.clone();
+        let (before, events) = (self.best.clone(), self.events);
         let mut candidate = before.clone();
         candidate.config.retain(|(name, _)| !names.contains(name));
         for label in labels {
@@ -62,7 +62,7 @@ impl Shrinker<'_> {
         self.delete_decisions();
         let is_short = self.best.decisions.len() <= before.decisions.len() + CUTS_MAX;
         if !is_short {
-            self.best = before;
+            (self.best, self.events) = (before, events);
         }
         is_short
     }

@@ -53,8 +53,10 @@ impl Shrinker<'_> {
         let decision = self.best.decisions[at].clone();
         let value = decision.value.get();
         match decision.value {
+            // 0 is no decision at all.
+            Value::Number(0 | 1) => {}
             Value::Number(_) => self.try_smaller(value, |script, value| {
-                script.decisions[at].value = Value::Number(value);
+                script.decisions[at].value = Value::Number(value.max(1));
             }),
             Value::Time { .. } => {
                 self.try_numbers(value, &rounder(value), |script, nanos| {
@@ -132,7 +134,7 @@ impl Shrinker<'_> {
             assert_ne!(*number, value, "what is tried is another number");
             let mut candidate = self.best.clone();
             set(&mut candidate, *number);
-            if self.accept(candidate) {
+            if self.accept_simpler(candidate) {
                 return Some(*number);
             }
         }

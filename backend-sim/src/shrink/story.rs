@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::delete::connections;
-use super::{Shrinker, Shrunk};
+use super::{Failing, Shrinker, Shrunk};
 use crate::campaign::Simulator;
 use crate::report::grouped;
 use crate::run::{Report, Source, Trace, Watch};
@@ -83,7 +83,9 @@ pub fn story(
     let judge = |script: &Script| {
         let report = run(script, &brief);
         let is_possible = report.stale.iter().all(|line| line.starts_with("at "));
-        report.failure.filter(|_| is_possible).map(|failure| failure.signature)
+        let events = report.story;
+        let failure = report.failure.filter(|_| is_possible)?;
+        Some(Failing { signature: failure.signature, events })
     };
     let mut shrunk = Shrinker::new(script, signature, &judge, may_go_on).shrink();
     // What can be read on one screen: events, commands and messages, without each call.
