@@ -1,17 +1,22 @@
 //! A scenario as a test of its own: [`test!`](crate::test).
 
 use std::path::Path;
+use std::sync::Once;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
 
-use crate::campaign::one_line;
-use crate::report::{FAILURE_LINES_MAX, failure_text};
+use crate::campaign::{Simulator, keep_panics_quiet, one_line};
+use crate::report::{FAILURE_LINES_MAX, failure_text, story_text};
 use crate::run::{Report, Source, Watch};
 use crate::scenario::Scenario;
+use crate::shrink::{Story, story};
 use crate::simulate;
 
 /// Makes a `#[test]` of a function that gives a [`Scenario`]: it runs the worlds of `seeds`
-/// seeds, and fails with the first violated law on one screen. The failure is kept as a `.tide`
-/// file below the package's `target/tidelock`; the message names the command that replays it.
+/// seeds, and fails with the first violated law on one screen, made small. The failure is kept as a
+/// `.tide` file below the package's `target/tidelock`, and beside it what is left of it, as
+/// `.min.tide`; the message names the command that replays that.
 ///
 /// ```
 /// # use tidelock_sim::scenario::{Scenario, Stage};
@@ -99,19 +104,60 @@ fn open(artefact: &str) -> Result<Source, String> {
     Ok(Source::Script(Box::new(script)))
 }
 
-/// The failure on one screen; its recording is written first.
+/// The failure on one screen. Its recording is written first; then it is made small, and what is
+/// left of it is written beside.
 fn told(scenario: &Scenario, source: &Source, report: &Report, place: &Place) -> String {
     let failure = report.failure.as_ref().expect("a failure is told");
-    let artefact = match source {
-        Source::Seed(seed) => match record(scenario, *seed, failure.law, &failure.detail, place) {
-            Ok(path) => path,
-            Err(_unwritten) => format!("seed:{seed}"),
-        },
-        Source::Script(_) => place.replay.clone().expect("only what was named is a script"),
+    let command = |artefact: &str| format!("TIDELOCK_REPLAY={artefact} cargo test {}", place.test);
+    let seed = match source {
+        Source::Seed(seed) => *seed,
+        Source::Script(_) => {
+            let artefact = place.replay.clone().expect("only what was named is a script");
+            let replay = command(&artefact);
+            let kept = [("recorded", artefact), ("replay", replay)];
+            return failure_text(report, failure, &kept, FAILURE_LINES_MAX).join("\n");
+        }
     };
-    let replay = format!("TIDELOCK_REPLAY={artefact} cargo test {}", place.test);
-    let kept = [("recorded", artefact), ("replay", replay)];
-    failure_text(report, failure, &kept, FAILURE_LINES_MAX).join("\n")
+    let recorded = record(scenario, seed, failure.law, &failure.detail, place);
+    let artefact = recorded.unwrap_or_else(|_unwritten| format!("seed:{seed}"));
+    let small = shrunk(scenario, source).and_then(|story| {
+        let path = Path::new(&artefact).with_extension("min.tide");
+        // Without a file there is nothing to replay it from; the seed is told instead.
+        fs::write(&path, story.shrunk.script.to_string()).ok()?;
+        Some((story, path.display().to_string()))
+    });
+    match small {
+        Some((story, path)) => {
+            let replay = command(&path);
+            let kept = [("recorded", artefact), ("shrunk to", path), ("replay", replay)];
+            story_text(report, &story, &kept, FAILURE_LINES_MAX).join("\n")
+        }
+        None => {
+            let replay = command(&artefact);
+            let kept = [("recorded", artefact), ("replay", replay)];
+            failure_text(report, failure, &kept, FAILURE_LINES_MAX).join("\n")
+        }
+    }
+}
+
+/// The failure made small, within a bound that is counted, so that the same comes of it on every
+/// machine; `None` if it does not fail again when all of it is written down.
+fn shrunk(scenario: &Scenario, source: &Source) -> Option<Story> {
+    const RUNS_MAX: u64 = 2_000;
+    const EVENTS_MAX: u64 = 1_000_000;
+    static QUIET: Once = Once::new();
+    // A service that panics does so in each of the runs, and would be told each time.
+    QUIET.call_once(keep_panics_quiet);
+    let events = AtomicU64::new(0);
+    let run = |_: &str, source, watch: &_| {
+        let report = simulate::run(scenario, source, watch);
+        events.fetch_add(report.events, Relaxed);
+        report
+    };
+    let scenarios = [(scenario.name, scenario.about)];
+    let simulator = Simulator { scenarios: &scenarios, flawed: &[], run: &run };
+    let may_go_on = |runs| runs < RUNS_MAX && events.load(Relaxed) < EVENTS_MAX;
+    story(&simulator, scenario.name, source.clone(), &Watch::default(), &may_go_on)
 }
 
 fn record(
@@ -156,6 +202,9 @@ mod tests {
         let (artefact, command) = replay.trim().split_once(' ').unwrap();
         assert!(command.starts_with("cargo test kv::holds_every_law"), "{command}");
         let path = artefact.strip_prefix("TIDELOCK_REPLAY=").unwrap();
+        assert!(path.ends_with(".min.tide") && told.contains("decisive"), "{told}");
+        let small = fs::read_to_string(path).unwrap();
+        assert!(small.lines().count() <= 12, "{small}");
         let again = catch(|| run(flawed, 0, &place.clone().replay(path))).expect_err("still");
         assert_eq!(told.lines().nth(2), again.lines().nth(2), "the same violation");
         let missing = catch(|| run(flawed, 0, &place.clone().replay("no.tide")));

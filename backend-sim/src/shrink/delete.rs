@@ -111,7 +111,7 @@ pub(super) fn operations(script: &Script, deleted: &[usize]) -> Script {
 
 /// The labels of the operations that others are about: connections, datagram sockets.
 pub(super) fn connections(script: &Script) -> Vec<String> {
-    const VERBS: [&str; 3] = ["connect", "connect-name", "udp"];
+    const VERBS: [&str; 4] = ["connect", "connect-name", "udp", "play"];
     let opens = |operation: &&ScriptOperation| {
         operation.words.get(1).is_some_and(|verb| VERBS.contains(&verb.as_str()))
     };

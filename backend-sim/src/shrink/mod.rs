@@ -2,11 +2,12 @@
 //!
 //! [`Shrinker`] works on a [`Script`] and a judge, a function from a script to the signature of its
 //! failure; it knows nothing of worlds, so that it is tested without one and used with anybody's.
-//! It deletes and simplifies as long as the signature stays: noise first, then decisions, faults of
-//! the world, whole connections, operations, options; then values and times become simple. Other
-//! failures that are met on the way are kept as their own. There is no clock here: the caller says
+//! It deletes and simplifies as long as the signature stays: noise first, then whole connections,
+//! operations, decisions, faults of the world, options; small buffers become cuts at a byte; then
+//! values and times become simple. Other failures that are met on the way are kept as their own. There is no clock here: the caller says
 //! whether to go on.
 
+mod cuts;
 mod delete;
 mod simplify;
 mod story;
@@ -19,8 +20,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::script::Script;
 
-/// The signature of a script's failure; `None` if it holds all laws, or cannot be run.
-pub type Judge<'a> = dyn Fn(&Script) -> Option<String> + 'a;
+/// How a script fails; `None` if it holds all laws, or cannot be run.
+pub type Judge<'a> = dyn Fn(&Script) -> Option<Failing> + 'a;
+
+/// How a script fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// The signature of its failure.
+    pub signature: String,
+    /// How much there is to be read of it: [`Report::story`](crate::run::Report::story).
+    pub events: u64,
+}
 
 /// Makes one failing script small.
 pub struct Shrinker<'a> {
@@ -28,8 +38,10 @@ pub struct Shrinker<'a> {
     may_go_on: &'a dyn Fn(u64) -> bool,
     signature: String,
     best: Script,
+    /// Of the best one, once it was run.
+    events: u64,
     /// What came of each script that was tried, by its hash.
-    tried: BTreeMap<u64, Option<String>>,
+    tried: BTreeMap<u64, Option<Failing>>,
     others: BTreeMap<String, Script>,
     runs: u64,
     is_over: bool,
@@ -70,6 +82,7 @@ impl<'a> Shrinker<'a> {
             may_go_on,
             signature,
             best: script,
+            events: u64::MAX,
             tried: BTreeMap::new(),
             others: BTreeMap::new(),
             runs: 0,
@@ -79,14 +92,21 @@ impl<'a> Shrinker<'a> {
 
     /// Makes it as small as it gets, or as far as the budget goes.
     pub fn shrink(mut self) -> Shrunk {
+        if let Some(failing) = self.verdict(&self.best.clone()) {
+            self.events = failing.events;
+        }
         loop {
             let before = self.best.clone();
             self.quieten();
-            self.delete_decisions();
-            self.delete_faults();
+            // As long as much is decided, something of it still fits when the rest moves.
             self.delete_connections();
             self.delete_operations();
+            self.delete_decisions();
+            self.delete_faults();
             self.delete_options();
+            if self.best == before {
+                self.cut_instead();
+            }
             // What is deleted costs nothing any more; what is simplified does with every run.
             if self.best == before {
                 self.simplify();
@@ -115,7 +135,7 @@ impl<'a> Shrinker<'a> {
     }
 
     /// What comes of a script.
-    fn verdict(&mut self, script: &Script) -> Option<String> {
+    fn verdict(&mut self, script: &Script) -> Option<Failing> {
         let hash = xxh3_64(script.to_string().as_bytes());
         if let Some(known) = self.tried.get(&hash) {
             return known.clone();
@@ -126,7 +146,8 @@ impl<'a> Shrinker<'a> {
         }
         self.runs += 1;
         let verdict = (self.judge)(script);
-        if let Some(signature) = verdict.as_ref().filter(|other| **other != self.signature) {
+        let signature = verdict.as_ref().map(|failing| &failing.signature);
+        if let Some(signature) = signature.filter(|other| **other != self.signature) {
             let is_room = self.others.len() < OTHERS_MAX;
             if is_room && !self.others.contains_key(signature) {
                 let script = Script { signature: Some(signature.clone()), ..script.clone() };
@@ -139,14 +160,25 @@ impl<'a> Shrinker<'a> {
 
     /// Takes a script instead of the best one if it fails in the same way.
     fn accept(&mut self, candidate: Script) -> bool {
+        self.accept_up_to(candidate, u64::MAX)
+    }
+
+    /// The same, unless more would have to be read: a value that is simpler makes nothing longer.
+    fn accept_simpler(&mut self, candidate: Script) -> bool {
+        self.accept_up_to(candidate, self.events)
+    }
+
+    fn accept_up_to(&mut self, candidate: Script, events_max: u64) -> bool {
         if candidate == self.best {
             return false;
         }
-        let is_same = self.verdict(&candidate).as_ref() == Some(&self.signature);
-        if is_same {
-            self.best = candidate;
-        }
-        is_same
+        let failing = self.verdict(&candidate);
+        let same = failing.filter(|failing| failing.signature == self.signature);
+        let Some(failing) = same.filter(|failing| failing.events <= events_max) else {
+            return false;
+        };
+        (self.best, self.events) = (candidate, failing.events);
+        true
     }
 
     /// Finds the line that decides, and marks it.

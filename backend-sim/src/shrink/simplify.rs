@@ -22,10 +22,12 @@ impl Shrinker<'_> {
         for at in 0..self.best.config.len() {
             let Ok(value) = self.best.config[at].1.parse() else { continue };
             let is_time = self.best.config[at].0.contains("_nanos");
-            let simpler = if is_time { rounder(value) } else { smaller(value) };
-            self.try_numbers(value, &simpler, |script, value| {
-                script.config[at].1 = value.to_string();
-            });
+            let set = |script: &mut Script, value: u64| script.config[at].1 = value.to_string();
+            if is_time {
+                self.try_numbers(value, &rounder(value), set);
+            } else {
+                self.try_smaller(value, set);
+            }
         }
     }
 
@@ -51,22 +53,26 @@ impl Shrinker<'_> {
         let decision = self.best.decisions[at].clone();
         let value = decision.value.get();
         match decision.value {
-            Value::Number(_) => self.try_numbers(value, &smaller(value), |script, value| {
-                script.decisions[at].value = Value::Number(value);
+            // 0 is no decision at all.
+            Value::Number(0 | 1) => {}
+            Value::Number(_) => self.try_smaller(value, |script, value| {
+                script.decisions[at].value = Value::Number(value.max(1));
             }),
-            Value::Time { .. } => self.try_numbers(value, &rounder(value), |script, nanos| {
-                script.decisions[at].value = Value::Time { nanos };
-            }),
+            Value::Time { .. } => {
+                self.try_numbers(value, &rounder(value), |script, nanos| {
+                    script.decisions[at].value = Value::Time { nanos };
+                });
+            }
         }
         // Earlier: what comes before it may then become less.
         match decision.position {
             Position::Offset(offset) => {
-                self.try_numbers(offset, &smaller(offset), |script, offset| {
+                self.try_smaller(offset, |script, offset| {
                     script.decisions[at].position = Position::Offset(offset);
                 });
             }
             Position::Occurrence(count) => {
-                self.try_numbers(count, &smaller(count), |script, count| {
+                self.try_smaller(count, |script, count| {
                     script.decisions[at].position = Position::Occurrence(count);
                 });
             }
@@ -83,7 +89,7 @@ impl Shrinker<'_> {
         // The size of what is sent stands last.
         let last = self.best.operations[at].words.len() - 1;
         let Ok(size) = self.best.operations[at].words[last].parse() else { return };
-        self.try_numbers(size, &smaller(size), |script, size| {
+        self.try_smaller(size, |script, size| {
             script.operations[at].words[last] = size.to_string();
         });
     }
@@ -101,16 +107,38 @@ impl Shrinker<'_> {
         }
     }
 
+    /// Makes a number smaller: one of a few, and then what lies between it and the next smaller
+    /// one, by halves.
+    fn try_smaller(&mut self, value: u64, set: impl Fn(&mut Script, u64)) {
+        let numbers = smaller(value);
+        let Some(mut least) = self.try_numbers(value, &numbers, &set) else { return };
+        let too_small = numbers.iter().copied().filter(|number| *number < least).max();
+        let Some(mut too_small) = too_small else { return };
+        while least - too_small > 1 {
+            let middle = too_small + (least - too_small) / 2;
+            match self.try_numbers(value, &[middle], &set) {
+                Some(_) => least = middle,
+                None => too_small = middle,
+            }
+        }
+    }
+
     /// Takes the first of these numbers with which it still fails; each is simpler than `value`.
-    fn try_numbers(&mut self, value: u64, simpler: &[u64], set: impl Fn(&mut Script, u64)) {
+    fn try_numbers(
+        &mut self,
+        value: u64,
+        simpler: &[u64],
+        set: impl Fn(&mut Script, u64),
+    ) -> Option<u64> {
         for number in simpler {
             assert_ne!(*number, value, "what is tried is another number");
             let mut candidate = self.best.clone();
             set(&mut candidate, *number);
-            if self.accept(candidate) {
-                return;
+            if self.accept_simpler(candidate) {
+                return Some(*number);
             }
         }
+        None
     }
 }
 

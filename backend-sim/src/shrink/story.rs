@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::delete::connections;
-use super::{Shrinker, Shrunk};
+use super::{Failing, Shrinker, Shrunk};
 use crate::campaign::Simulator;
 use crate::report::grouped;
-use crate::run::{Report, Source, Watch};
+use crate::run::{Report, Source, Trace, Watch};
 use crate::script::Script;
 
 /// How much there is to be read of a failing run.
@@ -83,10 +83,14 @@ pub fn story(
     let judge = |script: &Script| {
         let report = run(script, &brief);
         let is_possible = report.stale.iter().all(|line| line.starts_with("at "));
-        report.failure.filter(|_| is_possible).map(|failure| failure.signature)
+        let events = report.story;
+        let failure = report.failure.filter(|_| is_possible)?;
+        Some(Failing { signature: failure.signature, events })
     };
     let mut shrunk = Shrinker::new(script, signature, &judge, may_go_on).shrink();
-    let report = run(&shrunk.script, watch);
+    // What can be read on one screen: events, commands and messages, without each call.
+    let read = Watch { trace: Trace::Line, ..watch.clone() };
+    let report = Report { trace: Vec::new(), ..run(&shrunk.script, &read) };
     let failure = report.failure.as_ref()?;
     let detail = crate::campaign::one_line(&failure.detail);
     shrunk.script.comments.push(format!("{}: {detail}", failure.law));

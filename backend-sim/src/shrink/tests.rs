@@ -41,9 +41,11 @@ fn large() -> Script {
 
 /// Fails if a message of at least 100 bytes is sent on a connection that is opened, with a reset
 /// on it, while the third option is large; in another way if there is no operation at all.
-fn judge(script: &Script) -> Option<String> {
+fn judge(script: &Script) -> Option<Failing> {
+    let events = script.operations.len() as u64;
+    let failing = |signature: &str| Failing { signature: signature.to_owned(), events };
     if script.operations.is_empty() {
-        return Some("other".to_owned());
+        return Some(failing("other"));
     }
     let is_open = |label: &str| script.operations.iter().any(|one| one.label == label);
     let sends = script.operations.iter().filter(|operation| operation.words[1] == "send");
@@ -58,7 +60,11 @@ fn judge(script: &Script) -> Option<String> {
         name == "option_3" && value.parse::<u64>().is_ok_and(|value| value > 5)
     };
     let is_failing = sends.into_iter().any(is_bad) && script.config.iter().any(is_large);
-    is_failing.then(|| "same".to_owned())
+    is_failing.then(|| failing("same"))
+}
+
+fn judged(script: &Script) -> Option<String> {
+    judge(script).map(|failing| failing.signature)
 }
 
 fn shrink(script: Script, may_go_on: &dyn Fn(u64) -> bool) -> Shrunk {
@@ -94,12 +100,12 @@ fn what_is_left_is_needed_and_simple() {
     assert_eq!((script.faults.len(), script.config.len()), (0, 1), "{script}");
     assert_eq!(script.noise, Some(0));
     for less in one_less(script) {
-        assert_ne!(judge(&less).as_deref(), Some("same"), "{less}");
+        assert_ne!(judged(&less).as_deref(), Some("same"), "{less}");
     }
     assert_eq!(script.operations[0].when, When::At { nanos: 1_000_000 });
     assert_eq!(script.operations[1].words[4], "100", "{script}");
     assert_eq!(script.config[0].1, "6", "{script}");
-    assert_eq!(script.decisions[0].value, Value::Number(0), "{script}");
+    assert_eq!(script.decisions[0].value, Value::Number(1), "{script}");
     assert_eq!(script.decisions[0].note, "decisive");
     assert!(shrunk.decisive.as_deref().is_some_and(|line| line.starts_with("at c")), "{shrunk:?}");
     assert_eq!(shrunk.others.keys().collect::<Vec<_>>(), ["other"]);
@@ -112,7 +118,7 @@ fn a_budget_ends_it_with_the_best_so_far() {
         let shrunk = shrink(large(), &|runs| runs < budget);
         assert!(shrunk.runs <= budget, "{} of {budget}", shrunk.runs);
         assert!(!shrunk.is_minimal);
-        assert_eq!(judge(&shrunk.script).as_deref(), Some("same"), "{budget}");
+        assert_eq!(judged(&shrunk.script).as_deref(), Some("same"), "{budget}");
     }
 }
 
