@@ -177,7 +177,21 @@ fn ctrl_c_ends_a_campaign_with_its_results() {
     let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(75), "{rest:#?}");
     assert_eq!(rest.last().unwrap(), "INTERRUPTED  no law was violated until then");
-    let written = fs::read_to_string(json).unwrap();
+    let resume = format!("resume    the same with --resume {json} and another --json");
+    assert!(rest.contains(&resume), "{rest:#?}");
+    let written = fs::read_to_string(&json).unwrap();
     let last: Value = serde_json::from_str(written.lines().last().unwrap()).unwrap();
     assert_eq!((&last["kind"], &last["interrupted"]), (&json!("campaign"), &json!(true)));
+
+    // It goes on where it was, and both together are a campaign that nobody interrupted.
+    let done = last["seeds"][0][1].as_u64().expect("a seed");
+    let (seeds, rest) = (format!("0..{}", done + 20), path("resumed.jsonl"));
+    let goes_on = ["run", "--seeds", &seeds, "--resume", &json, "--json", &rest, "--no-shrink"];
+    let resumed = tidelock(&goes_on);
+    assert_eq!(code(&resumed), Some(0), "{}", err(&resumed));
+    let range = format!("seeds {done}..{}", done + 20);
+    assert!(out(&resumed).contains(&range), "{}", out(&resumed));
+    let merged = tidelock(&["merge", &json, &rest]);
+    let sum: Value = serde_json::from_str(out(&merged).lines().last().unwrap()).unwrap();
+    assert_eq!((&sum["runs"], &sum["interrupted"]), (&json!(done + 20), &json!(false)));
 }
