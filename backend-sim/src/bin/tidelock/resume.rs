@@ -46,6 +46,12 @@ pub(crate) fn left(
             seeds.start
         )));
     };
+    let is_ahead = |start: &u64| (*done_end..seeds.end).contains(start);
+    if let Some(start) = before.seeds.iter().map(|(start, _)| *start).find(is_ahead) {
+        return Err(wrong(format!(
+            "it did seed {start}, too, behind others that it did not; allowed: seeds below {start}"
+        )));
+    }
     if *done_end >= seeds.end {
         return Err(wrong(format!(
             "it did all seeds below {}; allowed: a range that ends later",

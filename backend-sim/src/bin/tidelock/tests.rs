@@ -365,6 +365,10 @@ fn what_cannot_be_resumed_or_parted_is_told() {
     assert!(echo("5..30").contains("seed 5, with which this range begins, is not among"));
     let over = told(&["echo", "--seeds", "10..30", "--json", &done]);
     assert!(over.contains("--json would write over it; allowed: another file"), "{over}");
+    let gap = fs::read_to_string(&done).unwrap().replace("[[10,20]]", "[[10,20],[25,30]]");
+    fs::write(&other, gap).unwrap();
+    let ahead = tidelock(&["run", "echo", "--seeds", "10..40", "--resume", &other]);
+    assert!(ahead.code == 64 && ahead.err.contains("it did seed 25, too"), "{}", ahead.err);
     fs::write(&other, "{\"kind\":\"rollup\"}\n").unwrap();
     let torn = tidelock(&["run", "echo", "--seeds", "10..30", "--resume", &other]);
     assert!(torn.code == 64 && torn.err.contains("the campaign's end is missing"), "{}", torn.err);
