@@ -149,6 +149,38 @@ fn wrong_input_ends_with_64_and_one_line() {
 }
 
 #[test]
+fn a_wrong_tide_file_ends_with_64_and_its_line_whatever_reads_it() {
+    let folder = path("wrong-tide");
+    fs::create_dir_all(&folder).unwrap();
+    let file = format!("{folder}/wrong.tide");
+    let table = [
+        ("", "line 1: expected the version line `tide 1`, found"),
+        ("tide 2\nscenario echo\n", "line 1: expected the version line `tide 1`, found 'tide 2'"),
+        ("tide 1\n# cut off here\n", "line 3: expected a `scenario` line, found the end"),
+        ("tide 1\nscenario echo\nop c1 after", "line 3: expected `@TIME` or `after LABEL`"),
+        ("tide 1\nscenario echo\nseed 7\nconfig hosts=10000000\n", "line 4: config hosts="),
+        ("tide 1\nscenario echo\nconfig connections=10000000\n", "line 3: config connections="),
+        (
+            "tide 1\nscenario echo\nconfig workers=1\n\nconfig latency_nanos=3600000000000\n\
+             config jitter_nanos=1\n",
+            "line 6: config of the link: latency and jitter",
+        ),
+        ("tide 1\nscenario echo\nfault p1 @9999s crash server\n", "line 3: fault p1 @"),
+    ];
+    for (text, expected) in table {
+        fs::write(&file, text).unwrap();
+        for words in [["replay", &file], ["shrink", &file], ["doctor", &file], ["regress", &folder]]
+        {
+            let ran = tidelock(&words);
+            assert_eq!((code(&ran), out(&ran)), (Some(64), ""), "{words:?}: {text}");
+            assert!(err(&ran).contains(expected), "{words:?}: {}", err(&ran));
+            assert_eq!(err(&ran).lines().count(), 1, "{words:?}: {}", err(&ran));
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_log_speaks_when_it_is_asked_and_only_on_stderr() {
     let quiet = ["run", "echo", "--seeds", "0..2", "--quiet"];
     let silent = tidelock(&quiet);
