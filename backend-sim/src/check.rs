@@ -59,6 +59,7 @@ pub fn script(script: &Script, cast: &Cast, options: &Options) -> Vec<Wrong> {
         let (_, told) = spelling::troubles(std::slice::from_ref(line), cast, u64::MAX);
         wrong.extend(told.into_iter().map(|text| Wrong { place: Place::Fault(at), text }));
     }
+    wrong.extend(too_late(script));
     for at in circular(script) {
         let label = &script.operations[at].label;
         let text = format!("op {label}: expected a time, or `after` a line that comes to pass");
@@ -67,8 +68,37 @@ pub fn script(script: &Script, cast: &Cast, options: &Options) -> Vec<Wrong> {
     wrong
 }
 
+/// Lines that begin later than a world may last: it would not come to its end.
+fn too_late(script: &Script) -> Vec<Wrong> {
+    let tell = |place, label: &str, when: &When| match when {
+        When::At { nanos } if *nanos > TIME_NANOS_MAX => {
+            let text = format!("{label} @{nanos}ns: expected a time of at most 3600s (an hour)");
+            Some(Wrong { place, text })
+        }
+        _ => None,
+    };
+    let operations = script.operations.iter().enumerate();
+    let operations = operations.filter_map(|(at, line)| {
+        tell(Place::Operation(at), &format!("op {}", line.label), &line.when)
+    });
+    let faults = script.faults.iter().enumerate();
+    let faults = faults.filter_map(|(at, line)| {
+        tell(Place::Fault(at), &format!("fault {}", line.label), &line.when)
+    });
+    operations.chain(faults).collect()
+}
+
+/// The latest time of a line.
+const TIME_NANOS_MAX: u64 = 3_600_000_000_000;
+
+/// Where one of these options is set last; if none is, the last option.
+fn last_of(script: &Script, names: &[&str]) -> Place {
+    let at = script.config.iter().rposition(|(name, _)| names.contains(&name.as_str()));
+    Place::Config(at.unwrap_or(script.config.len().saturating_sub(1)))
+}
+
 /// Sets what the `config` lines say; answers those that are unknown or impossible. If the options
-/// contradict each other, none is set.
+/// contradict each other, none is set; a link that brings nothing in time stays as it was.
 pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
     let before = options.clone();
     let mut wrong = Vec::new();
@@ -94,6 +124,12 @@ pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
         *options = before;
         let text = format!("config: expected options that fit each other, and {error}");
         wrong.push(Wrong { place: Place::Config(script.config.len().saturating_sub(1)), text });
+    } else if let Err(fault) = options.checked_link() {
+        let text = format!("config of the link: {fault}");
+        let place = last_of(script, &["latency_nanos", "jitter_nanos", "bytes_per_second"]);
+        (options.latency_nanos, options.jitter_nanos) = (before.latency_nanos, before.jitter_nanos);
+        options.bytes_per_second = before.bytes_per_second;
+        wrong.push(Wrong { place, text });
     }
     wrong
 }
@@ -144,6 +180,13 @@ mod tests {
             ("config latency_nanos=18446744073709551615", Place::Config(0), "to 3600000000000"),
             ("config workers=-1", Place::Config(0), "a number from 0 to 64"),
             ("config outbox_bytes_max=1", Place::Config(0), "options that fit each other"),
+            (
+                "config latency_nanos=3600000000000 jitter_nanos=3600000000000 workers=1",
+                Place::Config(1),
+                "at most 3600000000000",
+            ),
+            ("op c1 @3601s client info", Place::Operation(0), "at most 3600s (an hour)"),
+            ("fault p1 @3601s crash server until 2s", Place::Fault(0), "at most 3600s (an hour)"),
             ("op c1 @0 client fly", Place::Operation(0), "connect, connect-name"),
             ("op c01 @0 client info", Place::Operation(0), "a label as c2"),
             ("fault p1 @0 earthquake", Place::Fault(0), "partition"),

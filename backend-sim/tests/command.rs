@@ -149,6 +149,38 @@ fn wrong_input_ends_with_64_and_one_line() {
 }
 
 #[test]
+fn a_wrong_tide_file_ends_with_64_and_its_line_whatever_reads_it() {
+    let folder = path("wrong-tide");
+    fs::create_dir_all(&folder).unwrap();
+    let file = format!("{folder}/wrong.tide");
+    let table = [
+        ("", "line 1: expected the version line `tide 1`, found"),
+        ("tide 2\nscenario echo\n", "line 1: expected the version line `tide 1`, found 'tide 2'"),
+        ("tide 1\n# cut off here\n", "line 3: expected a `scenario` line, found the end"),
+        ("tide 1\nscenario echo\nop c1 after", "line 3: expected `@TIME` or `after LABEL`"),
+        ("tide 1\nscenario echo\nseed 7\nconfig hosts=10000000\n", "line 4: config hosts="),
+        ("tide 1\nscenario echo\nconfig connections=10000000\n", "line 3: config connections="),
+        (
+            "tide 1\nscenario echo\nconfig workers=1\n\nconfig latency_nanos=3600000000000\n\
+             config jitter_nanos=1\n",
+            "line 6: config of the link: latency and jitter",
+        ),
+        ("tide 1\nscenario echo\nfault p1 @9999s crash server\n", "line 3: fault p1 @"),
+    ];
+    for (text, expected) in table {
+        fs::write(&file, text).unwrap();
+        for words in [["replay", &file], ["shrink", &file], ["doctor", &file], ["regress", &folder]]
+        {
+            let ran = tidelock(&words);
+            assert_eq!((code(&ran), out(&ran)), (Some(64), ""), "{words:?}: {text}");
+            assert!(err(&ran).contains(expected), "{words:?}: {}", err(&ran));
+            assert_eq!(err(&ran).lines().count(), 1, "{words:?}: {}", err(&ran));
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_log_speaks_when_it_is_asked_and_only_on_stderr() {
     let quiet = ["run", "echo", "--seeds", "0..2", "--quiet"];
     let silent = tidelock(&quiet);
@@ -177,7 +209,21 @@ fn ctrl_c_ends_a_campaign_with_its_results() {
     let rest: Vec<String> = lines.map(|line| line.expect("text")).collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(75), "{rest:#?}");
     assert_eq!(rest.last().unwrap(), "INTERRUPTED  no law was violated until then");
-    let written = fs::read_to_string(json).unwrap();
+    let resume = format!("resume    the same with --resume {json} and another --json");
+    assert!(rest.contains(&resume), "{rest:#?}");
+    let written = fs::read_to_string(&json).unwrap();
     let last: Value = serde_json::from_str(written.lines().last().unwrap()).unwrap();
     assert_eq!((&last["kind"], &last["interrupted"]), (&json!("campaign"), &json!(true)));
+
+    // It goes on where it was, and both together are a campaign that nobody interrupted.
+    let done = last["seeds"][0][1].as_u64().expect("a seed");
+    let (seeds, rest) = (format!("0..{}", done + 20), path("resumed.jsonl"));
+    let goes_on = ["run", "--seeds", &seeds, "--resume", &json, "--json", &rest, "--no-shrink"];
+    let resumed = tidelock(&goes_on);
+    assert_eq!(code(&resumed), Some(0), "{}", err(&resumed));
+    let range = format!("seeds {done}..{}", done + 20);
+    assert!(out(&resumed).contains(&range), "{}", out(&resumed));
+    let merged = tidelock(&["merge", &json, &rest]);
+    let sum: Value = serde_json::from_str(out(&merged).lines().last().unwrap()).unwrap();
+    assert_eq!((&sum["runs"], &sum["interrupted"]), (&json!(done + 20), &json!(false)));
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use tidelock_sim::campaign::{Attempt, Recording, Tally};
-use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text, story_text};
+use tidelock_sim::coverage::Set;
+use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text, grouped, story_text};
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Watch};
 use tidelock_sim::script::Script;
 use tidelock_sim::shrink::{Story, story};
@@ -15,7 +16,7 @@ use crate::budget::Budget;
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};
 use crate::interrupt::Interrupted;
-use crate::json::{JsonLines, Line, ReachedLine, SEEDS_PER_ROLLUP, Sums};
+use crate::json::{JsonLines, Line, ReachedLine, SEEDS_PER_ROLLUP, Sums, is_stdout};
 use crate::options::RunOptions;
 use crate::progress::Progress;
 use crate::ranges::Ranges;
@@ -41,6 +42,9 @@ pub(crate) struct Collector<'a, 'c> {
     laws: BTreeMap<&'static str, u64>,
     /// The class with the lowest exit code.
     gravest: Option<FailureClass>,
+    /// All cells that were reached, and how many seeds ago the last new one was.
+    cells: Set,
+    seeds_since_new: u64,
     /// Why nothing more is collected, if it is not enough failures.
     problem: Option<Problem>,
 }
@@ -68,6 +72,8 @@ impl<'a, 'c> Collector<'a, 'c> {
             rollup: (Ranges::default(), Tally::default()),
             laws: BTreeMap::new(),
             gravest: None,
+            cells: Set::default(),
+            seeds_since_new: 0,
             problem: None,
         }
     }
@@ -77,11 +83,19 @@ impl<'a, 'c> Collector<'a, 'c> {
         self.tallies.iter().map(|(_, tally)| tally.failures).sum()
     }
 
-    /// Takes one run in; `Break` if there were enough failures, or nothing can be written.
+    /// Whether so many seeds in a row as were asked for reached nothing new.
+    fn is_stable(&self) -> bool {
+        self.options.until_stable.is_some_and(|seeds| self.seeds_since_new >= seeds)
+    }
+
+    /// Takes one run in; `Break` if there were enough failures or seeds without news, or nothing
+    /// can be written.
     pub(crate) fn collect(&mut self, attempt: &Attempt) -> ControlFlow<()> {
         let failures_max = if self.options.stop_on_first { 1 } else { self.options.max_failures };
         match self.add(attempt) {
-            Ok(()) if self.failures() < failures_max => ControlFlow::Continue(()),
+            Ok(()) if self.failures() < failures_max && !self.is_stable() => {
+                ControlFlow::Continue(())
+            }
             Ok(()) => ControlFlow::Break(()),
             Err(problem) => {
                 self.problem = Some(problem);
@@ -110,6 +124,8 @@ impl<'a, 'c> Collector<'a, 'c> {
         }
         let place = self.tallies.iter_mut().find(|(name, _)| *name == report.scenario);
         place.expect("a scenario of the plan").1.add(attempt);
+        let has_new = self.cells.add(&report.reached.cells);
+        self.seeds_since_new = if has_new { 0 } else { self.seeds_since_new + 1 };
         self.seeds.push(report.seed);
         self.rollup.0.push(report.seed);
         self.rollup.1.add(attempt);
@@ -263,6 +279,17 @@ impl<'a, 'c> Collector<'a, 'c> {
         if !self.options.quiet {
             self.console.print([""])?;
             self.console.print(summary.lines())?;
+            if self.is_stable() {
+                let seeds = grouped(self.seeds_since_new);
+                self.console.print([format!("stable    {seeds} seeds without a new cell")])?;
+            }
+            if let Some(json) = self.options.json.as_deref().filter(|path| !is_stdout(path))
+                && is_interrupted
+            {
+                let json = shell_word(&json.display().to_string());
+                let how = format!("resume    the same with --resume {json} and another --json");
+                self.console.print([how])?;
+            }
         }
         if !self.options.quiet || self.gravest.is_some() {
             self.console.print(["".to_owned(), self.verdict(is_interrupted)])?;

@@ -20,8 +20,10 @@ mod ranges;
 mod regress;
 mod replay;
 mod results;
+mod resume;
 mod run;
 mod scenarios;
+mod shard;
 mod shrink;
 #[cfg(test)]
 mod tests;

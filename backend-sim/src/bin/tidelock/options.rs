@@ -8,7 +8,8 @@ use tidelock_sim::run::Trace;
 
 use crate::explore::ExploreOptions;
 use crate::log::Level;
-use crate::values::{Artefact, Seeds, WallTime, parse_failures, parse_jobs, parse_share};
+use crate::shard::Shard;
+use crate::values::{Artefact, Seeds, WallTime, parse_count, parse_jobs, parse_share};
 
 /// Seeded campaigns over a simulated network, and replays of what they found.
 ///
@@ -110,6 +111,19 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<WallTime>,
 
+    /// Stop after this many seeds in a row that reached no new cell of the coverage.
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) until_stable: Option<u64>,
+
+    /// Run the K-th of N parts of the seeds, from 0; auto takes it from SLURM_ARRAY_TASK_ID,
+    /// JOB_COMPLETION_INDEX (with auto/N), AWS_BATCH_JOB_ARRAY_INDEX or CI_NODE_INDEX.
+    #[arg(long, value_name = "K/N|auto", requires = "seeds")]
+    pub(crate) shard: Option<Shard>,
+
+    /// Go on behind the seeds that an interrupted campaign's --json says it did.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+
     /// Threads [default: as many as there are cores].
     #[arg(long, value_name = "N", value_parser = parse_jobs)]
     pub(crate) jobs: Option<usize>,
@@ -123,7 +137,7 @@ pub(crate) struct RunOptions {
     pub(crate) stop_on_first: bool,
 
     /// Stop after this many failures.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = parse_failures)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = parse_count)]
     pub(crate) max_failures: u64,
 
     /// Where recordings of failures go.

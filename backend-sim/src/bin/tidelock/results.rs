@@ -35,6 +35,8 @@ pub(crate) struct Results {
     /// Every line but the last.
     pub(crate) lines: Vec<Value>,
     pub(crate) campaign: CampaignLine,
+    /// Where campaigns were interrupted: whoever goes on begins there.
+    interrupted_at: Vec<u64>,
 }
 
 impl Results {
@@ -59,8 +61,11 @@ impl Results {
         if last["kind"] != "campaign" {
             return Err(wrong(count, "the campaign's end is missing"));
         }
-        let campaign = serde_json::from_value(last).map_err(|e| wrong(count, &e.to_string()))?;
-        Ok(Results { lines, campaign })
+        let campaign: CampaignLine =
+            serde_json::from_value(last).map_err(|e| wrong(count, &e.to_string()))?;
+        let ends = campaign.seeds.iter().map(|(_, end)| *end);
+        let interrupted_at = ends.filter(|_| campaign.interrupted).collect();
+        Ok(Results { lines, campaign, interrupted_at })
     }
 
     /// Reads all files; each seed may be in one of them only if `is_disjoint`.
@@ -101,7 +106,10 @@ impl Results {
             before.1 = if touches { before.1.max(next.1) } else { before.1 };
             touches
         });
-        sum.interrupted |= one.interrupted;
+        self.interrupted_at.extend(other.interrupted_at);
+        // What another one went on with is whole again.
+        let is_left = |at: &u64| sum.seeds.iter().any(|(_, end)| end == at);
+        sum.interrupted = self.interrupted_at.iter().any(is_left);
         sum.runs += one.runs;
         sum.repeated += one.repeated;
         sum.events += one.events;

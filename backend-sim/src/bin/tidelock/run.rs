@@ -17,6 +17,7 @@ use crate::interrupt::Interrupted;
 use crate::json::{JsonLines, is_stdout};
 use crate::options::RunOptions;
 use crate::progress::{Goal, Progress};
+use crate::resume;
 use crate::scenarios;
 use crate::values::Seeds;
 use crate::workers::{Work, work};
@@ -94,16 +95,18 @@ impl<'a> Plan<'a> {
         }
         let seeds = options.seeds.unwrap_or(Seeds { start: 0, end: None });
         let time_millis = options.time.map(|time| time.millis);
-        let default = || seeds.end.is_none().then_some(Plan::TIME_MILLIS_DEFAULT);
+        let has_end = seeds.end.is_some() || options.until_stable.is_some();
+        let default = || (!has_end).then_some(Plan::TIME_MILLIS_DEFAULT);
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let scenarios = if named.is_empty() { simulator.sound() } else { named };
         Ok(Plan {
+            seeds: range(options, seeds, &scenarios)?,
             campaign: Campaign {
                 simulator: *simulator,
-                scenarios: if named.is_empty() { simulator.sound() } else { named },
+                scenarios,
                 twice: options.twice,
                 paranoid: options.paranoid,
             },
-            seeds: seeds.start..seeds.end.unwrap_or(u64::MAX),
             time_millis: time_millis.or_else(default),
             jobs: options.jobs.unwrap_or(cores),
         })
@@ -133,5 +136,24 @@ impl<'a> Plan<'a> {
             time.unwrap_or_default(),
             count(self.jobs as u64, "job"),
         )
+    }
+}
+
+/// The seeds that are to be run: this machine's part, and of that what was not done before.
+fn range(options: &RunOptions, seeds: Seeds, scenarios: &[&str]) -> Result<Range<u64>, Problem> {
+    let mut range = seeds.start..seeds.end.unwrap_or(u64::MAX);
+    if let Some(shard) = options.shard {
+        if seeds.end.is_none() {
+            return Err(Problem::Usage(
+                "--shard: the seeds have no end to be parted by; allowed: --seeds A..B".to_owned(),
+            ));
+        }
+        // It chooses what is run, and never what happens in it.
+        let variable = |name: &str| std::env::var_os(name)?.into_string().ok();
+        range = shard.part(range, &variable)?;
+    }
+    match &options.resume {
+        Some(path) => resume::left(path, range, scenarios, options),
+        None => Ok(range),
     }
 }

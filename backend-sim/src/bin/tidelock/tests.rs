@@ -324,6 +324,74 @@ fn an_interrupted_campaign_says_so_and_keeps_its_failures() {
 }
 
 #[test]
+fn a_resumed_campaign_and_shards_add_up_to_the_whole() {
+    let folder = Folder::new("resumed");
+    let files: Vec<String> = ["a", "b", "c"].map(|name| folder.path(name)).to_vec();
+    let run = |words: &[&str], json: &str, is_interrupted| {
+        let fixed = ["run", "--jobs", "1", "--json", json];
+        tidelock_interrupted(&[&fixed[..], words].concat(), is_interrupted).code
+    };
+    let seeds = ["--seeds", "100..900"];
+    assert_eq!(run(&[&seeds[..], &["--shard", "0/2"]].concat(), &files[0], true), 75);
+    let resume = ["--shard", "0/2", "--resume", &files[0]];
+    assert_eq!(run(&[&seeds[..], &resume].concat(), &files[1], false), 0);
+    assert_eq!(run(&[&seeds[..], &["--shard", "1/2"]].concat(), &files[2], false), 0);
+    let last = |files: &[String]| {
+        let words = ["merge"].into_iter().chain(files.iter().map(String::as_str));
+        json_lines(&tidelock(&words.collect::<Vec<_>>()).out).pop().expect("the sum")
+    };
+    let whole = folder.path("whole");
+    assert_eq!(run(&seeds, &whole, false), 0);
+    assert_eq!(last(&files[..1])["seeds"], json!([[100, 101]]), "it was interrupted at once");
+    assert_eq!(last(&files[1..2])["seeds"], json!([[101, 500]]));
+    assert_eq!(last(&files), last(&[whole]), "nothing is missing, and nothing is there twice");
+    assert_eq!(last(&[files[0].clone(), files[2].clone()])["interrupted"], true, "a gap is left");
+}
+
+#[test]
+fn what_cannot_be_resumed_or_parted_is_told() {
+    let folder = Folder::new("cannot-resume");
+    let [done, other] = ["done", "other"].map(|name| folder.path(name));
+    let campaign = ["run", "echo", "--quiet", "--seeds", "10..20", "--json", &done];
+    assert_eq!(tidelock(&campaign).code, 0);
+    let told = |words: &[&str]| {
+        let ran = tidelock(&[&["run", "--resume", &done], words].concat());
+        assert_eq!((ran.code, ran.err.lines().count()), (64, 1), "{words:?}: {}", ran.err);
+        ran.err
+    };
+    assert!(told(&["--seeds", "10..30"]).contains("it is of the scenarios echo; allowed"));
+    let echo = |seeds| told(&["echo", "--seeds", seeds]);
+    assert!(echo("10..20").contains("it did all seeds below 20; allowed: a range that ends later"));
+    assert!(echo("5..30").contains("seed 5, with which this range begins, is not among"));
+    let over = told(&["echo", "--seeds", "10..30", "--json", &done]);
+    assert!(over.contains("--json would write over it; allowed: another file"), "{over}");
+    let gap = fs::read_to_string(&done).unwrap().replace("[[10,20]]", "[[10,20],[25,30]]");
+    fs::write(&other, gap).unwrap();
+    let ahead = tidelock(&["run", "echo", "--seeds", "10..40", "--resume", &other]);
+    assert!(ahead.code == 64 && ahead.err.contains("it did seed 25, too"), "{}", ahead.err);
+    fs::write(&other, "{\"kind\":\"rollup\"}\n").unwrap();
+    let torn = tidelock(&["run", "echo", "--seeds", "10..30", "--resume", &other]);
+    assert!(torn.code == 64 && torn.err.contains("the campaign's end is missing"), "{}", torn.err);
+    for shard in [&["--shard", "0/2"][..], &["--seeds", "0..", "--shard", "0/2"]] {
+        let ran = tidelock(shard);
+        assert!(ran.code == 64 && ran.err.contains("--seeds"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_stable_campaign_ends_where_nothing_was_new_for_long_enough() {
+    let folder = Folder::new("stable");
+    for jobs in ["1", "3"] {
+        let words = ["--seeds", "0..", "--until-stable", "40", "--jobs", jobs];
+        let (ran, json) = self::campaign(&folder, &words, false);
+        // The first run reaches the only cell there is.
+        assert_eq!((ran.code, &json_lines(&json).pop().unwrap()["seeds"]), (0, &json!([[0, 41]])));
+        assert!(ran.out.contains("\nstable    40 seeds without a new cell\n"), "{}", ran.out);
+    }
+    assert_eq!(tidelock(&["--until-stable", "0"]).code, 64);
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_hides_no_failure() {
     let folder = Folder::new("unwritable");
     let file = folder.path("file");

@@ -78,10 +78,10 @@ pub(crate) fn parse_jobs(text: &str) -> Result<usize, String> {
     jobs.ok_or_else(|| "allowed: a whole number from 1 to 1024".to_owned())
 }
 
-/// Reads how many failures are enough: at least one.
-pub(crate) fn parse_failures(text: &str) -> Result<u64, String> {
-    let failures = text.parse().ok().filter(|failures| *failures > 0);
-    failures.ok_or_else(|| "allowed: a whole number from 1 on".to_owned())
+/// Reads how many of something are enough: at least one.
+pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "allowed: a whole number from 1 on".to_owned())
 }
 
 /// What `replay` takes: a seed, or a file.

@@ -22,8 +22,9 @@ pub(crate) struct Work<'a> {
 }
 
 /// Makes the runs and hands each to `collect` in ascending order of seeds, whichever thread was
-/// first, until it says `Break`; runs that were made in vain after that are forgotten. Calls
-/// `tick` with the number of runs made, several times a second.
+/// first, until it says `Break`; runs that were made in vain after that are forgotten, and so are
+/// those behind the first seed that was not run when the work was over: what is collected has no
+/// gap. Calls `tick` with the number of runs made, several times a second.
 pub(crate) fn work(
     work: &Work<'_>,
     mut collect: impl FnMut(Attempt) -> ControlFlow<()>,
@@ -53,9 +54,14 @@ pub(crate) fn work(
             }
             tick(shared.made.load(Relaxed));
             while let Some((end, attempts)) = early.remove(&expected) {
+                let is_whole = attempts.len() as u64 == end - expected;
                 expected = end;
                 if flow.is_continue() {
                     flow = attempts.into_iter().try_for_each(&mut collect);
+                }
+                // What is behind a gap is left to whoever goes on from here.
+                if !is_whole {
+                    flow = ControlFlow::Break(());
                 }
             }
             if flow.is_break() {
@@ -173,6 +179,28 @@ mod tests {
         for jobs in [1, 2, 5] {
             let until: Vec<u64> = (0..=70).collect();
             assert_eq!(collected(jobs, 0..10_000, Some(70)), until, "{jobs} jobs");
+        }
+    }
+
+    #[test]
+    fn work_that_ends_early_leaves_no_gap() {
+        for jobs in [2, 5] {
+            let made = AtomicU64::new(0);
+            let count = |seed| {
+                made.fetch_add(1, Relaxed);
+                attempt(seed)
+            };
+            let is_over = || made.load(Relaxed) > 200;
+            let plan = Work { seeds: 0..100_000, jobs, attempt: &count, is_over: &is_over };
+            let mut order = Vec::new();
+            let collect = |attempt: Attempt| {
+                order.push(attempt.report.seed);
+                ControlFlow::Continue(())
+            };
+            work(&plan, collect, |_| {});
+            let made = made.load(Relaxed);
+            assert!(order.iter().copied().eq(0..order.len() as u64), "{jobs} jobs: {order:?}");
+            assert!(order.len() as u64 + 16 * jobs as u64 >= made, "few are in vain: {made}");
         }
     }
 
