@@ -185,12 +185,15 @@ impl Directory {
         // A configuration does not change.
         let Self { config: _, sockets, services, gates, total, stopped } = self;
         let (sockets, services) = (lock(sockets), lock(services));
+        assert!(sockets.taken.len() <= sockets.max as usize, "more sockets than there may be");
+        assert!(services.taken.len() <= services.max as usize, "more services than there may be");
         sockets.fingerprint(state);
         services.fingerprint(state);
         for index in 0..sockets.generations.len() {
             let index = u32::try_from(index).expect("an index has 32 bits");
             gates.get(index).map(Gate::words).hash(state);
         }
+        assert!(total.bytes() <= self.config.total_bytes_max, "the total exceeds its limit");
         total.word().hash(state);
         stopped.load(Ordering::Acquire).hash(state);
     }
@@ -265,6 +268,8 @@ impl Allocator {
             assert!(index < self.generations.len(), "a free place was never taken");
             index.hash(state);
         }
+        assert_eq!(next.len(), self.generations.len(), "a place without a generation");
+        assert!(next.len() <= self.max as usize, "an index beyond the limit");
     }
 
     fn check(&self) {

@@ -178,6 +178,8 @@ impl Dispatcher {
                 return false;
             }
             assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+            assert!(!is_queued || runnable.contains(id), "{id} is queued nowhere");
+            assert!(resident.is_started || *is_queued, "{id} never begins");
             (id, is_queued, resident.is_started).hash(state);
             resident.state.fingerprint(state);
             match resident.service.fingerprint() {

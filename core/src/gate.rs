@@ -157,6 +157,7 @@ impl Gate {
     pub(crate) fn words(&self) -> [u64; 2] {
         let words = [&self.word, &self.charged_bytes].map(|word| word.load(Ordering::Acquire));
         check_word(words[0]);
+        assert!(words[0] >> 32 != 0 || words[1] == 0, "nobody has a charge");
         words
     }
 

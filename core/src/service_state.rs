@@ -40,6 +40,8 @@ impl ServiceState {
     /// Adds all of it to `state`.
     pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Self { timers, next_timer, random_seed, random_drawn, awaited, awaited_max } = self;
+        assert!(awaited.len() <= *awaited_max, "the gone are kept");
+        assert!(timers.len() < u32::MAX as usize, "an index has 32 bits");
         (next_timer, random_seed, random_drawn, awaited, awaited_max).hash(state);
         // The order of its free places counts, too.
         if timers.capacity() > 0 {

@@ -38,9 +38,9 @@ pub struct Sums {
     /// States that a unit came to and no earlier one with its first decision alone; 0 if they
     /// were not told apart.
     pub states: u64,
-    /// Runs that broke each law.
-    pub laws: BTreeMap<String, u64>,
-    /// The decisions of the first run, in order of units, that broke each law.
+    /// Runs that failed, by what the failure is taken for.
+    pub signatures: BTreeMap<String, u64>,
+    /// The decisions of the first run, in order of units, that failed so.
     pub firsts: BTreeMap<String, Vec<Chosen>>,
 }
 
@@ -50,11 +50,11 @@ impl Sums {
         self.schedules += other.schedules;
         self.events += other.events;
         self.states += other.states;
-        for (law, count) in &other.laws {
-            *self.laws.entry(law.clone()).or_default() += count;
+        for (signature, count) in &other.signatures {
+            *self.signatures.entry(signature.clone()).or_default() += count;
         }
-        for (law, first) in &other.firsts {
-            let kept = self.firsts.entry(law.clone()).or_insert_with(|| first.clone());
+        for (signature, first) in &other.firsts {
+            let kept = self.firsts.entry(signature.clone()).or_insert_with(|| first.clone());
             if (first.len(), first) < (kept.len(), &*kept) {
                 kept.clone_from(first);
             }
@@ -65,10 +65,10 @@ impl Sums {
         self.schedules += 1;
         self.events += report.events;
         if let Some(failure) = &report.failure {
-            let law = failure.law.to_owned();
-            let laws = BTreeMap::from([(law.clone(), 1)]);
-            let firsts = BTreeMap::from([(law, chosen.to_vec())]);
-            self.add(&Sums { laws, firsts, ..Sums::default() });
+            let signature = failure.signature.clone();
+            let signatures = BTreeMap::from([(signature.clone(), 1)]);
+            let firsts = BTreeMap::from([(signature, chosen.to_vec())]);
+            self.add(&Sums { signatures, firsts, ..Sums::default() });
         }
     }
 }

@@ -43,7 +43,7 @@ fn all(search: &Search, units: impl Iterator<Item = u32>) -> Sums {
 fn one_fault_is_exhausted_and_shards_add_up_to_the_whole() {
     search("echo", 1, None, |search, _| {
         let whole = all(search, 0..search.units());
-        assert_eq!(whole.laws, BTreeMap::new(), "{:?}", whole.firsts);
+        assert_eq!(whole.signatures, BTreeMap::new(), "{:?}", whole.firsts);
         assert_eq!(whole.schedules, u64::from(search.units()), "with one fault each unit is a run");
         assert!(whole.schedules > 100, "{} schedules", whole.schedules);
         let mut sum = Sums::default();
@@ -88,13 +88,13 @@ impl Service for Impatient {
 fn a_defect_of_two_faults_is_found_with_two_and_replays_by_key() {
     let make: fn() -> Impatient = Impatient::default;
     search("echo", 1, Some(make), |search, _| {
-        assert_eq!(all(search, 0..search.units()).laws, BTreeMap::new());
+        assert_eq!(all(search, 0..search.units()).signatures, BTreeMap::new());
     });
     search("echo", 2, Some(make), |search, script| {
         let mut sums = Sums::default();
         for unit in 0..search.units() {
             sums.add(&search.unit(unit, &|| false).expect("nothing stops it"));
-            if !sums.laws.is_empty() {
+            if !sums.signatures.is_empty() {
                 break;
             }
         }

@@ -41,6 +41,12 @@ impl Mux {
         if !deliveries.is_empty() || !info_jobs.is_empty() || has_adopted {
             return false;
         }
+        let sockets_max = directory.config().sockets_max as usize;
+        assert!(table.used() <= sockets_max, "more sockets than there may be");
+        assert!(exit.is_none() || directory.is_stopped(), "it stops and services open sockets");
+        assert!(ready_output.len() <= table.used(), "more sockets are ready than there are");
+        assert!(ready_input.len() <= table.used(), "more sockets are ready than there are");
+        assert!(stalled_listeners.len() <= table.used(), "more listeners wait than there are");
         (table, ready_output, ready_input, timers).hash(state);
         (services, resuming, ending, stalled_listeners, waiters, exit).hash(state);
         directory.fingerprint(state);

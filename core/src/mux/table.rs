@@ -47,6 +47,7 @@ struct Link {
 
 impl Hash for Link {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        debug_assert!(!self.is_linked || self.prev.is_none() || self.prev != self.next);
         self.is_linked.then_some((self.prev, self.next)).hash(state);
     }
 }
@@ -100,6 +101,8 @@ impl Hash for Table {
         let Self { chunks, used, reached } = self;
         let places = chunks.iter().flat_map(|chunk| chunk.iter());
         debug_assert!(places.clone().skip(*reached).all(|place| place.slot.is_none()));
+        assert!(used <= reached, "more places are taken than ever were");
+        assert!(*reached <= chunks.len() * PLACES_PER_CHUNK, "a place beyond the last");
         (used, reached).hash(state);
         places.take(*reached).for_each(|place| place.hash(state));
     }

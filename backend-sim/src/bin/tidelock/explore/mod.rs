@@ -297,7 +297,7 @@ impl Worker<'_> {
 }
 
 impl Run<'_> {
-    /// Records and prints the first run of each broken law.
+    /// Records and prints the first run of each failure.
     fn tell(
         &self,
         search: &Search,
@@ -306,11 +306,12 @@ impl Run<'_> {
         console: &mut Console<'_>,
     ) -> Result<Exit, Problem> {
         let mut gravest = Exit::Pass;
-        for (law, chosen) in &sums.firsts {
+        for (signature, chosen) in &sums.firsts {
             let report = search.record(chosen, script);
-            let failure = report.failure.as_ref().expect("the same decisions break the same law");
+            let failure = report.failure.as_ref().expect("the same decisions fail again");
             let (world, readiness) = (self.world.name, self.readiness.name());
-            let path = self.options.out.join(format!("explore-{world}-{readiness}-{law}.tide"));
+            let name = signature.replace('/', "-");
+            let path = self.options.out.join(format!("explore-{world}-{readiness}-{name}.tide"));
             let recorded = report.script.as_ref().expect("it is recorded").to_string();
             let shown = path.display().to_string();
             fs::create_dir_all(&self.options.out)
@@ -319,8 +320,8 @@ impl Run<'_> {
             let replay = format!("{} replay {}", console.program, shell_word(&shown));
             let kept = [("recorded", shown), ("replay", replay + " --trace line")];
             console.print(failure_text(&report, failure, &kept, FAILURE_LINES_MAX))?;
-            let count = sums.laws[law];
-            console.print([format!("{} schedules break {law}", grouped(count)), String::new()])?;
+            let count = grouped(sums.signatures[signature]);
+            console.print([format!("{count} schedules fail as {signature}"), String::new()])?;
             gravest = graver(gravest, Exit::Failed(failure.class));
         }
         Ok(gravest)
