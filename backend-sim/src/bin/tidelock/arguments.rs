@@ -10,7 +10,7 @@ use crate::options::Options;
 /// What the command line says.
 pub(crate) enum Parsed {
     /// What to do.
-    Options(Options),
+    Options(Box<Options>),
     /// Help or version, to be printed.
     Text(String),
     /// What is wrong, in one line.
@@ -20,7 +20,7 @@ pub(crate) enum Parsed {
 /// Reads the command line; its first word is the program.
 pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
     match Options::try_parse_from(with_subcommand(arguments)) {
-        Ok(options) => Parsed::Options(options),
+        Ok(options) => Parsed::Options(Box::new(options)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Parsed::Text(error.render().to_string())
