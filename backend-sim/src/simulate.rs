@@ -38,6 +38,9 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
                 setup.compared(scenario, setup.run(scenario, choices, watch).0)
             }
         }
+        Source::Script(script) if watch.is_drawn && script.seed.is_some() => {
+            drawn(scenario, &script, watch)
+        }
         Source::Script(script) => {
             let (setup, wrong) = Setup::of_script(scenario, &script);
             let choices = Replay::new(script.decisions.clone());
@@ -55,6 +58,19 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             setup.compared(scenario, report)
         }
     }
+}
+
+/// The world of a script's seed with the options that stand in the script.
+fn drawn(scenario: &Scenario, script: &Script, watch: &Watch) -> Report {
+    let (setup, wrong) = Setup::of_script(scenario, script);
+    let choices = Record::new(Seed::new(setup.seed, scenario.name, &setup.options.active()));
+    let (mut report, record) = setup.run(scenario, choices, watch);
+    report.stale = wrong;
+    report.script = record.map(|record| {
+        let script = setup.script(scenario, record.decisions());
+        if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
+    });
+    setup.compared(scenario, report)
 }
 
 /// A script that says the same without a seed: all operations and faults stand in it as lines, so
