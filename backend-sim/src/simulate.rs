@@ -393,6 +393,27 @@ mod tests {
     }
 
     #[test]
+    fn decisions_are_drawn_for_a_seed_with_other_options() {
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let mut decisions = 0;
+        for number in 0..20 {
+            let script = Script { seed: Some(number), ..Script::default() };
+            let watch = Watch { is_drawn: true, ..Watch::default() };
+            let drawn = run(echo, Source::Script(Box::new(script.clone())), &watch);
+            assert_eq!(drawn.digest, seed(echo, number, false).digest, "{number}");
+            let config = vec![("connections".to_owned(), "1".to_owned())];
+            let script = Script { config, scenario: echo.name.to_owned(), ..script };
+            let watch = Watch { is_seedless: true, ..watch };
+            let small = run(echo, Source::Script(Box::new(script)), &watch);
+            let written = small.script.expect("what is drawn is recorded");
+            decisions += written.decisions.len();
+            let again = run(echo, Source::Script(Box::new(written)), &Watch::default());
+            assert_eq!(small.digest, again.digest, "{number}");
+        }
+        assert!(decisions > 0, "something was drawn");
+    }
+
+    #[test]
     fn a_recording_without_its_seed_runs_to_the_same_digest() {
         let mut decisions = 0;
         for scenario in scenarios::sound() {
