@@ -14,7 +14,7 @@ use tidelock_core::{
 use crate::backend::{Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::coverage::{Coverage, Met, Place, Probes};
-use crate::event::{Fetched, class, fetch, hand_over};
+use crate::event::{Fetched, class, fetch, hand_over, words};
 use crate::io::Io;
 use crate::kernel::Polled;
 use crate::kinds::Kind;
@@ -298,7 +298,7 @@ impl Host {
             shared.digest.word(EVENT | u64::from(self.number));
             shared.digest.word(id.to_bits());
             let name = shared.kernel.host_name(self.number);
-            shared.tracer.line(shared.kernel.now, || format!("{name} <- {event:?}"));
+            shared.tracer.line(shared.kernel.now, || format!("{name} <- {}", words(event)));
             self.io.touch(id);
             let is_closing = self.mux.state(id) == Some(SocketState::Closing);
             let met = Met::event(event, self.io.offered_bytes(id) as usize);

@@ -27,6 +27,9 @@ pub struct Watch {
     pub is_seedless: bool,
     /// Run a failure only once, so that it has no last events.
     pub is_brief: bool,
+    /// Of a script with a seed: draw its decisions from the seed and record them, instead of those
+    /// that stand in it; so a seed's world runs with other options.
+    pub is_drawn: bool,
 }
 
 /// How much of a run is told.

@@ -38,6 +38,9 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
                 setup.compared(scenario, setup.run(scenario, choices, watch).0)
             }
         }
+        Source::Script(script) if watch.is_drawn && script.seed.is_some() => {
+            drawn(scenario, &script, watch)
+        }
         Source::Script(script) => {
             let (setup, wrong) = Setup::of_script(scenario, &script);
             let choices = Replay::new(script.decisions.clone());
@@ -55,6 +58,19 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             setup.compared(scenario, report)
         }
     }
+}
+
+/// The world of a script's seed with the options that stand in the script.
+fn drawn(scenario: &Scenario, script: &Script, watch: &Watch) -> Report {
+    let (setup, wrong) = Setup::of_script(scenario, script);
+    let choices = Record::new(Seed::new(setup.seed, scenario.name, &setup.options.active()));
+    let (mut report, record) = setup.run(scenario, choices, watch);
+    report.stale = wrong;
+    report.script = record.map(|record| {
+        let script = setup.script(scenario, record.decisions());
+        if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
+    });
+    setup.compared(scenario, report)
 }
 
 /// A script that says the same without a seed: all operations and faults stand in it as lines, so
@@ -381,6 +397,27 @@ mod tests {
                 assert!(replayed.stale.is_empty(), "{:?}", replayed.stale);
             }
         }
+    }
+
+    #[test]
+    fn decisions_are_drawn_for_a_seed_with_other_options() {
+        let echo = scenarios::find("echo").expect("it is one of them");
+        let mut decisions = 0;
+        for number in 0..20 {
+            let script = Script { seed: Some(number), ..Script::default() };
+            let watch = Watch { is_drawn: true, ..Watch::default() };
+            let drawn = run(echo, Source::Script(Box::new(script.clone())), &watch);
+            assert_eq!(drawn.digest, seed(echo, number, false).digest, "{number}");
+            let config = vec![("connections".to_owned(), "1".to_owned())];
+            let script = Script { config, scenario: echo.name.to_owned(), ..script };
+            let watch = Watch { is_seedless: true, ..watch };
+            let small = run(echo, Source::Script(Box::new(script)), &watch);
+            let written = small.script.expect("what is drawn is recorded");
+            decisions += written.decisions.len();
+            let again = run(echo, Source::Script(Box::new(written)), &Watch::default());
+            assert_eq!(small.digest, again.digest, "{number}");
+        }
+        assert!(decisions > 0, "something was drawn");
     }
 
     #[test]

@@ -183,8 +183,14 @@ impl Search {
 }
 
 /// Everything is checked at every step: when that was done last is no part of a state.
-const WATCH: Watch =
-    Watch { paranoid: true, record: false, trace: Trace::Off, is_seedless: false, is_brief: false };
+const WATCH: Watch = Watch {
+    paranoid: true,
+    record: false,
+    trace: Trace::Off,
+    is_seedless: false,
+    is_brief: false,
+    is_drawn: false,
+};
 
 /// Every decision that can be made at a point from `behind` on.
 fn followers(choices: &Enumerate, behind: u32) -> impl Iterator<Item = Chosen> {

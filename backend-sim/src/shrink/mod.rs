@@ -10,6 +10,7 @@
 mod cuts;
 mod delete;
 mod simplify;
+mod smaller;
 mod story;
 
 pub use story::{Size, Story, story};

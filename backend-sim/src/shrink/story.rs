@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::delete::connections;
-use super::{Failing, Shrinker, Shrunk};
+use super::{Failing, Shrinker, Shrunk, smaller};
 use crate::campaign::Simulator;
 use crate::report::grouped;
 use crate::run::{Report, Source, Trace, Watch};
@@ -55,6 +55,9 @@ pub struct Story {
     pub report: Report,
 }
 
+/// From here on a small world is looked for that fails in the same way.
+const LONG_EVENTS: u64 = 100;
+
 /// Makes the failure of a seed or a script small, by running it in the simulator. `may_go_on` is
 /// asked before every run with the number of runs so far.
 ///
@@ -75,10 +78,6 @@ pub fn story(
     };
     let first = run(&script, &brief);
     let signature = first.failure.as_ref()?.signature.clone();
-    // What was said about the whole run need not be true of a part of it.
-    script.comments.clear();
-    script.needs.clear();
-    script.signature = Some(signature.clone());
     let before = Size::of(&script, &first);
     let judge = |script: &Script| {
         let report = run(script, &brief);
@@ -87,7 +86,27 @@ pub fn story(
         let failure = report.failure.filter(|_| is_possible)?;
         Some(Failing { signature: failure.signature, events })
     };
-    let mut shrunk = Shrinker::new(script, signature, &judge, may_go_on).shrink();
+    let mut runs = 0;
+    if before.events > LONG_EVENTS {
+        let drawn = Watch { is_drawn: true, ..written };
+        let draw = |world: Script| {
+            let report = simulator.guarded(scenario, Source::Script(Box::new(world)), &drawn);
+            let (events, signature) = (report.story, report.failure?.signature);
+            Some((report.script?, Failing { signature, events }))
+        };
+        let like = Failing { signature: signature.clone(), events: before.events };
+        let worlds = smaller::worlds(scenario);
+        let found = smaller::find(worlds, &like, &draw, &judge, may_go_on);
+        runs = found.1;
+        script = found.0.unwrap_or(script);
+    }
+    // What was said about the whole run need not be true of a part of it.
+    script.comments.clear();
+    script.needs.clear();
+    script.signature = Some(signature.clone());
+    let may_go_on = |more| may_go_on(runs + more);
+    let mut shrunk = Shrinker::new(script, signature, &judge, &may_go_on).shrink();
+    shrunk.runs += runs;
     // What can be read on one screen: events, commands and messages, without each call.
     let read = Watch { trace: Trace::Line, ..watch.clone() };
     let report = Report { trace: Vec::new(), ..run(&shrunk.script, &read) };
