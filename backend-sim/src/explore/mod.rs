@@ -203,3 +203,5 @@ fn followers(choices: &Enumerate, behind: u32) -> impl Iterator<Item = Chosen> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod witness;

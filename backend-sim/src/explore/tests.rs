@@ -4,7 +4,7 @@ use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
 
 use super::*;
 use crate::run::Source;
-use crate::scenario::{SERVER_PORT, Scenario};
+use crate::scenario::{Behaviour, SERVER_PORT, Scenario};
 use crate::scenarios;
 
 /// The echo, with another service in the server's place if one is given.
@@ -31,6 +31,76 @@ fn search<T>(
     let script = world.script(0);
     let prepared = Prepared::new(&scenario, &script).expect("every line means something");
     then(&Search::new(prepared, faults_max, true), &script)
+}
+
+/// How services are wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    /// It dies of the third piece of a message.
+    ThirdPiece,
+    /// It dies of a single byte behind the first piece.
+    LastByte,
+    /// It dies of a bad end after two pieces. It tells what it is itself.
+    BadEnds,
+}
+
+/// An echo with a flaw.
+struct Flawed {
+    flaw: Flaw,
+    pieces: u64,
+}
+
+impl Service for Flawed {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
+        net.listen(at, ListenOptions::default().auto_start(true)).expect("the first socket");
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        match message {
+            Message::Data { socket, bytes } => {
+                self.pieces += 1;
+                let is_third = self.flaw == Flaw::ThirdPiece && self.pieces == 3;
+                assert!(!is_third, "planted: three pieces");
+                let is_rest = self.flaw == Flaw::LastByte && self.pieces == 2 && bytes.len() == 1;
+                assert!(!is_rest, "planted: one byte after a piece");
+                // One that is gone needs no answer.
+                let _gone = net.send(socket, bytes);
+            }
+            Message::Error { .. } if self.flaw == Flaw::BadEnds => {
+                assert!(self.pieces < 2, "planted: a bad end after two pieces");
+            }
+            _ => {}
+        }
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        (self.flaw == Flaw::BadEnds).then_some(self.pieces)
+    }
+}
+
+#[test]
+fn telling_states_apart_leaves_out_no_failure_of_planted_defects() {
+    for flaw in [Flaw::ThirdPiece, Flaw::LastByte, Flaw::BadEnds] {
+        let world = find("echo").expect("it is a search")[0];
+        let scenario = scenarios::find("echo").expect("it is one of them").clone();
+        let scenario = scenario.staged(move |stage| {
+            stage.host("client");
+            stage.host("server").service(move || Flawed { flaw, pieces: 0 });
+            stage.answers(Behaviour::Echo);
+        });
+        let script = world.script(1);
+        let sums = [false, true].map(|is_deduplicated| {
+            let prepared = Prepared::new(&scenario, &script).expect("every line means something");
+            let search = Search::new(prepared, 2, is_deduplicated);
+            all(&search, 0..search.units())
+        });
+        let [every, once] = sums.each_ref().map(|sums| sums.signatures.keys().collect::<Vec<_>>());
+        assert_eq!(every, once, "{flaw:?}");
+        assert!(!every.is_empty(), "{flaw:?} was never seen");
+        let [every, once] = sums.map(|sums| sums.schedules);
+        assert!(once < every / 2, "{flaw:?}: {once} of {every} schedules");
+    }
 }
 
 fn all(search: &Search, units: impl Iterator<Item = u32>) -> Sums {
@@ -98,7 +168,11 @@ fn a_defect_of_two_faults_is_found_with_two_and_replays_by_key() {
                 break;
             }
         }
-        let chosen = sums.firsts.get("no-panic").expect("two cuts make three pieces");
+        let chosen = {
+            let mut firsts = sums.firsts.iter();
+            let first = firsts.find(|(signature, _)| signature.starts_with("no-panic/"));
+            first.expect("two cuts make three pieces").1
+        };
         assert_eq!(chosen.len(), 2, "{chosen:?}");
         let report = search.record(chosen, script);
         let recorded = report.script.expect("it is recorded");
