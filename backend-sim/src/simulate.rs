@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::check::{self, Wrong};
 use crate::choices::{Choices, Record, Replay, Seed};
+use crate::coverage::{Cell, Set};
 use crate::kernel::ROWS;
 use crate::kinds::{Family, KINDS};
 use crate::oracle::{Law, Violation};
@@ -46,6 +47,7 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             let choices = Replay::new(script.decisions.clone());
             let (mut report, replay) = setup.run(scenario, choices, watch);
             report.stale = wrong;
+            report.stale.extend(unmet(&script, &report.reached.cells));
             let unused = replay.iter().flat_map(Replay::unused);
             report.stale.extend(unused.map(|decision| format!("at {decision}")));
             if watch.record {
@@ -71,6 +73,15 @@ fn drawn(scenario: &Scenario, script: &Script, watch: &Watch) -> Report {
         if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
     });
     setup.compared(scenario, report)
+}
+
+/// The cells that a script needs and its run did not reach, and what names no cell.
+fn unmet<'a>(script: &'a Script, reached: &'a Set) -> impl Iterator<Item = String> + 'a {
+    script.needs.iter().filter_map(|need| match need.parse::<Cell>() {
+        Ok(cell) if reached.contains(cell.index()) => None,
+        Ok(cell) => Some(format!("needs {cell}: it was not reached")),
+        Err(expected) => Some(format!("needs {need}: {expected}")),
+    })
 }
 
 /// A script that says the same without a seed: all operations and faults stand in it as lines, so
@@ -170,8 +181,6 @@ impl Setup {
         }
         let mut wrong: Vec<String> =
             check::config(script, &mut options).into_iter().map(|wrong| wrong.text).collect();
-        // No coverage is counted yet.
-        wrong.extend(script.needs.iter().map(|cell| format!("needs {cell}")));
         if let Some(noise) = script.noise {
             options.noise = noise;
         }
@@ -369,6 +378,7 @@ impl Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coverage::CELLS;
     use crate::scenarios;
 
     fn seed(scenario: &Scenario, seed: u64, record: bool) -> Report {
@@ -570,6 +580,25 @@ mod tests {
             assert!(!watched.trace.is_empty());
         }
     }
+
+    #[test]
+    fn a_need_is_stale_if_its_cell_was_not_reached() {
+        let echo = scenarios::find("echo").unwrap();
+        let ran = |needs: &str| {
+            let text = format!("tide 1\nscenario echo\nseed 7\n{needs}");
+            run(echo, Source::Script(Box::new(text.parse().unwrap())), &Watch::default())
+        };
+        let reached = ran("").reached;
+        let met = reached.cells().next().expect("a run reaches something");
+        let mut cells = (0..CELLS).filter_map(Cell::from_index);
+        let unmet = cells.find(|cell| !reached.cells.contains(cell.index())).expect("not all");
+        let report = ran(&format!("needs {met}\nneeds {unmet}\n"));
+        let told = format!("needs {unmet}: it was not reached");
+        assert!(report.stale.contains(&told), "{:?}", report.stale);
+        let needs = report.stale.iter().filter(|line| line.starts_with("needs"));
+        assert_eq!(needs.count(), 1, "{met} was reached: {:?}", report.stale);
+    }
+
     #[test]
     fn what_a_script_says_in_vain_is_told() {
         let text = "tide 1\nscenario echo\nseed 7\nconfig workers=2 workers=two hosts=2\n\
@@ -577,7 +606,8 @@ mod tests {
             at nobody/in@4 cut\nneeds Open×in\n";
         let source = Source::Script(Box::new(text.parse().unwrap()));
         let report = run(scenarios::find("echo").unwrap(), source, &Watch::default());
-        let stale = ["config workers=two", "config hosts=2", "needs Open×in", "op c1", "fault p1"];
+        let stale =
+            ["config workers=two", "config hosts=2", "op c1", "fault p1", "needs Open×in: "];
         assert_eq!(report.stale.len(), 6, "{:?}", report.stale);
         for (told, expected) in report.stale.iter().zip(stale) {
             assert!(told.starts_with(expected), "{told}, not {expected}");

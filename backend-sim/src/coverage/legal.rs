@@ -62,7 +62,6 @@ const fn row(states: States, holds: Holds, met: Words, profiles: Words, why: Exc
 }
 
 const ROWS: &[Row] = &[
-    row(ANY, Nothing, &[], &["kqueue"], "no host is told so in this build"),
     // Situations that do not exist.
     row(
         In(&["accepted", "eof-seen", "closing", "stale"]),
