@@ -31,6 +31,12 @@ fn adjust(options: &mut Options) {
     // Each connection of a client is two at the relay.
     options.sockets_max += options.connections;
     keep_calm(options);
+    if options.is_calm() {
+        // Each of a connection's two streams may be full: were what is queued for the origin all
+        // that may be queued, the way back, which the origin waits for, would be closed for ever.
+        let streams = 2 * options.connections;
+        options.total_bytes_max = options.total_bytes_max.max(streams * options.outbox_bytes_max);
+    }
 }
 
 fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
