@@ -34,6 +34,7 @@ pub(crate) fn scenario() -> Scenario {
         stage.host("server").service(server);
     })
     .adjust(adjust)
+    .timed()
 }
 
 thread_local! {
