@@ -37,6 +37,7 @@ impl Total {
     /// one is told to tell it.
     #[must_use]
     pub(crate) fn release(&self, charge: u64) -> bool {
+        assert_eq!(charge & AWAITED, 0, "a charge reaches into the flag");
         let before = self.word.fetch_sub(charge, Ordering::AcqRel);
         assert!(before & !AWAITED >= charge, "the total gave back more than it was charged");
         if before & AWAITED == 0 {
@@ -65,12 +66,14 @@ impl Total {
 /// `limit`; answers the sum.
 pub(crate) fn reserve(word: &AtomicU64, charge: u64, limit: u64, flags: u64) -> Option<u64> {
     assert!(charge >= MESSAGE_OVERHEAD_BYTES as u64, "a message costs more than its bytes");
-    word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
+    assert_eq!(charge & flags, 0, "a charge reaches into the flags");
+    let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| {
         let after = (before & !flags).checked_add(charge)?;
         (after <= limit).then_some(before + charge)
-    })
-    .ok()
-    .map(|before| (before & !flags) + charge)
+    });
+    let after = before.ok().map(|before| (before & !flags) + charge);
+    assert!(after.is_none_or(|after| (charge..=limit).contains(&after)), "more than there may be");
+    after
 }
 
 #[cfg(all(test, not(loom)))]

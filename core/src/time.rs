@@ -40,6 +40,7 @@ impl Add<Duration> for Instant {
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let later = Instant(self.0.saturating_add(nanos));
         assert!(later >= self, "a sum of times wrapped around");
+        assert!(later == Instant::MAX || later.0 - self.0 == nanos, "a sum lost some of its time");
         later
     }
 }

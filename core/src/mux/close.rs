@@ -113,6 +113,7 @@ impl Mux {
                 Answer::Later => Closing::Waiting,
             };
         }
+        assert_ne!(slot.closing, Closing::No, "{id}: a close was forgotten");
         let is_done = slot.closing == Closing::Done;
         let on_the_way = self.on_the_way(id);
         assert!(!is_done || !on_the_way.has_direct, "{id} was closed under a direct write");

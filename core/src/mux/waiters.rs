@@ -158,6 +158,8 @@ impl Mux {
         };
         let (ready, waiting): (Vec<_>, Vec<_>) = self.waiters.total.drain(..).partition(has_room);
         assert_eq!(ready.len() + waiting.len(), asked, "somebody who waits is lost");
+        assert!(self.waiters.total.is_empty(), "somebody began to wait meanwhile");
+        assert!(room_at > charged, "somebody is told of room that there is not");
         assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
         if self.waiters.total.is_empty() && self.config().direct_write {
