@@ -20,7 +20,7 @@ pub struct Cell(u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u8);
 
-/// What a socket met: an event, or a call and the class of its answer. An index into [`MET`].
+/// What a socket met: an event, or a call and the class of its answer. An index into `MET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Met(u8);
 
