@@ -1,19 +1,20 @@
 //! A host: a Mux, its services, and the loop that drives them.
 
 mod fingerprint;
+mod inline;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
-    Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Mux, Outlet, Progress,
-    Service, ServiceId, SocketId, SocketState, Wish, mix,
+    Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Mux, Progress, Service,
+    ServiceId, SocketId, SocketState, Wish, mix,
 };
 
 use crate::backend::{Resolving, SimBackend};
 use crate::choices::Choices;
-use crate::coverage::{Coverage, Met, Place, Probes};
+use crate::coverage::{Coverage, Met, Place};
 use crate::event::{Fetched, class, fetch, hand_over, words};
 use crate::io::Io;
 use crate::kernel::Polled;
@@ -29,6 +30,8 @@ use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::workers::Worker;
 use crate::world::Shared;
+
+use inline::Inline;
 
 /// A host of the simulated network.
 pub struct Host {
@@ -66,17 +69,6 @@ pub struct Host {
     outcome: Outcome,
     /// For a search: what each service was told, where the service does not say what it is.
     histories: BTreeMap<ServiceId, u64>,
-}
-
-/// Leaves commands where they are, for a service that runs between turns.
-struct Inline<'a>(&'a mut Probes);
-
-impl Outlet for Inline<'_> {
-    fn publish(&mut self, _commands: &mut Vec<Command>) {}
-
-    fn sometimes(&mut self, probe: &'static str, has_happened: bool) {
-        self.0.pass(probe, has_happened);
-    }
 }
 
 /// A turn costs this, and noise adds less than the same.

@@ -1,7 +1,7 @@
 //! A failure that was made small, in words; and two texts next to each other.
 
 use super::table::side_by_side;
-use super::text::{entry_lines, grouped, shortened};
+use super::text::{end_lines, entry_lines, grouped, shortened};
 use crate::campaign::one_line;
 use crate::run::Report;
 use crate::shrink::Story;
@@ -44,16 +44,7 @@ pub fn story_text(
     if shown < script.len() {
         lines.push(format!("    … and {} more lines", script.len() - shown));
     }
-    let room = (lines_max - lines.len() - kept.len()).saturating_sub(1);
-    let shown = failure.last_events.len().min(room);
-    if shown > 0 {
-        lines.push(format!("  the last {shown} events, the violation at the end"));
-        let last = &failure.last_events[failure.last_events.len() - shown..];
-        lines.extend(last.iter().map(|event| format!("    {}", shortened(&one_line(event)))));
-    }
-    // A path or a command is never cut: it is there to be copied.
-    lines.extend(kept.iter().map(|(name, text)| format!("  {name:<9} {text}")));
-    assert!(lines.len() <= lines_max, "{} lines", lines.len());
+    end_lines(&mut lines, failure, kept, lines_max);
     lines
 }
 

@@ -78,7 +78,19 @@ pub fn failure_text(
         entry("step", &grouped(failure.step));
     }
     entry("options", &one_line(&report.options));
-    let room = lines_max - lines.len() - kept.len() - 1;
+    end_lines(&mut lines, failure, kept, lines_max);
+    lines
+}
+
+/// How each story of a failure ends: with as many of the last events as there is room for, and
+/// with what is kept.
+pub(super) fn end_lines(
+    lines: &mut Vec<String>,
+    failure: &Failure,
+    kept: &[(&str, String)],
+    lines_max: usize,
+) {
+    let room = (lines_max - lines.len() - kept.len()).saturating_sub(1);
     let shown = failure.last_events.len().min(room);
     if shown > 0 {
         lines.push(format!("  the last {shown} events, the violation at the end"));
@@ -88,7 +100,6 @@ pub fn failure_text(
     // A path or a command is never cut: it is there to be copied.
     lines.extend(kept.iter().map(|(name, text)| format!("  {name:<9} {text}")));
     assert!(lines.len() <= lines_max, "{} lines", lines.len());
-    lines
 }
 
 /// As many lines as a failure may take: a screen.

@@ -60,13 +60,7 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
             let bytes = plan.stream.log_uniform(least, options.message_bytes_max);
             plan.frame(line, bytes);
         }
-        plan.wait(line, 2);
-        match plan.stream.below(if options.is_calm() { 3 } else { 4 }) {
-            0 => plan.ask(line, |on| Action::Finish { on }),
-            1 => plan.ask(line, |on| Action::Shutdown { on }),
-            2 => {}
-            _ => plan.ask(line, |on| Action::Close { on }),
-        }
+        plan.end(line, options.is_calm());
     }
     plan.finish()
 }

@@ -100,6 +100,17 @@ impl<'a> Planner<'a> {
         self.push(if is_ending { b'x' } else { b'o' }, at_nanos, action);
     }
 
+    /// A line ends in one of all ways, or is left open; without force where all is calm.
+    pub(super) fn end(&mut self, line: usize, is_calm: bool) {
+        self.wait(line, 2);
+        match self.stream.below(if is_calm { 3 } else { 4 }) {
+            0 => self.ask(line, |on| Action::Finish { on }),
+            1 => self.ask(line, |on| Action::Shutdown { on }),
+            2 => {}
+            _ => self.ask(line, |on| Action::Close { on }),
+        }
+    }
+
     /// Something that is about no socket.
     pub(super) fn ask_at(&mut self, at_nanos: u64, action: Action) {
         self.push(b'o', at_nanos, action);
