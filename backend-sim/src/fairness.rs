@@ -12,7 +12,7 @@ use crate::fingerprint::Fingerprint;
 pub struct Fairness {
     /// In order of asking; so, nearly, in order of their turns.
     due: VecDeque<Due>,
-    /// By index of the id: the turn of the last call of each direction.
+    /// By index of the id: the turn in which each direction last had a call, or gave its turn up.
     called: Vec<[u64; 2]>,
     /// How many of the host's touched sockets were looked at since it was last idle.
     pub seen: usize,
@@ -27,13 +27,19 @@ struct Due {
     until_turn: u64,
 }
 
+/// To read, accept or receive.
+pub const INPUT: usize = 0;
+/// To write, send or connect.
+pub const OUTPUT: usize = 1;
+
 /// A socket that was overtaken by others which were ready before it still has its turn within
 /// this many more.
 const TURNS_MORE: u64 = 3;
 
 impl Fairness {
-    /// The Mux called the backend about a socket: to read, accept or receive (0), or to write,
-    /// send or connect (1).
+    /// The Mux called the backend about a socket: to read, accept or receive ([`INPUT`]), or to
+    /// write, send or connect ([`OUTPUT`]). Or the owner took the wish back with a `Pause`: who is
+    /// started again asks anew, behind those who kept asking.
     pub fn called(&mut self, id: SocketId, direction: usize, turn: u64) {
         let index = id.index() as usize;
         if self.called.len() <= index {
@@ -71,7 +77,7 @@ impl Fairness {
                 self.called.get(due.id.index() as usize).map_or(0, |last| last[due.direction]);
             let Some(wish) = wish(due.id).filter(|_| last <= due.since_turn) else { continue };
             let (still, name) = match due.direction {
-                0 => (wish.input && !wish.input_pending, "in"),
+                INPUT => (wish.input && !wish.input_pending, "in"),
                 _ => (wish.output && !wish.output_pending, "out"),
             };
             if still {
@@ -118,11 +124,23 @@ mod tests {
         for index in 0..3 {
             fairness.left(id(index), READS, 10, 2);
         }
-        fairness.called(id(0), 0, 12);
-        fairness.called(id(2), 1, 12);
+        fairness.called(id(0), INPUT, 12);
+        fairness.called(id(2), OUTPUT, 12);
         let wish = |asked: SocketId| (asked != id(1)).then_some(READS);
         assert_eq!(fairness.check(14, wish), Ok(()), "there is time until turn 15");
         let starved = fairness.check(15, wish).expect_err("another direction is no service");
+        assert!(starved.contains("wished in for 5 turns"), "{starved}");
+    }
+
+    #[test]
+    fn who_takes_the_wish_back_and_asks_again_waits_from_then() {
+        let mut fairness = Fairness::default();
+        fairness.left(id(1), READS, 10, 2);
+        // Paused before turn 15, and started again before the same turn.
+        fairness.called(id(1), INPUT, 15);
+        fairness.left(id(1), READS, 15, 2);
+        assert_eq!(fairness.check(19, |_| Some(READS)), Ok(()), "there is time until turn 20");
+        let starved = fairness.check(20, |_| Some(READS)).expect_err("it asked again");
         assert!(starved.contains("wished in for 5 turns"), "{starved}");
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use tidelock_core::SocketId;
+use tidelock_core::{Command, SocketId};
 
 use crate::coverage::Place;
-use crate::fairness::Fairness;
+use crate::fairness::{Fairness, INPUT};
 use crate::fingerprint::Fingerprint;
 use crate::scenario::Side;
 
@@ -92,6 +92,16 @@ impl Io {
     pub(crate) fn touch(&mut self, id: SocketId) {
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
+        }
+    }
+
+    /// The Mux is told a command before its next turn.
+    pub(crate) fn asked(&mut self, command: &Command) {
+        if let Some(id) = command.socket() {
+            self.touch(id);
+        }
+        if let Command::Pause { id } = command {
+            self.fairness.called(*id, INPUT, self.turns + 1);
         }
     }
 
