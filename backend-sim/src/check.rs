@@ -108,6 +108,10 @@ pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
             wrong.push(Wrong { place: Place::Config(at), text });
         };
         let allowed = Options::allowed(name);
+        if script.config[..at].iter().any(|(earlier, _)| earlier == name) {
+            tell("each option once".to_owned());
+            continue;
+        }
         match value.parse() {
             Ok(value) if allowed.contains(&value) => {
                 if !options.set(name, value) {
@@ -178,6 +182,7 @@ mod tests {
             ("config connections=10000000", Place::Config(0), "a number from 1 to 10000"),
             ("config batch_max=1 hosts=2", Place::Config(1), "an option, one of readiness"),
             ("config latency_nanos=18446744073709551615", Place::Config(0), "to 3600000000000"),
+            ("config workers=2 workers=3", Place::Config(1), "each option once"),
             ("config workers=-1", Place::Config(0), "a number from 0 to 64"),
             ("config outbox_bytes_max=1", Place::Config(0), "options that fit each other"),
             (

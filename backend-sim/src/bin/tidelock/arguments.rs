@@ -53,6 +53,11 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// What the first word may be, without `help`.
+pub(crate) fn subcommands() -> Vec<String> {
+    Options::command().get_subcommands().map(|one| one.get_name().to_owned()).collect()
+}
+
 /// The complaint without usage and tips on where to look, which would be a page.
 fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();

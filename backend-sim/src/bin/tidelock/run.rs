@@ -9,6 +9,7 @@ use std::thread;
 use tidelock_sim::campaign::{Campaign, Simulator};
 use tidelock_sim::report::{grouped, seconds};
 
+use crate::arguments::subcommands;
 use crate::clock::Stopwatch;
 use crate::collector::Collector;
 use crate::console::Console;
@@ -78,8 +79,8 @@ impl<'a> Plan<'a> {
             scenarios::find(simulator, name).map_err(|problem| match problem {
                 // The first word may have been meant for one.
                 Problem::Usage(line) => Problem::Usage(format!(
-                    "{line}, or as the first word run, replay, shrink, doctor, scenarios, regress, \
-                     coverage, merge, help"
+                    "{line}, or as the first word {}, help",
+                    subcommands().join(", ")
                 )),
                 other => other,
             })

@@ -432,7 +432,8 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["ecko"], "no scenario 'ecko'; allowed: echo, slow-readers"),
         (
             &["replya"],
-            "no scenario 'replya'; allowed: echo, slow-readers, or as the first word run",
+            "no scenario 'replya'; allowed: echo, slow-readers, or as the first word run, replay, \
+             shrink, doctor, explore, scenarios, regress, coverage, merge, help",
         ),
         (&["two\nlines"], "no scenario 'two\\nlines'; allowed"),
         (&["run", "echo", "echo"], "scenario 'echo' is named twice; allowed: each once"),
