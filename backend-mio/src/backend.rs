@@ -182,10 +182,7 @@ impl Backend for MioBackend {
         let index = id.index() as usize;
         let is_new = self.table.get(index).is_none_or(Option::is_none);
         if is_new {
-            let Some(address) = to.socket_addr() else {
-                return Answer::Ready(Err(FaultKind::InvalidInput.into()));
-            };
-            match Stream::connect(&self.registry, token_of(id), address, options) {
+            match Stream::connect(&self.registry, token_of(id), to, options) {
                 Ok(stream) => self.insert(id, Socket::Stream(stream)),
                 Err(fault) => {
                     tracing::debug!(%id, %to, %fault, "connect failed");

@@ -52,8 +52,9 @@ fn kind_of(errno: Errno) -> FaultKind {
         Errno::HOSTUNREACH | Errno::HOSTDOWN => FaultKind::HostUnreachable,
         Errno::NETUNREACH | Errno::NETDOWN => FaultKind::NetworkUnreachable,
         Errno::ADDRINUSE => FaultKind::AddressInUse,
-        Errno::ADDRNOTAVAIL => FaultKind::AddressNotAvailable,
-        Errno::ACCESS | Errno::PERM => FaultKind::PermissionDenied,
+        // ENOENT, ENOTDIR: the path of a Unix-domain socket leads nowhere.
+        Errno::ADDRNOTAVAIL | Errno::NOENT | Errno::NOTDIR => FaultKind::AddressNotAvailable,
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => FaultKind::PermissionDenied,
         Errno::MFILE | Errno::NFILE => FaultKind::DescriptorsExhausted,
         // ENOSPC: the poller's own table (max_user_watches) is full.
         Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => FaultKind::OutOfMemory,
@@ -64,6 +65,8 @@ fn kind_of(errno: Errno) -> FaultKind {
         | Errno::ISCONN
         | Errno::ALREADY
         | Errno::PROTOTYPE
+        | Errno::LOOP
+        | Errno::NAMETOOLONG
         | Errno::DOM => FaultKind::InvalidInput,
         Errno::OPNOTSUPP
         | Errno::NOTSOCK

@@ -1,15 +1,15 @@
 //! One listener.
 
-use tidelock_core::{Answer, Connected, Endpoint, Fault, FaultKind, ListenOptions, SocketOption};
+use tidelock_core::{Answer, Connected, Endpoint, Fault, ListenOptions, SocketOption};
 
 use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::Stream;
-use crate::sys::{self, Registry, TcpListener, Token};
+use crate::sys::{self, ListenerSocket, Registry, Token};
 
 /// One listener, with what each socket accepted from it gets.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
+    socket: ListenerSocket,
     accepted: Box<[SocketOption]>,
 }
 
@@ -21,14 +21,13 @@ impl Listener {
         at: &Endpoint,
         options: &ListenOptions,
     ) -> Result<(Self, Endpoint), Fault> {
-        let address = at.socket_addr().ok_or(FaultKind::InvalidInput)?;
-        let mut socket = sys::open_listener(address, options).map_err(|error| fault(&error))?;
-        let local = socket.local_addr().map_err(|error| fault(&error))?;
+        let mut socket = sys::open_listener(at, options).map_err(|error| fault(&error))?;
+        let local = socket.local().map_err(|error| fault(&error))?;
         registry
             .register(&mut socket, token, sys::BOTH_DIRECTIONS)
             .map_err(|error| fault(&error))?;
         let accepted = options.accepted.clone().into_boxed_slice();
-        Ok((Self { socket, accepted }, local.into()))
+        Ok((Self { socket, accepted }, local))
     }
 
     /// Takes one connection and registers it under `token`.

@@ -1,7 +1,6 @@
-//! One TCP stream.
+//! One stream.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
+use std::io::{self, IoSlice};
 
 use tidelock_core::{
     Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox,
@@ -11,12 +10,12 @@ use tidelock_core::{
 use crate::buffer::BufferRing;
 use crate::drained::Drained;
 use crate::errno::{answer, fault, uninterrupted};
-use crate::sys::{self, Event, Interest, Registry, TcpStream, Token};
+use crate::sys::{self, Event, Interest, Registry, StreamSocket, Token};
 
-/// One TCP stream: connecting, or open.
+/// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    socket: TcpStream,
+    socket: StreamSocket,
     input: Drained,
 }
 
@@ -25,19 +24,18 @@ impl Stream {
     pub(crate) fn connect(
         registry: &Registry,
         token: Token,
-        to: SocketAddr,
+        to: &Endpoint,
         options: &ConnectOptions,
     ) -> Result<Self, Fault> {
-        let bind = match &options.bind {
-            None => None,
-            Some(Endpoint::Ip(address)) => Some(*address),
-            Some(_) => return Err(FaultKind::InvalidInput.into()),
-        };
-        match sys::open_stream(to, bind, &options.options) {
+        match sys::open_stream(to, options) {
             Ok(socket) => Self::register(socket, registry, token),
-            // For a TCP socket "try again" means that no local port is free; no event would come.
+            // "Try again", and no event would come: no local port is free for a TCP socket; the
+            // backlog of a Unix-domain listener is full.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Err(Fault { kind: FaultKind::AddressNotAvailable, os: error.raw_os_error() })
+                let is_unix = to.unix_name().is_some();
+                let kind =
+                    if is_unix { FaultKind::BacklogFull } else { FaultKind::AddressNotAvailable };
+                Err(Fault { kind, os: error.raw_os_error() })
             }
             Err(error) => Err(fault(&error)),
         }
@@ -45,7 +43,7 @@ impl Stream {
 
     /// Takes an open socket in.
     pub(crate) fn register(
-        mut socket: TcpStream,
+        mut socket: StreamSocket,
         registry: &Registry,
         token: Token,
     ) -> Result<Self, Fault> {
@@ -61,7 +59,7 @@ impl Stream {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Answer::Ready(Err(fault(&error))),
         }
-        match self.socket.peer_addr() {
+        match self.socket.peer() {
             Ok(peer) => Answer::Ready(self.ends(peer)),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Answer::Later,
             Err(error) => Answer::Ready(Err(fault(&error))),
@@ -69,9 +67,9 @@ impl Stream {
     }
 
     /// The ends of a stream whose peer is known.
-    pub(crate) fn ends(&self, peer: SocketAddr) -> Result<Connected, Fault> {
-        let local = self.socket.local_addr().map_err(|error| fault(&error))?;
-        Ok(Connected { local: local.into(), peer: peer.into() })
+    pub(crate) fn ends(&self, peer: Endpoint) -> Result<Connected, Fault> {
+        let local = self.socket.local().map_err(|error| fault(&error))?;
+        Ok(Connected { local, peer })
     }
 
     pub(crate) fn handle_event(&mut self, event: &Event) {
@@ -87,9 +85,10 @@ impl Stream {
             return Answer::Later;
         }
         let size = size_hint.clamp(1, ring.buffer_bytes());
-        let mut socket = &self.socket;
-        let result = ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer)));
-        if let Ok(bytes) = &result {
+        let result = ring.fill(size, |buffer| uninterrupted(|| self.socket.read(buffer)));
+        if let Ok(bytes) = &result
+            && self.socket.can_be_drained()
+        {
             self.input.handle_read(size, bytes.len());
         }
         answer(result)
@@ -100,7 +99,7 @@ impl Stream {
         unsent: &mut Outbox,
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
-        let mut socket = &self.socket;
+        let socket = &self.socket;
         let answer = write_parts(unsent, size_max, |slices| socket.write_vectored(slices));
         if matches!(answer, Answer::Ready(Err(_))) {
             // What broke the stream may have come behind bytes whose event was not fetched yet.

@@ -5,11 +5,13 @@
 //! and the lines that break in production run in it: EINTR, stale tokens, drained sockets,
 //! descriptor exhaustion, error mapping, wake-ups.
 
+mod bound_path;
 mod open;
 mod options;
+mod socket;
 
 pub(crate) use mio::event::Event;
-pub(crate) use mio::net::{TcpListener, TcpStream, UdpSocket};
+pub(crate) use mio::net::UdpSocket;
 pub(crate) use mio::unix::SourceFd;
 pub(crate) use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
@@ -18,6 +20,7 @@ pub(crate) use options::{
     FdKind, access, fd_kind, is_nonblocking, reset_on_close, set_nonblocking, set_option,
     shutdown_write, socket_ends, take_socket_error,
 };
+pub(crate) use socket::{ListenerSocket, StreamSocket};
 
 /// Readiness in both directions; on Linux with urgent data, because a socket with urgent data
 /// must be known: a read stops short before it although more is there.

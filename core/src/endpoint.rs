@@ -3,15 +3,20 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::UnixName;
+
 /// One end of a socket, as the system names it.
 ///
-/// `Clone` but not `Copy`, because Unix-domain names will be endpoints too.
+/// `Clone` but not `Copy`, because Unix-domain names are endpoints too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Endpoint {
     /// An IPv4 or IPv6 address with a port.
     Ip(SocketAddr),
-    /// No name: the far end of an adopted pipe or terminal, of a socket pair.
+    /// A Unix-domain socket.
+    Unix(UnixName),
+    /// No name: the far end of an adopted pipe or terminal, of a socket pair, of a Unix-domain
+    /// socket that was not bound.
     Unnamed,
 }
 
@@ -20,7 +25,15 @@ impl Endpoint {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Endpoint::Ip(address) => Some(*address),
-            Endpoint::Unnamed => None,
+            Endpoint::Unix(_) | Endpoint::Unnamed => None,
+        }
+    }
+
+    /// The Unix-domain name, if this endpoint has one.
+    pub fn unix_name(&self) -> Option<&UnixName> {
+        match self {
+            Endpoint::Unix(name) => Some(name),
+            Endpoint::Ip(_) | Endpoint::Unnamed => None,
         }
     }
 
@@ -34,6 +47,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Endpoint::Ip(address) => address.fmt(f),
+            Endpoint::Unix(name) => name.fmt(f),
             Endpoint::Unnamed => f.write_str("unnamed"),
         }
     }
@@ -42,6 +56,12 @@ impl fmt::Display for Endpoint {
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Self {
         Endpoint::Ip(address)
+    }
+}
+
+impl From<UnixName> for Endpoint {
+    fn from(name: UnixName) -> Self {
+        Endpoint::Unix(name)
     }
 }
 

@@ -47,6 +47,9 @@ impl fmt::Display for Fault {
 pub enum FaultKind {
     /// Nobody listens there (ECONNREFUSED).
     ConnectionRefused,
+    /// The listener has as many connections waiting as it takes, and the system does not wait for
+    /// room (EAGAIN of a Unix-domain connect); asking again later may help.
+    BacklogFull,
     /// The peer or the network broke the connection (ECONNRESET).
     ConnectionReset,
     /// The connection was broken before or while it was used (ECONNABORTED).
@@ -61,9 +64,10 @@ pub enum FaultKind {
     NetworkUnreachable,
     /// The address is taken (EADDRINUSE).
     AddressInUse,
-    /// The address is not of this machine, or no port is free (EADDRNOTAVAIL).
+    /// The address is not of this machine, or no port is free (EADDRNOTAVAIL); nothing stands at
+    /// the path of a Unix-domain socket (ENOENT, ENOTDIR).
     AddressNotAvailable,
-    /// The system forbids it (EACCES, EPERM).
+    /// The system forbids it (EACCES, EPERM, EROFS).
     PermissionDenied,
     /// The process or the system is out of descriptors (EMFILE, ENFILE).
     DescriptorsExhausted,
@@ -93,6 +97,7 @@ impl FaultKind {
     const fn text(self) -> &'static str {
         match self {
             FaultKind::ConnectionRefused => "connection refused",
+            FaultKind::BacklogFull => "the listener's backlog is full",
             FaultKind::ConnectionReset => "connection reset by peer",
             FaultKind::ConnectionAborted => "connection aborted",
             FaultKind::BrokenPipe => "broken pipe",

@@ -1,8 +1,9 @@
 //! What a socket is asked to be when it is opened, and afterwards.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::Endpoint;
+use crate::{Endpoint, Multicast};
 
 /// How to listen. `ListenOptions::default()` is what a server wants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,8 +16,12 @@ pub struct ListenOptions {
     /// Read from accepted sockets without waiting for `start`; the listener's owner owns them.
     /// Default off.
     pub auto_start: bool,
-    /// `SO_REUSEADDR`, so that a restart need not wait for old connections. Default on.
+    /// `SO_REUSEADDR`, so that a restart need not wait for old connections. For a Unix-domain
+    /// path: the file of a listener that is gone makes way; it is gone if nobody accepts a
+    /// connection there. Default on.
     pub reuse_address: bool,
+    /// Options set on the listener before it is bound, as [`SocketOption::OnlyV6`]. Default: none.
+    pub options: Vec<SocketOption>,
     /// Options that each accepted socket gets. Default: none.
     pub accepted: Vec<SocketOption>,
 }
@@ -28,6 +33,7 @@ impl Default for ListenOptions {
             paused: false,
             auto_start: false,
             reuse_address: true,
+            options: Vec::new(),
             accepted: Vec::new(),
         }
     }
@@ -49,6 +55,18 @@ impl ListenOptions {
     /// Sets the number of connections that the system keeps waiting.
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.backlog = backlog;
+        self
+    }
+
+    /// Lets the address be taken although old connections of it linger, or not.
+    pub fn reuse_address(mut self, reuse_address: bool) -> Self {
+        self.reuse_address = reuse_address;
+        self
+    }
+
+    /// Adds an option that is set on the listener before it is bound.
+    pub fn option(mut self, option: SocketOption) -> Self {
+        self.options.push(option);
         self
     }
 
@@ -147,7 +165,8 @@ impl UdpOptions {
     }
 }
 
-/// An option of one socket. The system's own default holds where none is set.
+/// An option of one socket. The system's own default holds where none is set. One that the system
+/// does not have, or that does not fit the socket, is refused with an `Error`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketOption {
@@ -161,6 +180,32 @@ pub enum SocketOption {
     SendBuffer(u32),
     /// `SO_BROADCAST` for datagrams.
     Broadcast(bool),
+    /// `TCP_USER_TIMEOUT` (RFC 5482): how long sent bytes may stay without an acknowledgement
+    /// until the connection is given up, in whole milliseconds; `None` is the system's own rule.
+    /// Linux and Android.
+    UserTimeout(Option<Duration>),
+    /// `IP_TOS` or `IPV6_TCLASS`, whichever fits the socket: the class of service (RFC 2474) in
+    /// the upper six bits.
+    TrafficClass(u8),
+    /// `IPV6_V6ONLY`: whether a socket bound to an IPv6 address is for IPv6 alone. Only before the
+    /// socket is bound.
+    OnlyV6(bool),
+    /// `SO_REUSEPORT`: several sockets share one address, and the system spreads what comes in
+    /// over them. Each must ask for it before it is bound.
+    ReusePort(bool),
+    /// Receives what is sent to a group.
+    JoinMulticast(Multicast),
+    /// Receives no more what is sent to a group that was joined.
+    LeaveMulticast(Multicast),
+    /// `IP_MULTICAST_IF`: the interface by which datagrams to an IPv4 group leave, by its address.
+    MulticastInterfaceV4(Ipv4Addr),
+    /// `IPV6_MULTICAST_IF`: the interface by which datagrams to an IPv6 group leave, by its index.
+    MulticastInterfaceV6(u32),
+    /// `IP_MULTICAST_LOOP` or `IPV6_MULTICAST_LOOP`: whether sockets of this host get what this
+    /// one sends to a group.
+    MulticastLoop(bool),
+    /// `IP_MULTICAST_TTL` or `IPV6_MULTICAST_HOPS`: over how many routers datagrams to a group go.
+    MulticastHops(u8),
 }
 
 /// When a silent connection is probed.

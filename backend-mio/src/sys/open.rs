@@ -2,33 +2,37 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
+use mio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
-use tidelock_core::{ListenOptions, SocketOption};
+use socket2::{Protocol, SockAddr, Socket, Type};
+use tidelock_core::{ConnectOptions, Endpoint, ListenOptions, SocketOption, UnixName};
 
-use super::{TcpListener, TcpStream, UdpSocket, set_option};
+use super::bound_path::{BoundPath, remove_if_abandoned};
+use super::{ListenerSocket, StreamSocket, set_option};
 
 /// Begins to connect a stream to `to`. That it is still under way is a success here.
-pub(crate) fn open_stream(
-    to: SocketAddr,
-    bind: Option<SocketAddr>,
-    options: &[SocketOption],
-) -> io::Result<TcpStream> {
-    let socket = open(to, Type::STREAM, Protocol::TCP)?;
-    for option in options {
+pub(crate) fn open_stream(to: &Endpoint, options: &ConnectOptions) -> io::Result<StreamSocket> {
+    let address = address(to)?;
+    let socket = open(&address, Type::STREAM)?;
+    for option in &options.options {
         set_option(&socket, option)?;
     }
-    if let Some(local) = bind {
-        socket.bind(&local.into())?;
+    if let Some(local) = &options.bind {
+        socket.bind(&self::address(local)?)?;
     }
-    match socket.connect(&to.into()) {
+    match socket.connect(&address) {
         Ok(()) => {}
         // An interrupted connect goes on by itself; calling it again would be an error.
         Err(error) if is_under_way(&error) => {}
         Err(error) => return Err(error),
     }
-    Ok(TcpStream::from_std(socket.into()))
+    Ok(match to {
+        Endpoint::Unix(_) => StreamSocket::Unix(UnixStream::from_std(socket.into())),
+        _ => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
+    })
 }
 
 fn is_under_way(error: &io::Error) -> bool {
@@ -38,15 +42,62 @@ fn is_under_way(error: &io::Error) -> bool {
 
 /// Opens a listener. Options of accepted sockets are set on the listener as well: most systems
 /// inherit them, a receive buffer only works so, and a wrong one fails here, where it is told.
-pub(crate) fn open_listener(at: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
-    let socket = open(at, Type::STREAM, Protocol::TCP)?;
-    socket.set_reuse_address(options.reuse_address)?;
-    for option in &options.accepted {
+pub(crate) fn open_listener(at: &Endpoint, options: &ListenOptions) -> io::Result<ListenerSocket> {
+    let address = address(at)?;
+    let socket = open(&address, Type::STREAM)?;
+    let path = at.unix_name().and_then(path_of);
+    if path.is_none() {
+        socket.set_reuse_address(options.reuse_address)?;
+    }
+    for option in options.options.iter().chain(&options.accepted) {
         set_option(&socket, option)?;
     }
-    socket.bind(&at.into())?;
+    match (socket.bind(&address), path) {
+        (Err(error), Some(path))
+            if options.reuse_address && error.kind() == io::ErrorKind::AddrInUse =>
+        {
+            remove_if_abandoned(path)?;
+            socket.bind(&address)?;
+        }
+        (bound, _) => bound?,
+    }
+    let file = path.map(BoundPath::of).transpose()?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(match at {
+        Endpoint::Unix(_) => {
+            let socket = UnixListener::from_std(socket.into());
+            ListenerSocket::Unix { socket, _file: file }
+        }
+        _ => ListenerSocket::Tcp(TcpListener::from_std(socket.into())),
+    })
+}
+
+fn path_of(name: &UnixName) -> Option<&Path> {
+    name.path_bytes().map(|bytes| Path::new(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+/// What the system calls an endpoint.
+fn address(endpoint: &Endpoint) -> io::Result<SockAddr> {
+    match endpoint {
+        Endpoint::Ip(address) => Ok((*address).into()),
+        Endpoint::Unix(name) => match path_of(name) {
+            Some(path) => SockAddr::unix(path),
+            None => abstract_address(name),
+        },
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_address(name: &UnixName) -> io::Result<SockAddr> {
+    let name = name.abstract_bytes().ok_or(io::ErrorKind::InvalidInput)?;
+    // On these systems a path that begins with a NUL is an abstract name.
+    SockAddr::unix(Path::new(std::ffi::OsStr::from_bytes(&[&[0], name].concat())))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_address(_name: &UnixName) -> io::Result<SockAddr> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Opens a datagram socket, bound in every case so that its port is known.
@@ -56,7 +107,7 @@ pub(crate) fn open_datagram(
     options: &[SocketOption],
 ) -> io::Result<UdpSocket> {
     let local = bind.unwrap_or_else(|| any_port_for(peer));
-    let socket = open(local, Type::DGRAM, Protocol::UDP)?;
+    let socket = open(&local.into(), Type::DGRAM)?;
     for option in options {
         set_option(&socket, option)?;
     }
@@ -74,9 +125,14 @@ fn any_port_for(peer: Option<SocketAddr>) -> SocketAddr {
     }
 }
 
-fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+fn open(address: &SockAddr, kind: Type) -> io::Result<Socket> {
+    let protocol = match kind {
+        _ if address.is_unix() => None,
+        Type::STREAM => Some(Protocol::TCP),
+        _ => Some(Protocol::UDP),
+    };
     // socket2 makes every socket close-on-exec, atomically where the system can.
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    let socket = Socket::new(address.domain(), kind, protocol)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
@@ -84,23 +140,33 @@ fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
+
     use rustix::io::{FdFlags, fcntl_getfd};
 
     #[test]
     fn sockets_are_closed_on_exec_and_never_block() {
         let listener =
-            open_listener(([127, 0, 0, 1], 0).into(), &ListenOptions::default()).unwrap();
-        let stream = open_stream(listener.local_addr().unwrap(), None, &[]).unwrap();
+            open_listener(&([127, 0, 0, 1], 0).into(), &ListenOptions::default()).unwrap();
+        let to = listener.local().unwrap();
+        let stream = open_stream(&to, &ConnectOptions::default()).unwrap();
+        let name = UnixName::path(
+            std::env::temp_dir().join(format!("tidelock-open-{}.sock", std::process::id())),
+        );
+        let at = Endpoint::Unix(name.unwrap());
+        let unix_listener = open_listener(&at, &ListenOptions::default()).unwrap();
+        let unix_stream = open_stream(&at, &ConnectOptions::default()).unwrap();
         let datagram = open_datagram(None, None, &[]).unwrap();
-        assert!(fcntl_getfd(&listener).unwrap().contains(FdFlags::CLOEXEC));
-        assert!(fcntl_getfd(&stream).unwrap().contains(FdFlags::CLOEXEC));
-        assert!(fcntl_getfd(&datagram).unwrap().contains(FdFlags::CLOEXEC));
-        for socket in [
-            socket2::SockRef::from(&listener),
-            socket2::SockRef::from(&stream),
-            socket2::SockRef::from(&datagram),
-        ] {
-            assert!(socket.nonblocking().unwrap());
+        let all = [
+            listener.as_fd(),
+            stream.as_fd(),
+            unix_listener.as_fd(),
+            unix_stream.as_fd(),
+            datagram.as_fd(),
+        ];
+        for socket in all {
+            assert!(fcntl_getfd(socket).unwrap().contains(FdFlags::CLOEXEC));
+            assert!(socket2::SockRef::from(&socket).nonblocking().unwrap());
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use socket2::{SockRef, TcpKeepalive, Type};
-use tidelock_core::{Endpoint, SocketOption};
+use tidelock_core::{Endpoint, Multicast, SocketOption};
+
+use super::socket::unix_endpoint;
 
 /// What stands behind a descriptor that somebody else opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(crate) fn socket_ends(fd: impl AsFd) -> io::Result<(Endpoint, Endpoint)> {
     let socket = SockRef::from(&fd);
     let name = |address: socket2::SockAddr| match address.as_socket() {
         Some(address) => Endpoint::Ip(address),
-        None => Endpoint::Unnamed,
+        None => unix_endpoint(&address),
     };
     Ok((name(socket.local_addr()?), name(socket.peer_addr()?)))
 }
@@ -71,8 +73,54 @@ pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()>
         SocketOption::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(*bytes as usize),
         SocketOption::SendBuffer(bytes) => socket.set_send_buffer_size(*bytes as usize),
         SocketOption::Broadcast(on) => socket.set_broadcast(*on),
+        SocketOption::UserTimeout(time) => set_user_timeout(&socket, *time),
+        SocketOption::TrafficClass(class) if is_ipv6(&socket)? => {
+            socket.set_tclass_v6(u32::from(*class))
+        }
+        SocketOption::TrafficClass(class) => socket.set_tos_v4(u32::from(*class)),
+        SocketOption::OnlyV6(on) => socket.set_only_v6(*on),
+        SocketOption::ReusePort(on) => socket.set_reuse_port(*on),
+        SocketOption::JoinMulticast(Multicast::V4 { group, interface }) => {
+            socket.join_multicast_v4(group, interface)
+        }
+        SocketOption::JoinMulticast(Multicast::V6 { group, interface }) => {
+            socket.join_multicast_v6(group, *interface)
+        }
+        SocketOption::LeaveMulticast(Multicast::V4 { group, interface }) => {
+            socket.leave_multicast_v4(group, interface)
+        }
+        SocketOption::LeaveMulticast(Multicast::V6 { group, interface }) => {
+            socket.leave_multicast_v6(group, *interface)
+        }
+        SocketOption::MulticastInterfaceV4(address) => socket.set_multicast_if_v4(address),
+        SocketOption::MulticastInterfaceV6(index) => socket.set_multicast_if_v6(*index),
+        SocketOption::MulticastLoop(on) if is_ipv6(&socket)? => socket.set_multicast_loop_v6(*on),
+        SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(*on),
+        SocketOption::MulticastHops(hops) if is_ipv6(&socket)? => {
+            socket.set_multicast_hops_v6(u32::from(*hops))
+        }
+        SocketOption::MulticastHops(hops) => socket.set_multicast_ttl_v4(u32::from(*hops)),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// A socket has the family of its own name, bound or not.
+fn is_ipv6(socket: &SockRef<'_>) -> io::Result<bool> {
+    Ok(socket.local_addr()?.is_ipv6())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_user_timeout(socket: &SockRef<'_>, time: Option<Duration>) -> io::Result<()> {
+    // Zero means the system's own rule to the kernel, and no time at all to who asks for it.
+    if time.is_some_and(|time| time.as_millis() == 0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    socket.set_tcp_user_timeout(time)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_user_timeout(_socket: &SockRef<'_>, _time: Option<Duration>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Makes the close of a stream socket a reset.
@@ -106,4 +154,90 @@ pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
 pub(crate) fn access(fd: impl AsFd) -> io::Result<(bool, bool)> {
     let mode = fcntl_getfl(fd)? & OFlags::RWMODE;
     Ok((mode != OFlags::WRONLY, mode != OFlags::RDONLY))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use socket2::{Domain, Socket};
+    use tidelock_core::Keepalive;
+
+    use super::*;
+
+    fn open(domain: Domain, kind: Type) -> Socket {
+        Socket::new(domain, kind, None).unwrap()
+    }
+
+    #[test]
+    fn an_option_that_was_set_is_set() {
+        let tcp = open(Domain::IPV4, Type::STREAM);
+        set_option(&tcp, &SocketOption::Nodelay(true)).unwrap();
+        assert!(tcp.tcp_nodelay().unwrap());
+        let keepalive =
+            Keepalive { idle: Duration::from_secs(70), interval: Duration::from_secs(7), count: 3 };
+        set_option(&tcp, &SocketOption::Keepalive(Some(keepalive))).unwrap();
+        assert!(tcp.keepalive().unwrap());
+        assert_eq!(tcp.tcp_keepalive_time().unwrap(), Duration::from_secs(70));
+        assert_eq!(tcp.tcp_keepalive_interval().unwrap(), Duration::from_secs(7));
+        assert_eq!(tcp.tcp_keepalive_retries().unwrap(), 3);
+        set_option(&tcp, &SocketOption::Keepalive(None)).unwrap();
+        assert!(!tcp.keepalive().unwrap());
+        set_option(&tcp, &SocketOption::TrafficClass(0xb8)).unwrap();
+        assert_eq!(tcp.tos_v4().unwrap(), 0xb8);
+        set_option(&tcp, &SocketOption::ReusePort(true)).unwrap();
+        assert!(tcp.reuse_port().unwrap());
+
+        let udp = open(Domain::IPV6, Type::DGRAM);
+        set_option(&udp, &SocketOption::TrafficClass(0xb8)).unwrap();
+        assert_eq!(udp.tclass_v6().unwrap(), 0xb8);
+        set_option(&udp, &SocketOption::OnlyV6(true)).unwrap();
+        assert!(udp.only_v6().unwrap());
+        set_option(&udp, &SocketOption::MulticastLoop(false)).unwrap();
+        assert!(!udp.multicast_loop_v6().unwrap());
+        set_option(&udp, &SocketOption::MulticastHops(9)).unwrap();
+        assert_eq!(udp.multicast_hops_v6().unwrap(), 9);
+        set_option(&udp, &SocketOption::MulticastInterfaceV6(1)).unwrap();
+        assert_eq!(udp.multicast_if_v6().unwrap(), 1);
+
+        let udp = open(Domain::IPV4, Type::DGRAM);
+        set_option(&udp, &SocketOption::MulticastLoop(false)).unwrap();
+        assert!(!udp.multicast_loop_v4().unwrap());
+        set_option(&udp, &SocketOption::MulticastHops(9)).unwrap();
+        assert_eq!(udp.multicast_ttl_v4().unwrap(), 9);
+        set_option(&udp, &SocketOption::MulticastInterfaceV4(Ipv4Addr::LOCALHOST)).unwrap();
+        assert_eq!(udp.multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
+        set_option(&udp, &SocketOption::Broadcast(true)).unwrap();
+        assert!(udp.broadcast().unwrap());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_time_without_acknowledgement_is_set_and_taken_back() {
+        let tcp = open(Domain::IPV4, Type::STREAM);
+        let time = Duration::from_millis(1500);
+        set_option(&tcp, &SocketOption::UserTimeout(Some(time))).unwrap();
+        assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(time));
+        let too_short = SocketOption::UserTimeout(Some(Duration::from_micros(999)));
+        assert_eq!(set_option(&tcp, &too_short).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(time), "what is refused changes nothing");
+        set_option(&tcp, &SocketOption::UserTimeout(None)).unwrap();
+        assert_eq!(tcp.tcp_user_timeout().unwrap(), None);
+    }
+
+    #[test]
+    fn an_option_that_does_not_fit_the_socket_is_refused() {
+        let unix = open(Domain::UNIX, Type::STREAM);
+        let udp = open(Domain::IPV4, Type::DGRAM);
+        let group =
+            Multicast::V4 { group: Ipv4Addr::new(10, 0, 0, 1), interface: Ipv4Addr::LOCALHOST };
+        let group_v6 = Multicast::V6 { group: Ipv6Addr::LOCALHOST, interface: 0 };
+        set_option(&unix, &SocketOption::Nodelay(true)).unwrap_err();
+        set_option(&udp, &SocketOption::Nodelay(true)).unwrap_err();
+        set_option(&udp, &SocketOption::OnlyV6(true)).unwrap_err();
+        set_option(&udp, &SocketOption::JoinMulticast(group)).unwrap_err();
+        set_option(&udp, &SocketOption::LeaveMulticast(group)).unwrap_err();
+        set_option(&udp, &SocketOption::JoinMulticast(group_v6)).unwrap_err();
+        set_option(&udp, &SocketOption::MulticastInterfaceV6(1)).unwrap_err();
+    }
 }
