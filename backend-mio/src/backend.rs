@@ -14,6 +14,7 @@ use crate::buffer::BufferRing;
 use crate::datagram::Datagram;
 use crate::listener::Listener;
 use crate::resolver::Resolver;
+use crate::stats::Calls;
 use crate::stream::Stream;
 use crate::sys::{self, Registry, Token, Waker};
 
@@ -24,6 +25,8 @@ pub(crate) struct MioBackend {
     registry: Registry,
     ring: BufferRing,
     resolver: Resolver,
+    /// What the network thread asked of the system.
+    pub(crate) calls: Calls,
     /// By index of the id. Invariant: an entry's place is its id's index.
     table: Vec<Option<Entry>>,
 }
@@ -59,7 +62,8 @@ impl MioBackend {
         // that one was longer.
         let buffer_bytes = config.read_buffer_bytes_max.max(config.datagram_bytes_max + 1);
         let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
-        Self { registry, ring, resolver: Resolver::new(waker, directory), table: Vec::new() }
+        let resolver = Resolver::new(waker, directory);
+        Self { registry, ring, resolver, calls: Calls::default(), table: Vec::new() }
     }
 
     /// What a poller's event says to the Mux; `None` if its socket is gone.
@@ -182,6 +186,7 @@ impl Backend for MioBackend {
         let index = id.index() as usize;
         let is_new = self.table.get(index).is_none_or(Option::is_none);
         if is_new {
+            self.calls.connects += 1;
             match Stream::connect(&self.registry, token_of(id), to, options) {
                 Ok(stream) => self.insert(id, Socket::Stream(stream)),
                 Err(fault) => {
@@ -209,6 +214,7 @@ impl Backend for MioBackend {
     }
 
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
+        self.calls.accepts += 1;
         let place = self.table.get(listener.index() as usize).and_then(Option::as_ref);
         let Some(Entry { id: found, socket: Socket::Listener(socket) }) = place else {
             panic!("{listener} is no listener");
@@ -242,8 +248,14 @@ impl Backend for MioBackend {
         let place = self.table.get_mut(id.index() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
         match entry.map(|entry| &mut entry.socket) {
-            Some(Socket::Stream(stream)) => stream.read(&mut self.ring, size_hint),
-            Some(Socket::Adopted(adopted)) => adopted.read(&mut self.ring, size_hint),
+            Some(Socket::Stream(stream)) => {
+                self.calls.reads += u64::from(!stream.is_drained());
+                stream.read(&mut self.ring, size_hint)
+            }
+            Some(Socket::Adopted(adopted)) => {
+                self.calls.reads += 1;
+                adopted.read(&mut self.ring, size_hint)
+            }
             other => panic!("{id} is read and is no stream but {other:?}"),
         }
     }
@@ -254,6 +266,7 @@ impl Backend for MioBackend {
         unsent: &mut Outbox,
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
+        self.calls.writes += 1;
         match self.socket(id) {
             Socket::Stream(stream) => stream.write(unsent, size_max),
             Socket::Adopted(adopted) => adopted.write(unsent, size_max),
@@ -297,6 +310,7 @@ impl Backend for MioBackend {
         to: Option<&Endpoint>,
         payload: &Bytes,
     ) -> Answer<Result<(), Fault>> {
+        self.calls.sends += 1;
         self.datagram(id).send_to(to, payload)
     }
 
@@ -305,6 +319,7 @@ impl Backend for MioBackend {
         id: SocketId,
         size_max: usize,
     ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
+        self.calls.receives += 1;
         let place = self.table.get(id.index() as usize).and_then(Option::as_ref);
         match place.filter(|entry| entry.id == id).map(|entry| &entry.socket) {
             Some(Socket::Datagram(datagram)) => datagram.receive_from(&mut self.ring, size_max),

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
@@ -13,7 +13,8 @@ use tidelock_core::{
 
 use crate::errno::io_error;
 use crate::inside;
-use crate::runtime::{Shared, ShutdownReport};
+use crate::runtime::{Counted, Shared, ShutdownReport};
+use crate::stats::RuntimeStats;
 
 /// The runtime as code outside of services sees it. Clones speak to the same runtime; when that
 /// has ended, everything is refused.
@@ -107,6 +108,29 @@ impl Handle {
         let (reply, answer) = sync_channel(1);
         self.spawn(Box::new(Asker { reply })).map_err(io::Error::other)?;
         wait_for(&answer)
+    }
+
+    /// Counters of the runtime, for operators. Never waits for a thread, so services may call it
+    /// too; costs a short lock and a copy of about a kilobyte.
+    pub fn stats(&self) -> RuntimeStats {
+        let Counted { mux, calls, turns, commands_queued, services } =
+            self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let [services, services_waiting, services_running] = match (&self.shared.pool, services) {
+            (Some(pool), _) => pool.counts(),
+            (None, Some((services, waiting))) => [services, waiting, 0],
+            // Nothing was counted yet.
+            (None, None) => [0; 3],
+        };
+        RuntimeStats {
+            mux,
+            calls,
+            turns,
+            commands_queued: commands_queued + self.shared.inbox.len() as u64,
+            charged_bytes: self.shared.directory.total_charged_bytes() as u64,
+            services,
+            services_waiting,
+            services_running,
+        }
     }
 
     /// Asks the runtime to shut down within `within`, and returns at once.

@@ -109,6 +109,11 @@ impl Inbox {
         self.is_filled.load(Ordering::Acquire)
     }
 
+    /// How many commands wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().commands.len()
+    }
+
     /// The network thread is awake and takes everything. `commands` is empty and is swapped
     /// in, so no command is moved.
     pub(crate) fn take(&self, commands: &mut Vec<Command>) -> Vec<ListenWaiter> {

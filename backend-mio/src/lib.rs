@@ -3,8 +3,12 @@
 //!
 //! * [`Runtime`] starts one network thread and, with `workers(n)`, threads for services.
 //! * [`Handle`] is what other threads use: spawn and post, blocking `listen` for start-up code,
-//!   `info`, shutdown.
+//!   `info`, `stats`, shutdown.
 //! * [`NetExt`] is what services may do only here: adopt descriptors.
+//!
+//! What happens is counted: [`Handle::stats`] answers plain numbers, [`RuntimeStats::samples`] gives
+//! them names, and with the feature `metrics` `RuntimeStats::record` hands them to the facade of
+//! that name. The example `prometheus` serves them over the library itself.
 //!
 //! Events are logged through `tracing`: connections at debug, what an operator must know at warn,
 //! each turn as a span at trace.
@@ -20,6 +24,8 @@ mod clock;
 mod datagram;
 mod drained;
 mod errno;
+#[cfg(feature = "metrics")]
+mod facade;
 mod guarded;
 mod handle;
 mod inbox;
@@ -29,6 +35,8 @@ mod net_ext;
 mod network;
 mod resolver;
 mod runtime;
+mod sample;
+mod stats;
 mod stream;
 mod sys;
 mod workers;
@@ -36,3 +44,5 @@ mod workers;
 pub use handle::Handle;
 pub use net_ext::NetExt;
 pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};
+pub use sample::{Sample, SampleKind};
+pub use stats::{Calls, Histogram, RuntimeStats};

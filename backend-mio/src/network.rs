@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
@@ -15,6 +15,7 @@ use tidelock_core::{
 use crate::backend::{MioBackend, WAKE_TOKEN};
 use crate::guarded::{guard, run_batch};
 use crate::runtime::Shared;
+use crate::stats::Histogram;
 use crate::sys::{Events, Poll};
 use crate::workers::Pool;
 
@@ -37,6 +38,7 @@ pub(crate) struct Network {
     /// Filled by inline services; empty between two uses.
     asked: Vec<Command>,
     deliveries: Vec<Delivery>,
+    turns: Histogram,
     listen_waiters: BTreeMap<SocketId, SyncSender<Result<Endpoint, Fault>>>,
     /// When an exit is to be over; the first that was asked for.
     exit_deadline: Option<Instant>,
@@ -69,6 +71,7 @@ impl Network {
             taken: Vec::new(),
             asked: Vec::new(),
             deliveries: Vec::new(),
+            turns: Histogram::default(),
             listen_waiters: BTreeMap::new(),
             exit_deadline: None,
         }
@@ -79,9 +82,11 @@ impl Network {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut is_quiet = false;
         loop {
-            self.wait(&mut events, is_quiet);
+            let mut now = self.wait(&mut events, is_quiet);
             for _ in 0..TURNS_PER_POLL {
-                let progress = self.round();
+                let progress = self.round(now);
+                let then = std::mem::replace(&mut now, self.shared.clock.now());
+                self.turns.add(now.saturating_since(then));
                 if progress == Progress::Exit && self.are_services_done() {
                     return self.finish();
                 }
@@ -102,7 +107,8 @@ impl Network {
     }
 
     /// Asks the poller; waits for it only if there is nothing else to do.
-    fn wait(&mut self, events: &mut Events, is_quiet: bool) {
+    fn wait(&mut self, events: &mut Events, is_quiet: bool) -> Instant {
+        self.publish_counts();
         let sleeps = is_quiet && self.shared.inbox.fall_asleep();
         let timeout = if sleeps { self.time_to_deadline() } else { Some(Duration::ZERO) };
         match self.poll.poll(events, timeout) {
@@ -117,6 +123,7 @@ impl Network {
         let now = self.shared.clock.now();
         for event in &*events {
             if event.token() == WAKE_TOKEN {
+                self.backend.calls.wake_ups += 1;
                 continue;
             }
             if let Some(event) = self.backend.handle_event(event) {
@@ -126,6 +133,22 @@ impl Network {
         while let Some(event) = self.backend.poll_resolved() {
             self.mux.handle_event(event, now);
         }
+        now
+    }
+
+    /// Leaves what was counted where others see it.
+    fn publish_counts(&mut self) {
+        self.backend.calls.polls += 1;
+        let services = match &self.services {
+            Services::Inline(all) => Some((all.services() as u64, all.runnable() as u64)),
+            Services::Pool(_counts_itself) => None,
+        };
+        let mut counted = self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.mux.clone_from(self.mux.stats());
+        counted.calls = self.backend.calls;
+        counted.turns = self.turns;
+        counted.commands_queued = self.queued.len() as u64;
+        counted.services = services;
     }
 
     fn time_to_deadline(&self) -> Option<Duration> {
@@ -134,12 +157,11 @@ impl Network {
         Some(deadline.saturating_since(self.shared.clock.now()))
     }
 
-    fn round(&mut self) -> Progress {
+    fn round(&mut self, now: Instant) -> Progress {
         let _span = tracing::trace_span!("turn").entered();
         if self.shared.inbox.is_filled() {
             self.take_commands();
         }
-        let now = self.shared.clock.now();
         self.hand_commands_over(now);
         let progress = self.mux.turn(&mut self.backend, now);
         self.deliver();
@@ -268,6 +290,7 @@ impl Network {
             }
             Services::Pool(pool) => pool.stop(),
         }
+        self.publish_counts();
         assert_eq!(self.backend.open_sockets(), 0, "an exit leaves no socket open");
         self.shared.inbox.close();
         let report = self.mux.exit_report().clone();
@@ -288,6 +311,7 @@ fn answer(waiter: &SyncSender<Result<Endpoint, Fault>>, result: Result<Endpoint,
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpListener};
+    use std::sync::Mutex;
     use std::sync::atomic::AtomicU64;
     use std::sync::mpsc::{Sender, channel};
     use std::thread;
@@ -343,6 +367,7 @@ mod tests {
             inside: AtomicU64::new(0),
             pool: None,
             end: End::default(),
+            counted: Mutex::default(),
         });
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
         (Handle::new(shared), thread::spawn(|| network.run()))

@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tidelock_core::{Config, ConfigError, Directory, Dispatcher, ExitReport, Mux, ServiceId};
+use tidelock_core::{
+    Config, ConfigError, Directory, Dispatcher, ExitReport, Mux, ServiceId, Stats,
+};
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
 use crate::clock::Clock;
@@ -16,6 +18,7 @@ use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inside;
 use crate::network::{Network, Services};
+use crate::stats::{Calls, Histogram};
 use crate::sys::{Poll, Waker};
 use crate::workers::{Pool, WorkerContext};
 
@@ -63,6 +66,19 @@ pub(crate) struct Shared {
     pub(crate) inside: AtomicU64,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) end: End,
+    /// What the network thread counted when it last looked for events.
+    pub(crate) counted: Mutex<Counted>,
+}
+
+/// What the network thread counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) mux: Stats,
+    pub(crate) calls: Calls,
+    pub(crate) turns: Histogram,
+    pub(crate) commands_queued: u64,
+    /// With services on the network thread: how many there are, and how many have messages.
+    pub(crate) services: Option<(u64, u64)>,
 }
 
 /// Where the network thread leaves its report.
@@ -158,7 +174,8 @@ impl Builder {
         };
         let inside = AtomicU64::new(0);
         let end = End::default();
-        let shared = Arc::new(Shared { directory, inbox, clock, inside, pool, end });
+        let counted = Mutex::default();
+        let shared = Arc::new(Shared { directory, inbox, clock, inside, pool, end, counted });
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
         let thread = thread::Builder::new().name("tidelock-net".into());
         let thread = thread.spawn(move || network_thread(network)).inspect_err(|_error| {

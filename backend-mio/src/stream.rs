@@ -76,6 +76,11 @@ impl Stream {
         self.input.handle_event(event);
     }
 
+    /// Whether a read would answer without asking the system.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.input.is_drained()
+    }
+
     pub(crate) fn read(
         &mut self,
         ring: &mut BufferRing,

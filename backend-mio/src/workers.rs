@@ -128,6 +128,16 @@ impl Pool {
         self.lock().inside.iter().flatten().copied().collect()
     }
 
+    /// How many services there are, how many have messages and do not run, and how many run.
+    pub(crate) fn counts(&self) -> [u64; 3] {
+        let state = self.lock();
+        let (services, waiting) = state
+            .dispatcher
+            .as_ref()
+            .map_or((0, 0), |all| (all.services() as u64, all.runnable() as u64));
+        [services, waiting, state.inside.iter().flatten().count() as u64]
+    }
+
     /// Whether `worker` is inside a call. After [`stop`](Self::stop) one that is not ends at once.
     pub(crate) fn is_inside(&self, worker: usize) -> bool {
         self.lock().inside[worker].is_some()

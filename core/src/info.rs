@@ -96,3 +96,21 @@ pub enum SocketState {
     /// Closed, but the system or a sender still holds something of it.
     Closing,
 }
+
+impl SocketState {
+    /// The state in lower case, words joined by hyphens: for labels of figures and of logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SocketState::Opening => "opening",
+            SocketState::Connecting => "connecting",
+            SocketState::Listening => "listening",
+            SocketState::Accepted => "accepted",
+            SocketState::Open => "open",
+            SocketState::EofSeen => "eof-seen",
+            SocketState::Flushing => "flushing",
+            SocketState::Draining => "draining",
+            SocketState::Datagram => "datagram",
+            SocketState::Closing => "closing",
+        }
+    }
+}

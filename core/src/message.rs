@@ -398,6 +398,19 @@ pub enum Timeout {
     Linger,
 }
 
+impl Timeout {
+    /// Which one in lower case, words joined by hyphens: for labels of figures and of logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Timeout::Idle => "idle",
+            Timeout::HalfOpen => "half-open",
+            Timeout::Start => "start",
+            Timeout::Flush => "flush",
+            Timeout::Linger => "linger",
+        }
+    }
+}
+
 /// Why a command was refused after the call had returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -36,6 +36,7 @@ impl UnixName {
         if bytes.contains(&0) {
             return Err(UnixNameError::HasNul);
         }
+        assert_ne!(bytes[0], 0, "a path would be an abstract name");
         Ok(Self { bytes: bytes.into() })
     }
 
@@ -51,12 +52,15 @@ impl UnixName {
 
     /// The path as the system spells it; `None` for an abstract name.
     pub fn path_bytes(&self) -> Option<&[u8]> {
+        assert!(!self.bytes.is_empty(), "a name has at least one byte");
         (self.bytes[0] != 0).then_some(&self.bytes)
     }
 
     /// The abstract name without the NUL before it; `None` for a path.
     pub fn abstract_bytes(&self) -> Option<&[u8]> {
-        self.bytes.strip_prefix(&[0])
+        let name = self.bytes.strip_prefix(&[0]);
+        assert!(name != Some(&[]), "an abstract name has at least one byte besides the first");
+        name
     }
 }
 

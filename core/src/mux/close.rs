@@ -153,7 +153,8 @@ impl Mux {
         self.report_close(id, unsent);
         self.disown(id);
         self.waiters.forget_socket(id);
-        self.table.remove(id);
+        let slot = self.table.remove(id);
+        self.stats.count_state(Some(slot.counted_state), None);
         if !is_abandoned {
             self.directory.free_socket(id);
         }

@@ -90,9 +90,7 @@ impl Mux {
         match result {
             Ok((from, payload)) => {
                 let counters = &mut self.table.slot_mut(id).rare.counters;
-                counters.bytes_in += payload.len() as u64;
-                counters.messages_in += 1;
-                counters.last_read = Some(now);
+                counters.came(&mut self.stats, payload.len(), true, now);
                 self.tell_owner(id, Message::Udp { socket: id, from, payload });
             }
             // An ICMP answer belongs to one datagram that was sent; the socket lives on.

@@ -60,9 +60,7 @@ impl Mux {
         // The clock of another thread may be ahead of the last turn's.
         let at = Instant::from_nanos(went.at_nanos).min(now);
         let counters = &mut slot.rare.counters;
-        counters.bytes_out += went.bytes;
-        counters.messages_out += went.messages;
-        counters.last_write = counters.last_write.max(Some(at));
+        counters.went(&mut self.stats, went.bytes, went.messages, at);
         slot.progress_at = slot.progress_at.max(at);
         assert!(counters.messages_out <= counters.bytes_out, "{id}: a message without bytes went");
     }
@@ -90,9 +88,8 @@ impl Mux {
         let now = self.now;
         let slot = self.table.slot_mut(id);
         if bytes > 0 {
-            slot.rare.counters.bytes_out += bytes as u64;
-            slot.rare.counters.messages_out += messages as u64;
-            slot.rare.counters.last_write = Some(now);
+            let counters = &mut slot.rare.counters;
+            counters.went(&mut self.stats, bytes as u64, messages as u64, now);
             slot.progress_at = now;
         }
         let gone = bytes + messages * MESSAGE_OVERHEAD_BYTES;

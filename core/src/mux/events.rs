@@ -134,8 +134,7 @@ impl Mux {
             let is_wanted = slot.is_reading && slot.rare.fatal.is_some() && !slot.is_eof;
             match result {
                 Ok(bytes) if is_wanted && !bytes.is_empty() => {
-                    slot.rare.counters.bytes_in += bytes.len() as u64;
-                    slot.rare.counters.messages_in += 1;
+                    slot.rare.counters.came(&mut self.stats, bytes.len(), true, now);
                     self.tell_owner(id, Message::Data { socket: id, bytes });
                 }
                 Ok(_) | Err(_) => {}

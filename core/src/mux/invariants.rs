@@ -31,8 +31,9 @@ impl Mux {
         let total = self.directory.total_charged_bytes();
         assert!(charged_bytes <= total, "queued {charged_bytes} B, charged {total}");
         assert!(total <= self.config().total_bytes_max, "the total exceeds its limit");
-        assert!(self.stats.closed <= self.stats.opened, "more closed than opened");
+        self.stats.check();
         let opened = self.stats.opened - self.stats.closed;
+        self.check_counted();
         let taken = self.directory.sockets_used();
         assert!(self.table.used() <= taken, "a socket lives under an id that is not taken");
         assert_eq!(opened, self.table.used() as u64, "opened and closed do not add up");
@@ -46,6 +47,14 @@ impl Mux {
         assert_eq!(armed + set, self.timers.len(), "timers are armed for nobody");
         let may_wait = self.table.used() > 0 || self.waiters.len() == 0;
         assert!(may_wait || is_asked, "somebody waits for a socket that is gone");
+    }
+
+    /// What the counters say of sockets is what there is.
+    fn check_counted(&self) {
+        for (state, count) in self.stats.sockets() {
+            let slots = self.table.iter().filter(|slot| slot.state == state);
+            assert_eq!(slots.count() as u64, count, "{state:?} is counted wrong");
+        }
     }
 
     fn check_slot(&self, slot: &Slot) {

@@ -60,6 +60,7 @@ impl Mux {
             let listener = self.listener_mut(id);
             listener.is_stalled = true;
             self.stalled_listeners.push_back(id);
+            self.stats.listeners_stalled += 1;
             self.report_accept_failure(id, FaultKind::LimitReached.into());
         } else {
             self.listener_mut(id).reserved = reserved;

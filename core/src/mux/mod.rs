@@ -2,6 +2,7 @@
 
 mod close;
 mod commands;
+mod counters;
 mod datagram;
 mod dial;
 mod direct;
@@ -35,7 +36,7 @@ use self::waiters::Waiters;
 use crate::gate::OnTheWay;
 use crate::{
     Config, ConfigError, Directory, Instant, Message, OutputState, Service, ServiceId, Situation,
-    SocketId, SocketState,
+    SocketId, SocketState, Stats,
 };
 
 /// The sans-IO state machine: socket slots, outboxes, priorities, timers, and the mapping of
@@ -222,6 +223,7 @@ impl Mux {
         let id = slot.id;
         assert!(slot.owner.is_none() && slot.armed_at.is_none(), "{id} is in no list yet");
         slot.check();
+        self.stats.count_state(None, Some(slot.state));
         self.table.insert(slot);
         self.stats.opened += 1;
         assert!(self.stats.opened > self.stats.closed, "{id} closed before it was opened");
@@ -240,7 +242,12 @@ impl Mux {
         let has_output_work = slot.has_output_work(on_the_way);
         let is_input_right = !is_in_input && !slot.has_input_work();
         let is_armed = slot.is_armed(self.directory.config());
+        let (counted, state) = (slot.counted_state, slot.state);
         // This runs several times for each message, and mostly everything is where it belongs.
+        if counted != state {
+            self.stats.count_state(Some(counted), Some(state));
+            self.table.slot_mut(id).counted_state = state;
+        }
         if has_output_work && !is_in_output {
             self.table.push_back(&mut self.ready_output, Chain::Output, id);
         }
@@ -326,6 +333,7 @@ impl Mux {
         entry.charge_bytes += charge_bytes;
         assert!(entry.charge_bytes > charge_before, "{to} was told something for nothing");
         if entry.charge_bytes >= mailbox_bytes_max {
+            self.stats.mailboxes_filled += u64::from(!entry.is_held_back);
             entry.is_held_back = true;
         }
         assert!(!matches!(entry.ending, Ending::Released { .. }), "{to} was released");
@@ -374,26 +382,6 @@ pub struct Wish {
     pub input_pending: bool,
     /// The backend answered the last output call with `Later`, and no event came since.
     pub output_pending: bool,
-}
-
-/// Counters since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Events whose id was stale.
-    pub stale_events: u64,
-    /// Commands whose id was stale when they arrived.
-    pub stale_commands: u64,
-    /// Messages whose owner was gone.
-    pub undelivered: u64,
-    /// Sockets that were opened: ids returned by commands, and accepted connections.
-    pub opened: u64,
-    /// Sockets that were closed.
-    pub closed: u64,
-    /// Accepts that failed because the connection had gone meanwhile.
-    pub accepts_aborted: u64,
-    /// Accepts that failed otherwise.
-    pub accepts_failed: u64,
 }
 
 /// What an exit cost.

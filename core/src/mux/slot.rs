@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
+use super::counters::Counters;
 use crate::datagrams::Datagrams;
 use crate::gate::OnTheWay;
 use crate::{
@@ -68,6 +69,8 @@ pub(super) struct Slot {
     pub(super) is_warned: bool,
     /// It stands in its owner's list of input that waits for room in the mailbox.
     pub(super) waits_for_mailbox: bool,
+    /// In which state it was counted last; what differs is counted when it is settled.
+    pub(super) counted_state: SocketState,
     pub(super) closing: Closing,
     /// The first cause of the end, once there is one.
     pub(super) cause: Option<CloseReason>,
@@ -195,17 +198,6 @@ pub(super) struct Listener {
     pub(super) accepted: u64,
 }
 
-/// What `info` tells.
-#[derive(Default, Hash)]
-pub(super) struct Counters {
-    pub(super) bytes_in: u64,
-    pub(super) bytes_out: u64,
-    pub(super) messages_in: u64,
-    pub(super) messages_out: u64,
-    pub(super) last_read: Option<Instant>,
-    pub(super) last_write: Option<Instant>,
-}
-
 /// Which states may follow a state: the arrows of the picture in `docs/states.md`. A state that
 /// stands among its own followers begins anew, with new times: `shutdown` after `finish`.
 const FOLLOWERS: [(SocketState, &[SocketState]); 10] = {
@@ -261,6 +253,7 @@ impl Slot {
             is_pause_owed: false,
             is_warned: false,
             waits_for_mailbox: false,
+            counted_state: state,
             closing: Closing::No,
             cause: None,
             warn_next_bytes,

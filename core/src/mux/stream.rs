@@ -86,9 +86,7 @@ impl Mux {
     ) {
         let now = self.now;
         let slot = self.table.slot_mut(id);
-        slot.rare.counters.bytes_out += count as u64;
-        slot.rare.counters.messages_out += messages as u64;
-        slot.rare.counters.last_write = Some(now);
+        slot.rare.counters.went(&mut self.stats, count as u64, messages as u64, now);
         slot.progress_at = now;
         let released = charge_before - slot.charge_bytes();
         let cost = count + messages * crate::MESSAGE_OVERHEAD_BYTES;
@@ -202,14 +200,13 @@ impl Mux {
             Ok(bytes) => {
                 let is_told = slot.is_reading || slot.discards_input();
                 assert!(is_told, "{id} is paused and was asked");
-                slot.rare.counters.bytes_in += bytes.len() as u64;
-                slot.rare.counters.last_read = Some(now);
+                let is_message = !slot.discards_input();
+                slot.rare.counters.came(&mut self.stats, bytes.len(), is_message, now);
                 // While output is still to go out, only what the system takes of it is progress.
                 if slot.is_finishing && slot.state == SocketState::Draining {
                     slot.progress_at = now;
                 }
-                if !slot.discards_input() {
-                    slot.rare.counters.messages_in += 1;
+                if is_message {
                     self.tell_owner(id, Message::Data { socket: id, bytes });
                 }
             }

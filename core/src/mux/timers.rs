@@ -136,6 +136,7 @@ impl Mux {
                     Some(fault) => self.fail(id, fault, crate::Operation::Write),
                     None => {
                         slot.fail_cause(CloseReason::TimedOut(which));
+                        self.stats.count_timeout(which);
                         self.begin_close(id);
                     }
                 }

@@ -78,6 +78,7 @@ impl Mux {
         total: bool,
     ) {
         assert!(self.directory.is_alive(id), "{id} was given back under a waiting send");
+        self.stats.sends_refused += 1;
         let outbox_bytes_max = self.config().outbox_bytes_max;
         assert!(charge_bytes <= outbox_bytes_max, "{id}: what never fits is refused as too large");
         self.directory.gate(id).expect("a living id has a gate").receive_announced(id);

@@ -1,0 +1,158 @@
+//! The counters one by one, with names as monitoring systems want them.
+
+use crate::RuntimeStats;
+
+/// One figure of a [`RuntimeStats`], named as Prometheus names things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// What it counts, with the unit last; a counter ends in `_total`.
+    pub name: &'static str,
+    /// The same in words.
+    pub help: &'static str,
+    /// Whether it may go back.
+    pub kind: SampleKind,
+    /// Which of several with the same name: a label and its value.
+    pub label: Option<(&'static str, &'static str)>,
+    /// The figure.
+    pub value: u64,
+}
+
+/// Whether a figure may go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SampleKind {
+    /// It never does.
+    Counter,
+    /// It does.
+    Gauge,
+}
+
+impl RuntimeStats {
+    /// All figures; those of one name stand together. The durations of turns are here as their
+    /// number and their sum; [`turns`](Self::turns) has them by size.
+    pub fn samples(&self) -> Vec<Sample> {
+        let mut samples = Vec::with_capacity(48);
+        self.sample_sockets(&mut samples);
+        self.sample_traffic(&mut samples);
+        self.sample_limits(&mut samples);
+        self.sample_threads(&mut samples);
+        samples
+    }
+
+    fn sample_sockets(&self, to: &mut Vec<Sample>) {
+        let mux = &self.mux;
+        let help = "Sockets, by state.";
+        to.extend(mux.sockets().map(|(state, count)| {
+            labelled(gauge("tidelock_sockets", help, count), "state", state.name())
+        }));
+        to.push(counter("tidelock_sockets_opened_total", "Sockets opened.", mux.opened));
+        to.push(counter("tidelock_sockets_closed_total", "Sockets closed.", mux.closed));
+        let help = "Sockets closed by a timeout.";
+        to.extend(mux.timeouts().map(|(which, count)| {
+            let sample = counter("tidelock_timeouts_total", help, count);
+            labelled(sample, "timeout", which.name())
+        }));
+    }
+
+    fn sample_traffic(&self, to: &mut Vec<Sample>) {
+        let mux = &self.mux;
+        let help = "Payload bytes.";
+        for (direction, bytes) in [("in", mux.bytes_in), ("out", mux.bytes_out)] {
+            let sample = counter("tidelock_bytes_total", help, bytes);
+            to.push(labelled(sample, "direction", direction));
+        }
+        let help = "Messages given to services, and messages of services sent.";
+        for (direction, messages) in [("in", mux.messages_in), ("out", mux.messages_out)] {
+            let sample = counter("tidelock_messages_total", help, messages);
+            to.push(labelled(sample, "direction", direction));
+        }
+        let calls = &self.calls;
+        let calls = [
+            ("poll", calls.polls),
+            ("accept", calls.accepts),
+            ("connect", calls.connects),
+            ("read", calls.reads),
+            ("write", calls.writes),
+            ("receive", calls.receives),
+            ("send", calls.sends),
+        ];
+        let help = "Calls of the system by the network thread.";
+        to.extend(calls.map(|(call, count)| {
+            labelled(counter("tidelock_calls_total", help, count), "call", call)
+        }));
+    }
+
+    fn sample_limits(&self, to: &mut Vec<Sample>) {
+        let mux = &self.mux;
+        let help = "Unsent payload, 64 bytes more for each message.";
+        to.push(gauge("tidelock_charged_bytes", help, self.charged_bytes));
+        let help = "Sends refused because an outbox, or all together, were full.";
+        to.push(counter("tidelock_sends_refused_total", help, mux.sends_refused));
+        let help = "Times that a service's mailbox was full.";
+        to.push(counter("tidelock_mailboxes_filled_total", help, mux.mailboxes_filled));
+        let help = "Times that a listener found the table of sockets full.";
+        to.push(counter("tidelock_listeners_stalled_total", help, mux.listeners_stalled));
+        let help = "Accepts that failed, but for connections that had gone.";
+        to.push(counter("tidelock_accepts_failed_total", help, mux.accepts_failed));
+        let help = "Connections that had gone before they were accepted.";
+        to.push(counter("tidelock_accepts_aborted_total", help, mux.accepts_aborted));
+        let help = "Messages whose service was gone.";
+        to.push(counter("tidelock_messages_undelivered_total", help, mux.undelivered));
+        let help = "Events about sockets that were gone.";
+        to.push(counter("tidelock_stale_events_total", help, mux.stale_events));
+        let help = "Commands about sockets that were gone.";
+        to.push(counter("tidelock_stale_commands_total", help, mux.stale_commands));
+    }
+
+    fn sample_threads(&self, to: &mut Vec<Sample>) {
+        let turns = &self.turns;
+        to.push(counter("tidelock_turns_total", "Turns.", turns.count()));
+        let nanos = u64::try_from(turns.sum().as_nanos()).unwrap_or(u64::MAX);
+        to.push(counter("tidelock_turn_nanoseconds_total", "Time spent in turns.", nanos));
+        let help = "Times that another thread woke the network thread.";
+        to.push(counter("tidelock_wake_ups_total", help, self.calls.wake_ups));
+        let help = "Commands that wait for the network thread.";
+        to.push(gauge("tidelock_commands_queued", help, self.commands_queued));
+        to.push(gauge("tidelock_services", "Services alive.", self.services));
+        let help = "Services with messages that do not run.";
+        to.push(gauge("tidelock_services_waiting", help, self.services_waiting));
+        let help = "Services that run on workers.";
+        to.push(gauge("tidelock_services_running", help, self.services_running));
+    }
+}
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Sample {
+    Sample { name, help, kind: SampleKind::Counter, label: None, value }
+}
+
+fn gauge(name: &'static str, help: &'static str, value: u64) -> Sample {
+    Sample { name, help, kind: SampleKind::Gauge, label: None, value }
+}
+
+fn labelled(sample: Sample, label: &'static str, value: &'static str) -> Sample {
+    Sample { label: Some((label, value)), ..sample }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn figures_have_names_of_their_own_and_those_of_one_name_stand_together() {
+        let samples = RuntimeStats::default().samples();
+        let mut seen = BTreeSet::new();
+        let mut last = "";
+        for sample in &samples {
+            assert!(seen.insert((sample.name, sample.label)), "{sample:?} stands twice");
+            let is_new =
+                !seen.iter().any(|(name, label)| *name == sample.name && *label != sample.label);
+            assert!(is_new || last == sample.name, "{} is torn", sample.name);
+            assert_eq!(sample.name.ends_with("_total"), sample.kind == SampleKind::Counter);
+            assert!(sample.help.ends_with('.'));
+            last = sample.name;
+        }
+    }
+}
