@@ -13,7 +13,7 @@ use crate::adopted::Adopted;
 use crate::buffer::BufferRing;
 use crate::datagram::Datagram;
 use crate::listener::Listener;
-use crate::resolver::Resolver;
+use crate::resolver::{Lookup, Resolver};
 use crate::stats::Calls;
 use crate::stream::Stream;
 use crate::sys::{self, Registry, Token, Waker};
@@ -56,13 +56,18 @@ fn token_of(id: SocketId) -> Token {
 
 impl MioBackend {
     /// A backend without sockets on `registry`.
-    pub(crate) fn new(registry: Registry, waker: Weak<Waker>, directory: Arc<Directory>) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        waker: Weak<Waker>,
+        directory: Arc<Directory>,
+        lookup: Lookup,
+    ) -> Self {
         let config = directory.config();
         // One buffer serves a stream's read and the largest datagram, with the byte that shows
         // that one was longer.
         let buffer_bytes = config.read_buffer_bytes_max.max(config.datagram_bytes_max + 1);
         let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
-        let resolver = Resolver::new(waker, directory);
+        let resolver = Resolver::new(waker, directory, lookup);
         Self { registry, ring, resolver, calls: Calls::default(), table: Vec::new() }
     }
 
@@ -87,12 +92,6 @@ impl MioBackend {
     /// The next answer of the resolver.
     pub(crate) fn poll_resolved(&mut self) -> Option<Event> {
         self.resolver.poll()
-    }
-
-    /// The resolver.
-    #[cfg(test)]
-    pub(crate) fn resolver_mut(&mut self) -> &mut Resolver {
-        &mut self.resolver
     }
 
     /// How many sockets are open.
@@ -374,7 +373,10 @@ mod tests {
             let poll = Poll::new().unwrap();
             let registry = poll.registry().try_clone().unwrap();
             let directory = Arc::new(Directory::new(Config::default()).unwrap());
-            Self { backend: MioBackend::new(registry, Weak::new(), directory), poll }
+            Self {
+                backend: MioBackend::new(registry, Weak::new(), directory, Lookup::default()),
+                poll,
+            }
         }
 
         fn events(&mut self, timeout: Duration) -> Vec<(SocketId, Readiness)> {

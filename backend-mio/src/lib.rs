@@ -33,6 +33,7 @@ mod inside;
 mod listener;
 mod net_ext;
 mod network;
+mod resolve;
 mod resolver;
 mod runtime;
 mod sample;
@@ -43,6 +44,7 @@ mod workers;
 
 pub use handle::Handle;
 pub use net_ext::NetExt;
+pub use resolve::{Resolve, SystemResolve};
 pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};
 pub use sample::{Sample, SampleKind};
 pub use stats::{Calls, Histogram, RuntimeStats};

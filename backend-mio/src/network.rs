@@ -319,9 +319,11 @@ mod tests {
     use tidelock_core::{Config, ConnectOptions, Net, Service, Target};
 
     use super::*;
+    use crate::Resolve;
     use crate::clock::Clock;
     use crate::handle::Handle;
     use crate::inbox::Inbox;
+    use crate::resolver::Lookup;
     use crate::runtime::End;
     use crate::sys::Waker;
 
@@ -345,9 +347,13 @@ mod tests {
     }
 
     /// A name here is a list of ports.
-    fn ports(name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
-        let ports = name.split('-').map(|port| port.parse().unwrap());
-        Ok(ports.map(|port: u16| ([127, 0, 0, 1], port).into()).collect())
+    struct Ports;
+
+    impl Resolve for Ports {
+        fn resolve(&self, name: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+            let ports = name.split('-').map(|port| port.parse().unwrap());
+            Ok(ports.map(|port: u16| ([127, 0, 0, 1], port).into()).collect())
+        }
     }
 
     fn start() -> (Handle, thread::JoinHandle<ExitReport>) {
@@ -357,8 +363,8 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN).unwrap());
         let registry = poll.registry().try_clone().unwrap();
         let weak = Arc::downgrade(&waker);
-        let mut backend = MioBackend::new(registry, weak, Arc::clone(&directory));
-        backend.resolver_mut().set_lookup(ports);
+        let lookup = Lookup { resolve: Arc::new(Ports), threads: 1 };
+        let backend = MioBackend::new(registry, weak, Arc::clone(&directory), lookup);
         let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
         let shared = Arc::new(Shared {
             directory,

@@ -1,7 +1,7 @@
 //! Host names, looked up on threads of their own.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{
     Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel,
 };
@@ -11,11 +11,12 @@ use std::thread;
 use tidelock_core::{Directory, Endpoint, Event, Fault, FaultKind, SocketId};
 
 use crate::errno::fault;
+use crate::resolve::Resolve;
 use crate::sys::Waker;
 
 /// Looks host names up without stopping the network thread.
 ///
-/// Two threads, started at the first lookup, take names from a bounded queue and wake the network
+/// Its threads, started at the first lookup, take names from a bounded queue and wake the network
 /// thread with each answer. A system resolver cannot be interrupted: a thread inside one is not
 /// waited for at the end, and holds nothing of the runtime.
 #[derive(Debug)]
@@ -30,8 +31,24 @@ pub(crate) struct Resolver {
     lookup: Lookup,
 }
 
-/// How one name is looked up; the system's way, but for tests.
-pub(crate) type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+/// How names are looked up, and by how many threads.
+#[derive(Clone)]
+pub(crate) struct Lookup {
+    pub(crate) resolve: Arc<dyn Resolve>,
+    pub(crate) threads: usize,
+}
+
+impl std::fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lookup").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { resolve: Arc::new(crate::SystemResolve), threads: 2 }
+    }
+}
 
 #[derive(Debug)]
 struct Job {
@@ -40,30 +57,15 @@ struct Job {
     port: u16,
 }
 
-const THREADS: usize = 2;
 /// Lookups that wait for a thread; more are refused at once.
 const QUEUE_MAX: usize = 1024;
 
 impl Resolver {
     /// A resolver that wakes the network thread with `waker`.
-    pub(crate) fn new(waker: Weak<Waker>, directory: Arc<Directory>) -> Self {
-        Self::with_lookup(waker, directory, system_lookup)
-    }
-
-    pub(crate) fn with_lookup(
-        waker: Weak<Waker>,
-        directory: Arc<Directory>,
-        lookup: Lookup,
-    ) -> Self {
+    pub(crate) fn new(waker: Weak<Waker>, directory: Arc<Directory>, lookup: Lookup) -> Self {
+        assert!(lookup.threads > 0, "somebody must look names up");
         let (answers_sender, answers) = channel();
         Self { waker, queue: None, answers, answers_sender, directory, lookup }
-    }
-
-    /// Looks names up in another way from now on.
-    #[cfg(test)]
-    pub(crate) fn set_lookup(&mut self, lookup: Lookup) {
-        assert!(self.queue.is_none(), "its threads look names up in the old way already");
-        self.lookup = lookup;
     }
 
     /// Begins a lookup; its answer comes from [`poll`](Self::poll), unless the socket dies before
@@ -101,13 +103,13 @@ impl Resolver {
     fn start(&self) -> io::Result<SyncSender<Job>> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let jobs = Arc::new(Mutex::new(jobs));
-        for number in 0..THREADS {
+        for number in 0..self.lookup.threads {
             let (jobs, answers) = (Arc::clone(&jobs), self.answers_sender.clone());
-            let (waker, lookup) = (self.waker.clone(), self.lookup);
+            let (waker, resolve) = (self.waker.clone(), Arc::clone(&self.lookup.resolve));
             let directory = Arc::clone(&self.directory);
             thread::Builder::new()
                 .name(format!("tidelock-resolve-{number}"))
-                .spawn(move || work(&jobs, &answers, &waker, &directory, lookup))?;
+                .spawn(move || work(&jobs, &answers, &waker, &directory, &*resolve))?;
         }
         Ok(queue)
     }
@@ -119,7 +121,7 @@ fn work(
     answers: &Sender<Event>,
     waker: &Weak<Waker>,
     directory: &Directory,
-    lookup: Lookup,
+    resolve: &dyn Resolve,
 ) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -129,7 +131,7 @@ fn work(
         if !directory.is_alive(id) {
             continue;
         }
-        let result = resolve(lookup, &host, port);
+        let result = look_up(resolve, &host, port);
         tracing::debug!(%id, %host, ?result, "resolved");
         if answers.send(Event::Resolved { id, result }).is_err() {
             return;
@@ -143,43 +145,55 @@ fn work(
     }
 }
 
-fn resolve(lookup: Lookup, host: &str, port: u16) -> Result<Vec<Endpoint>, Fault> {
-    match lookup(host, port) {
-        Ok(addresses) if addresses.is_empty() => Err(FaultKind::NameNotFound.into()),
-        Ok(addresses) => Ok(addresses.into_iter().map(Endpoint::from).collect()),
-        Err(error) => Err(lookup_fault(&error)),
+fn look_up(resolve: &dyn Resolve, host: &str, port: u16) -> Result<Vec<Endpoint>, Fault> {
+    // A panic of a user's code is the failure of this lookup alone.
+    let looked_up = catch_unwind(AssertUnwindSafe(|| resolve.resolve(host, port)));
+    match looked_up {
+        Ok(Ok(addresses)) if addresses.is_empty() => Err(FaultKind::NameNotFound.into()),
+        Ok(Ok(addresses)) => Ok(addresses.into_iter().map(Endpoint::from).collect()),
+        Ok(Err(error)) => Err(lookup_fault(&error)),
+        Err(_panic) => {
+            tracing::error!(%host, "the lookup of a name panicked");
+            Err(FaultKind::NameResolution.into())
+        }
     }
 }
 
-fn system_lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    Ok((host, port).to_socket_addrs()?.collect())
-}
-
-/// The standard library keeps a resolver's own code only as a text. glibc's and musl's texts for
-/// "try again" are told apart from a name that has no address; a system error keeps its number.
 fn lookup_fault(error: &io::Error) -> Fault {
-    if let Some(number) = error.raw_os_error() {
-        return Fault { kind: FaultKind::NameResolution, os: Some(number) };
-    }
-    let text = error.to_string();
-    let is_passing = ["Temporary failure", "Try again", "Non-recoverable", "Memory allocation"];
-    if is_passing.iter().any(|passing| text.contains(passing)) {
-        FaultKind::NameResolution.into()
-    } else {
-        FaultKind::NameNotFound.into()
+    match (error.raw_os_error(), error.kind()) {
+        (Some(number), _) => Fault { kind: FaultKind::NameResolution, os: Some(number) },
+        (None, io::ErrorKind::NotFound) => FaultKind::NameNotFound.into(),
+        (None, _) => FaultKind::NameResolution.into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
     use std::num::NonZeroU32;
     use std::time::{Duration, Instant};
     use tidelock_core::Config;
 
-    fn resolver(lookup: Lookup) -> Resolver {
+    type Function = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+    struct By(Function);
+
+    impl Resolve for By {
+        fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+            (self.0)(host, port)
+        }
+    }
+
+    const THREADS: usize = 2;
+
+    fn resolver(function: Function) -> Resolver {
+        with(Arc::new(By(function)))
+    }
+
+    fn with(resolve: Arc<dyn Resolve>) -> Resolver {
         let directory = Arc::new(Directory::new(Config::default()).unwrap());
-        Resolver::with_lookup(Weak::new(), directory, lookup)
+        Resolver::new(Weak::new(), directory, Lookup { resolve, threads: THREADS })
     }
 
     /// A living socket; the kind does not matter here.
@@ -202,7 +216,7 @@ mod tests {
 
     #[test]
     fn localhost_has_a_loopback_address() {
-        let mut resolver = resolver(system_lookup);
+        let mut resolver = with(Arc::new(crate::SystemResolve));
         let id = id(&resolver);
         resolver.resolve(id, "localhost", 80).unwrap();
         match poll_within(&mut resolver, Duration::from_secs(10)) {
@@ -260,13 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_an_address_is_not_found() {
-        assert_eq!(resolve(|_, _| Ok(Vec::new()), "a", 1), Err(FaultKind::NameNotFound.into()));
-        let again = |_: &str, _: u16| {
-            Err(io::Error::other("failed to lookup: Temporary failure in name resolution"))
-        };
-        assert_eq!(resolve(again, "a", 1), Err(FaultKind::NameResolution.into()));
-        let never = |_: &str, _: u16| Err(io::Error::other("Name or service not known"));
-        assert_eq!(resolve(never, "a", 1), Err(FaultKind::NameNotFound.into()));
+    fn what_a_lookup_answers_is_a_fault_with_a_meaning() {
+        let of = |function: Function| look_up(&By(function), "a", 1).unwrap_err();
+        assert_eq!(of(|_, _| Ok(Vec::new())), FaultKind::NameNotFound.into());
+        let unknown = |_: &str, _: u16| Err(io::ErrorKind::NotFound.into());
+        assert_eq!(of(unknown), FaultKind::NameNotFound.into());
+        let passing = |_: &str, _: u16| Err(io::Error::other("try again"));
+        assert_eq!(of(passing), FaultKind::NameResolution.into());
+        let system = |_: &str, _: u16| Err(io::Error::from_raw_os_error(24));
+        assert_eq!(of(system), Fault { kind: FaultKind::NameResolution, os: Some(24) });
+        assert_eq!(of(|_, _| panic!("a user's mistake")), FaultKind::NameResolution.into());
     }
 }

@@ -18,6 +18,8 @@ use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inside;
 use crate::network::{Network, Services};
+use crate::resolve::Resolve;
+use crate::resolver::Lookup;
 use crate::stats::{Calls, Histogram};
 use crate::sys::{Poll, Waker};
 use crate::workers::{Pool, WorkerContext};
@@ -122,6 +124,7 @@ pub struct Builder {
     config: Config,
     workers: usize,
     seed: u64,
+    lookup: Lookup,
 }
 
 impl Builder {
@@ -145,6 +148,24 @@ impl Builder {
         self
     }
 
+    /// Sets how host names are looked up. Default: [`SystemResolve`](crate::SystemResolve).
+    pub fn resolver(mut self, resolve: impl Resolve) -> Self {
+        self.lookup.resolve = Arc::new(resolve);
+        self
+    }
+
+    /// Sets how many threads look host names up; they start with the first name. Default 2. A
+    /// resolver that hangs keeps its thread, so who connects to many names at once wants more; of
+    /// lookups that wait for a thread 1,024 are kept, and more are refused with `NameResolution`.
+    ///
+    /// # Panics
+    /// With zero: no name would ever be found.
+    pub fn resolver_threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "at least one thread looks names up");
+        self.lookup.threads = threads;
+        self
+    }
+
     /// Starts the threads.
     ///
     /// # Errors
@@ -155,7 +176,8 @@ impl Builder {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
         let registry = poll.registry().try_clone()?;
-        let backend = MioBackend::new(registry, Arc::downgrade(&waker), Arc::clone(&directory));
+        let weak = Arc::downgrade(&waker);
+        let backend = MioBackend::new(registry, weak, Arc::clone(&directory), self.lookup);
         let inbox = Arc::new(Inbox::new(waker));
         let clock = Clock::start();
         let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);
