@@ -9,7 +9,7 @@ use tidelock_core::{
     Answer, Bytes, CloseHow, Connected, Endpoint, Fault, FaultKind, Outbox, SocketOption,
 };
 
-use crate::buffer::BufferRing;
+use crate::buffer::{BufferRing, ReadSize};
 use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::write_parts;
 use crate::sys::{self, Event, FdKind, Registry, SourceFd, Token};
@@ -28,6 +28,7 @@ pub(crate) struct Adopted {
     was_nonblocking: bool,
     /// The latest event said that the far end is gone.
     is_far_end_gone: bool,
+    read_size: ReadSize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,14 @@ impl Adopted {
             .register(&mut SourceFd(&raw), token, sys::BOTH_DIRECTIONS)
             .map_err(not_pollable)?;
         let file = File::from(descriptor);
-        let adopted = Self { file, kind, direction, was_nonblocking, is_far_end_gone: false };
+        let adopted = Self {
+            file,
+            kind,
+            direction,
+            was_nonblocking,
+            is_far_end_gone: false,
+            read_size: ReadSize::default(),
+        };
         if let Err(error) = sys::set_nonblocking(&adopted.file, true) {
             adopted.close(registry, CloseHow::Plain);
             return Err(fault(&error));
@@ -88,9 +96,13 @@ impl Adopted {
                 Answer::Later
             };
         }
-        let size = size_hint.clamp(1, ring.buffer_bytes());
+        let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
         let mut file = &self.file;
-        match ring.fill(size, |buffer| uninterrupted(|| file.read(buffer))) {
+        let result = ring.fill(size, |buffer| uninterrupted(|| file.read(buffer)));
+        if let Ok(bytes) = &result {
+            self.read_size.handle_read(size, bytes.len());
+        }
+        match result {
             // A terminal whose other side hung up says so with EIO; that is its end of the stream.
             Err(error) if self.kind == FdKind::Device && is_hang_up(&error) => {
                 Answer::Ready(Ok(Bytes::new()))

@@ -4,38 +4,56 @@ use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use tidelock_core::Config;
 
-/// A ring of fully initialised read buffers.
+/// Fully initialised read buffers, in rings by size: the smallest, twice that, and so on to the
+/// largest.
 ///
 /// A read goes into a whole buffer; what came is given away as a slice of it, and the buffer goes
-/// to the ring's back. When it comes to the front again and nobody holds a slice any more, it is
+/// to its ring's back. When it comes to the front again and nobody holds a slice any more, it is
 /// taken back, still initialised. So safe code reads without zeroing a buffer per read, sockets
 /// that are silent hold no buffer, and a small message is copied out, so that a service which
 /// keeps it pins no large buffer.
 #[derive(Debug)]
 pub(crate) struct BufferRing {
-    /// Whole buffers of `buffer_bytes`; slices of them may be out. Invariant: at most
-    /// [`RING_BUFFERS_MAX`].
-    ring: VecDeque<Bytes>,
-    buffer_bytes: usize,
+    /// The smallest first.
+    rings: Vec<Ring>,
     /// Up to this size bytes are copied out.
     copy_bytes_max: usize,
 }
 
-/// With the default of 64 KiB a ring holds at most 2 MiB.
-const RING_BUFFERS_MAX: usize = 32;
+/// Buffers of one size.
+#[derive(Debug)]
+struct Ring {
+    /// Whole buffers; slices of them may be out. Invariant: at most `buffers_max`.
+    buffers: VecDeque<Bytes>,
+    buffer_bytes: usize,
+}
+
+/// What reads begin with, and what most never leave.
+const SMALLEST_BUFFER_BYTES: usize = 64 * 1024;
+/// Buffers of one size that are kept take at most so much, if two of them do not take more.
+const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
+const RING_BUFFERS_MIN: usize = 2;
 /// How many buffers are looked at before a new one is made.
 const RING_LOOKS_MAX: usize = 4;
 
 impl BufferRing {
-    /// A ring of buffers of `buffer_bytes`, the most that one read can give.
+    /// Rings of buffers of up to `buffer_bytes`, the most that one read can give.
     pub(crate) fn new(buffer_bytes: usize, copy_bytes_max: usize) -> Self {
         assert!(buffer_bytes > 0 && copy_bytes_max > 0, "a read buffer without a byte");
-        Self { ring: VecDeque::new(), buffer_bytes, copy_bytes_max }
+        let config = Config { read_buffer_bytes_max: buffer_bytes, ..Config::default() };
+        let mut rings = Vec::new();
+        let mut bytes = 0;
+        while bytes < buffer_bytes {
+            bytes = config.read_buffer_bytes(bytes + 1);
+            rings.push(Ring { buffers: VecDeque::new(), buffer_bytes: bytes });
+        }
+        Self { rings, copy_bytes_max }
     }
 
-    /// Lets `read` fill at most `size` bytes (at least one, at most a buffer's size) and answers
-    /// what it filled.
+    /// Lets `read` fill at most `size` bytes (at least one, at most the largest buffer's size) and
+    /// answers what it filled.
     pub(crate) fn fill(
         &mut self,
         size: usize,
@@ -50,15 +68,23 @@ impl BufferRing {
         size: usize,
         read: impl FnOnce(&mut [u8]) -> io::Result<(usize, T)>,
     ) -> io::Result<(Bytes, T)> {
-        assert!(size > 0 && size <= self.buffer_bytes, "a read of {size} B");
-        let mut whole = self.take();
-        assert_eq!(whole.len(), self.buffer_bytes, "a buffer was cut");
+        assert!(size > 0 && size <= self.buffer_bytes(), "a read of {size} B");
+        let copy_bytes_max = self.copy_bytes_max;
+        let fitting = self.rings.iter().position(|ring| ring.buffer_bytes >= size);
+        let fitting = fitting.expect("the largest buffer is large enough");
+        let smaller_bytes = fitting.checked_sub(1).map(|before| self.rings[before].buffer_bytes);
+        let ring = &mut self.rings[fitting];
+        let mut whole = ring.take();
+        assert_eq!(whole.len(), ring.buffer_bytes, "a buffer was cut");
         let result = read(&mut whole[..size]);
         let whole = whole.freeze();
         let bytes = match &result {
             Ok((count, _)) => {
                 assert!(*count <= size, "the system filled {count} of {size} B");
-                if *count <= self.copy_bytes_max || 2 * *count < self.buffer_bytes {
+                // What fits into a smaller buffer is charged with that one, not with this.
+                let fits_smaller = smaller_bytes.is_some_and(|smaller| *count <= smaller);
+                let is_scant = 2 * *count < ring.buffer_bytes || fits_smaller;
+                if *count <= copy_bytes_max || is_scant {
                     Bytes::copy_from_slice(&whole[..*count])
                 } else {
                     whole.slice(..*count)
@@ -66,40 +92,87 @@ impl BufferRing {
             }
             Err(_told_below) => Bytes::new(),
         };
-        self.put(whole);
+        ring.put(whole);
         result.map(|(_count, more)| (bytes, more))
     }
 
     /// The most that one read can give.
     pub(crate) fn buffer_bytes(&self) -> usize {
-        self.buffer_bytes
+        self.rings.last().expect("there is at least one size").buffer_bytes
     }
+}
 
+impl Ring {
     fn take(&mut self) -> BytesMut {
-        for _ in 0..self.ring.len().min(RING_LOOKS_MAX) {
-            let Some(whole) = self.ring.pop_front() else {
+        for _ in 0..self.buffers.len().min(RING_LOOKS_MAX) {
+            let Some(whole) = self.buffers.pop_front() else {
                 break;
             };
             match whole.try_into_mut() {
                 Ok(unique) => return unique,
-                Err(shared) => self.ring.push_back(shared),
+                Err(shared) => self.buffers.push_back(shared),
             }
         }
         BytesMut::zeroed(self.buffer_bytes)
     }
 
     fn put(&mut self, whole: Bytes) {
-        if self.ring.len() == RING_BUFFERS_MAX {
+        let buffers_max = (RING_BYTES_MAX / self.buffer_bytes).clamp(RING_BUFFERS_MIN, 32);
+        if self.buffers.len() == buffers_max {
             // The oldest is still held by somebody; it dies with its last slice.
-            self.ring.pop_front();
+            self.buffers.pop_front();
         }
         if whole.is_unique() {
             // The next read finds it at once, warm in the cache.
-            self.ring.push_front(whole);
+            self.buffers.push_front(whole);
         } else {
-            self.ring.push_back(whole);
+            self.buffers.push_back(whole);
         }
-        assert!(self.ring.len() <= RING_BUFFERS_MAX, "the ring grew past its bound");
+        assert!(self.buffers.len() <= buffers_max, "the ring grew past its bound");
+    }
+}
+
+/// How much one stream is asked for: more while reads fill what they are given, less while they
+/// leave most of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadSize {
+    bytes: usize,
+    /// Reads in a row that left three quarters.
+    scant_reads: u8,
+}
+
+/// One scant read may be the end of a burst.
+const SCANT_READS_MAX: u8 = 4;
+
+impl Default for ReadSize {
+    fn default() -> Self {
+        Self { bytes: SMALLEST_BUFFER_BYTES, scant_reads: 0 }
+    }
+}
+
+impl ReadSize {
+    /// The next read's size, at most `size_max`.
+    pub(crate) fn bytes(self, size_max: usize) -> usize {
+        self.bytes.min(size_max)
+    }
+
+    /// A read asked for `asked` bytes and got `got`.
+    pub(crate) fn handle_read(&mut self, asked: usize, got: usize) {
+        assert!(got <= asked, "a read gave more than was asked");
+        if got == asked {
+            // It stays below what the caller allows; what it grew beyond is of no use then.
+            self.bytes = if asked == self.bytes { asked.saturating_mul(2) } else { self.bytes };
+            self.scant_reads = 0;
+        } else if got > asked / 4 {
+            self.scant_reads = 0;
+        } else {
+            self.scant_reads += 1;
+            if self.scant_reads == SCANT_READS_MAX {
+                self.bytes = (self.bytes / 2).max(SMALLEST_BUFFER_BYTES);
+                self.scant_reads = 0;
+            }
+        }
+        assert!(self.bytes >= SMALLEST_BUFFER_BYTES, "a read of less than the smallest buffer");
     }
 }
 
@@ -122,7 +195,7 @@ mod tests {
         for (byte, bytes) in (0..100).zip(&held) {
             assert_eq!(bytes[..], [byte; 50]);
         }
-        assert_eq!(ring.ring.len(), RING_BUFFERS_MAX);
+        assert_eq!(ring.rings[0].buffers.len(), 32);
     }
 
     #[test]
@@ -130,23 +203,23 @@ mod tests {
         let mut ring = BufferRing::new(64, 4);
         let address = filled(&mut ring, 50, 1).as_ptr();
         assert_eq!(filled(&mut ring, 64, 2).as_ptr(), address);
-        assert_eq!(ring.ring.len(), 1);
+        assert_eq!(ring.rings[0].buffers.len(), 1);
     }
 
     #[test]
     fn small_bytes_pin_no_buffer() {
         let mut ring = BufferRing::new(64, 4);
         let small = filled(&mut ring, 4, 7);
-        assert!(ring.ring[0].is_unique());
+        assert!(ring.rings[0].buffers[0].is_unique());
         assert_eq!(small[..], [7; 4]);
         // A buffer is handed over only by bytes that fill half of it.
         drop(filled(&mut ring, 31, 7));
-        assert!(ring.ring[0].is_unique());
+        assert!(ring.rings[0].buffers[0].is_unique());
         let medium = filled(&mut ring, 31, 9);
-        assert!(ring.ring[0].is_unique());
+        assert!(ring.rings[0].buffers[0].is_unique());
         assert_eq!(medium[..], [9; 31]);
         let large = filled(&mut ring, 32, 8);
-        assert!(!ring.ring[0].is_unique());
+        assert!(!ring.rings[0].buffers[0].is_unique());
         assert_eq!(large[..], [8; 32]);
     }
 
@@ -155,7 +228,50 @@ mod tests {
         let mut ring = BufferRing::new(64, 4);
         let error = ring.fill(64, |_| Err(io::ErrorKind::WouldBlock.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert_eq!(ring.ring.len(), 1);
-        assert!(ring.ring[0].is_unique());
+        assert_eq!(ring.rings[0].buffers.len(), 1);
+        assert!(ring.rings[0].buffers[0].is_unique());
+    }
+
+    #[test]
+    fn a_read_takes_the_smallest_buffer_that_it_fits_into() {
+        let mut ring = BufferRing::new(200_000, 4);
+        let sizes: Vec<_> = ring.rings.iter().map(|ring| ring.buffer_bytes).collect();
+        assert_eq!(sizes, [65_536, 131_072, 200_000]);
+        assert_eq!(ring.buffer_bytes(), 200_000);
+        for (size, expected) in [(1, 0), (65_536, 0), (65_537, 1), (131_073, 2), (200_000, 2)] {
+            let mut ring = BufferRing::new(200_000, 4);
+            filled(&mut ring, size, 1);
+            let used = ring.rings.iter().position(|ring| !ring.buffers.is_empty());
+            assert_eq!(used, Some(expected), "{size} B");
+        }
+        let held: Vec<_> = (0..100).map(|byte| filled(&mut ring, 200_000, byte)).collect();
+        assert_eq!(ring.rings[2].buffers.len(), RING_BYTES_MAX / 200_000);
+        drop(held);
+        let boundary = ring.fill(131_072, |_| Ok(65_536)).unwrap();
+        assert!(ring.rings[1].buffers[0].is_unique(), "it is charged with 64 KiB, and is copied");
+        drop(boundary);
+    }
+
+    #[test]
+    fn reads_grow_while_they_fill_and_shrink_while_they_are_scant() {
+        let mut size = ReadSize::default();
+        let next = |size: &mut ReadSize, share: usize| {
+            let asked = size.bytes(1 << 20);
+            size.handle_read(asked, asked / share);
+            asked
+        };
+        let grown: Vec<_> = (0..6).map(|_| next(&mut size, 1) >> 16).collect();
+        assert_eq!(grown, [1, 2, 4, 8, 16, 16], "to the largest and no further");
+        for _ in 0..3 {
+            next(&mut size, 4);
+        }
+        next(&mut size, 3);
+        assert_eq!(size.bytes(1 << 20) >> 16, 16, "one read that was not scant starts the count");
+        let shrunk: Vec<_> = (0..24).map(|_| next(&mut size, 4) >> 16).collect();
+        assert_eq!(shrunk[..4], [16; 4]);
+        assert_eq!(shrunk[23], 1);
+        assert_eq!(size.bytes(1000), 1000, "a caller may want less");
+        size.handle_read(1000, 1000);
+        assert_eq!(size.bytes(1 << 20), 1 << 16, "which says nothing of the stream");
     }
 }

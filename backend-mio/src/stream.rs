@@ -7,7 +7,7 @@ use tidelock_core::{
     SocketOption,
 };
 
-use crate::buffer::BufferRing;
+use crate::buffer::{BufferRing, ReadSize};
 use crate::drained::Drained;
 use crate::errno::{answer, fault, uninterrupted};
 use crate::sys::{self, Event, Interest, Registry, StreamSocket, Token};
@@ -17,6 +17,7 @@ use crate::sys::{self, Event, Interest, Registry, StreamSocket, Token};
 pub(crate) struct Stream {
     socket: StreamSocket,
     input: Drained,
+    read_size: ReadSize,
 }
 
 impl Stream {
@@ -49,7 +50,7 @@ impl Stream {
     ) -> Result<Self, Fault> {
         const INTEREST: Interest = sys::STREAM_INTEREST;
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
-        Ok(Self { socket, input: Drained::default() })
+        Ok(Self { socket, input: Drained::default(), read_size: ReadSize::default() })
     }
 
     /// Whether the connect is done: the pending error first, because it is told once; then the
@@ -89,12 +90,13 @@ impl Stream {
         if self.input.is_drained() {
             return Answer::Later;
         }
-        let size = size_hint.clamp(1, ring.buffer_bytes());
+        let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
         let result = ring.fill(size, |buffer| uninterrupted(|| self.socket.read(buffer)));
-        if let Ok(bytes) = &result
-            && self.socket.can_be_drained()
-        {
-            self.input.handle_read(size, bytes.len());
+        if let Ok(bytes) = &result {
+            self.read_size.handle_read(size, bytes.len());
+            if self.socket.can_be_drained() {
+                self.input.handle_read(size, bytes.len());
+            }
         }
         answer(result)
     }

@@ -42,9 +42,10 @@ pub struct Config {
     pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     pub read_buffer_bytes_min: usize,
-    /// The read buffer. Default 64 KiB. Bytes that fill half of it are handed over with it, and
-    /// charged with all of it; fewer are copied out, so that a small message which a service keeps
-    /// pins no large buffer.
+    /// The largest read buffer. Default 1 MiB. A stream begins with 64 KiB, or this if it is less,
+    /// and gets twice that while its reads fill what they are given, half of it while they leave
+    /// most. Bytes that fill half of a buffer are handed over with it, and charged with all of it;
+    /// fewer are copied out, so that a small message which a service keeps pins no large buffer.
     pub read_buffer_bytes_max: usize,
     /// Unsent bytes of one socket from which its owner gets `Warning`. Default 1 MiB.
     pub warn_bytes: usize,
@@ -102,7 +103,7 @@ impl Default for Config {
             messages_per_batch: 64,
             commands_per_service: 1024,
             read_buffer_bytes_min: 2 << 10,
-            read_buffer_bytes_max: 64 << 10,
+            read_buffer_bytes_max: 1 << 20,
             warn_bytes: 1 << 20,
             outbox_bytes_max: 64 << 20,
             total_bytes_max: 1 << 30,
@@ -123,7 +124,30 @@ impl Default for Config {
     }
 }
 
+/// The read buffer that every stream begins with.
+const READ_BUFFER_BYTES_FIRST: usize = 64 << 10;
+
 impl Config {
+    /// The size of the smallest read buffer that so many bytes fit into: 64 KiB, twice that, and
+    /// so on up to [`read_buffer_bytes_max`](Self::read_buffer_bytes_max), which is also the
+    /// answer for more.
+    ///
+    /// ```
+    /// # use tidelock_core::Config;
+    /// let config = Config { read_buffer_bytes_max: 200_000, ..Config::default() };
+    /// let buffers = [0, 65_536, 65_537, 140_000, 1_000_000].map(|bytes| config.read_buffer_bytes(bytes));
+    /// assert_eq!(buffers, [65_536, 65_536, 131_072, 200_000, 200_000]);
+    /// ```
+    pub fn read_buffer_bytes(&self, bytes: usize) -> usize {
+        let largest = self.read_buffer_bytes_max;
+        let mut buffer = READ_BUFFER_BYTES_FIRST.min(largest);
+        while buffer < bytes.min(largest) {
+            buffer = buffer.saturating_mul(2).min(largest);
+        }
+        assert!(buffer >= bytes.min(largest), "{bytes} B do not fit into {buffer}");
+        buffer
+    }
+
     /// Checks that no limit is zero and that no two contradict.
     ///
     /// # Errors

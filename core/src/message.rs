@@ -225,10 +225,11 @@ impl Message {
     /// charged with the buffer that they keep alive, if they fill half of it: less is copied out.
     pub fn charge_bytes(&self, config: &Config) -> usize {
         let payload = match self {
-            Message::Data { bytes, .. } if 2 * bytes.len() >= config.read_buffer_bytes_max => {
-                bytes.len().max(config.read_buffer_bytes_max)
+            Message::Data { bytes, .. } => {
+                let buffer_bytes = config.read_buffer_bytes(bytes.len());
+                let is_handed_over = 2 * bytes.len() >= buffer_bytes;
+                bytes.len().max(if is_handed_over { buffer_bytes } else { 0 })
             }
-            Message::Data { bytes, .. } => bytes.len(),
             Message::Udp { payload, .. } => payload.len(),
             Message::Info(sockets) => sockets.len() * size_of::<SocketInfo>(),
             _ => 0,

@@ -70,14 +70,22 @@ impl Limits {
     fn mailbox_charge_bytes(&self, message: &Message) -> usize {
         const OVERHEAD_BYTES: usize = 64;
         match message {
-            Message::Data { bytes, .. } if 2 * bytes.len() >= self.read_buffer_bytes_max => {
-                OVERHEAD_BYTES + bytes.len().max(self.read_buffer_bytes_max)
+            Message::Data { bytes, .. } if 2 * bytes.len() >= self.buffer_bytes(bytes.len()) => {
+                OVERHEAD_BYTES + bytes.len().max(self.buffer_bytes(bytes.len()))
             }
             Message::Data { bytes, .. } => OVERHEAD_BYTES + bytes.len(),
             Message::Udp { payload, .. } => OVERHEAD_BYTES + payload.len(),
             // Only `info` is answered with more, and what it is charged is the core's own size.
             _ => OVERHEAD_BYTES,
         }
+    }
+
+    /// The buffer that so many bytes were read into: 64 KiB doubled until they fit, up to the
+    /// largest.
+    fn buffer_bytes(&self, bytes: usize) -> usize {
+        let doubled = (0..16).map(|times| (64_usize << 10).saturating_mul(1 << times));
+        let mut smaller = doubled.take_while(|buffer| *buffer < self.read_buffer_bytes_max);
+        smaller.find(|buffer| *buffer >= bytes).unwrap_or(self.read_buffer_bytes_max)
     }
 
     /// Those of a world with these options.
