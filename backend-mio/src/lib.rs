@@ -30,6 +30,7 @@ mod network;
 mod resolver;
 mod runtime;
 mod stream;
+mod sync;
 mod sys;
 mod workers;
 
