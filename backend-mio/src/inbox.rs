@@ -1,12 +1,12 @@
 //! Commands on their way to the network thread.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::PoisonError;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidelock_core::{Command, Endpoint, Fault, SocketId};
 
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::sys::Waker;
 
 /// Who waits for a listener to open.
@@ -162,7 +162,7 @@ impl Inbox {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::backend::WAKE_TOKEN;

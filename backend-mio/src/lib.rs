@@ -39,6 +39,7 @@ mod runtime;
 mod sample;
 mod stats;
 mod stream;
+mod sync;
 mod sys;
 mod workers;
 

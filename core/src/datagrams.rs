@@ -117,7 +117,7 @@ impl Datagrams {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

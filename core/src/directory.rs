@@ -2,13 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use slab::Slab;
 
 use crate::charge::Total;
 use crate::gate::{ChargeLimits, Gate, GateKind};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::{Config, ConfigError, OpenError, ServiceId, SocketId};
 
 /// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
@@ -290,6 +290,7 @@ impl Allocator {
 /// Gates in chunks that never move, so that other threads may look while the table grows.
 #[derive(Debug)]
 struct Gates {
+    max: usize,
     chunks: Box<[OnceLock<Box<[Gate]>>]>,
 }
 
@@ -297,23 +298,28 @@ const GATES_PER_CHUNK: usize = 256;
 
 impl Gates {
     fn new(max: u32) -> Self {
-        let chunks = (max as usize).div_ceil(GATES_PER_CHUNK);
-        assert!(chunks * GATES_PER_CHUNK >= max as usize, "every index has a gate");
-        Self { chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
+        let max = max as usize;
+        let chunks = max.div_ceil(GATES_PER_CHUNK);
+        assert!(chunks * GATES_PER_CHUNK >= max, "every index has a gate");
+        Self { max, chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
     }
 
     fn get(&self, index: u32) -> Option<&Gate> {
         let index = index as usize;
         let chunk = self.chunks.get(index / GATES_PER_CHUNK)?.get()?;
-        debug_assert_eq!(chunk.len(), GATES_PER_CHUNK, "a chunk is made whole");
-        Some(&chunk[index % GATES_PER_CHUNK])
+        debug_assert!(chunk.len() <= GATES_PER_CHUNK, "a chunk is made whole");
+        chunk.get(index % GATES_PER_CHUNK)
     }
 
     fn get_or_make(&self, index: u32) -> &Gate {
         let index = index as usize;
-        assert!(index / GATES_PER_CHUNK < self.chunks.len(), "{index} is beyond the limit");
-        let chunk = self.chunks[index / GATES_PER_CHUNK]
-            .get_or_init(|| (0..GATES_PER_CHUNK).map(|_| Gate::default()).collect());
+        assert!(index < self.max, "{index} is beyond the limit");
+        let chunk = index / GATES_PER_CHUNK;
+        // No id is beyond the limit, so the last chunk ends there.
+        let gates = (self.max - chunk * GATES_PER_CHUNK).min(GATES_PER_CHUNK);
+        assert!(index % GATES_PER_CHUNK < gates, "{index} is in no chunk");
+        let chunk =
+            self.chunks[chunk].get_or_init(|| (0..gates).map(|_| Gate::default()).collect());
         &chunk[index % GATES_PER_CHUNK]
     }
 }
@@ -323,7 +329,7 @@ fn lock(mutex: &Mutex<Allocator>) -> MutexGuard<'_, Allocator> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

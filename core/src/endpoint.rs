@@ -121,7 +121,7 @@ impl fmt::Display for Target {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

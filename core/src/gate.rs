@@ -256,12 +256,19 @@ impl Gate {
         (total.bytes() as u64 + charge > limits.total as u64).then_some(Refusal::TotalFull)
     }
 
-    /// The Mux has received an announced send.
+    /// The Mux has received an announced send. A stream's output goes through the Mux from the same
+    /// step on: between two of them a worker could write what was sent later.
     pub(crate) fn receive_announced(&self, id: SocketId) {
-        let before = self.word.fetch_sub(ONE_ANNOUNCED, Ordering::AcqRel);
-        assert_ne!(before & ANNOUNCED, 0, "{id} received a send that nobody announced");
-        assert_eq!(before >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
-        assert_ne!(before & ALIVE, 0, "{id} died under a send");
+        let received = |word: u64| {
+            assert_ne!(word & ANNOUNCED, 0, "{id} received a send that nobody announced");
+            assert_eq!(word >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
+            assert_ne!(word & ALIVE, 0, "{id} died under a send");
+            assert_eq!(word & LISTENER, 0, "{id} listens and received a send");
+            let is_stream = word & (LISTENER | DATAGRAM) == 0;
+            Some((word - ONE_ANNOUNCED) | if is_stream { QUEUED } else { 0 })
+        };
+        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, received);
+        before.expect("the change is always made");
     }
 
     /// What is on its way to the Mux, with one look.

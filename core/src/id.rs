@@ -88,7 +88,7 @@ handle!(
     "timer"
 );
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -390,7 +390,7 @@ fn move_message(from: &mut VecDeque<Part>, to: &mut VecDeque<Part>) -> Option<us
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ pub const fn mix(seed: u64, counter: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

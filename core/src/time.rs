@@ -57,7 +57,7 @@ impl fmt::Debug for Instant {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

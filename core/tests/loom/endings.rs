@@ -1,0 +1,117 @@
+//! Streams that end while they are written, and ids that are given away again.
+
+use crate::stage::{Outcome, Plan, config, explore, send, somewhere, try_send};
+use crate::{CloseHow, CloseReason, ConnectOptions, Message, SocketId, SocketState};
+
+/// What was accepted before the shutdown leaves before FIN.
+#[test]
+fn fin_comes_behind_what_a_worker_writes() {
+    let plan = Plan {
+        workers: vec![vec![|net, id| {
+            try_send(net, id, "ab").ok();
+        }]],
+        inline: Some(|net, id| net.shutdown(id).expect("it is alive")),
+        room: vec![1],
+        config: config(),
+        ..Plan::default()
+    };
+    let judge = |outcome: &Outcome| {
+        let stream = outcome.stream();
+        assert!(stream.has_fin, "the stream was shut down");
+        assert_eq!(stream.closed, Some(CloseHow::Plain));
+        outcome.ended()
+    };
+    // It came before the shutdown, or after it.
+    explore(plan, judge, &["ab went, 0 lost", " went, 0 lost"]);
+}
+
+/// A close waits for the worker that writes, and counts what that one leaves.
+#[test]
+fn a_close_waits_for_a_write_and_counts_what_it_leaves() {
+    let plan = Plan {
+        workers: vec![vec![|net, id| {
+            try_send(net, id, "ab").ok();
+        }]],
+        inline: Some(|net, id| net.close(id).expect("it is alive")),
+        room: vec![1],
+        config: config(),
+        ..Plan::default()
+    };
+    let reached = ["ab went, 0 lost", "a went, 1 lost", " went, 2 lost", " went, 0 lost"];
+    explore(plan, Outcome::ended, &reached);
+}
+
+/// The peer breaks the stream while a worker writes it: one `Error`, one `Close`.
+#[test]
+fn a_reset_under_a_write_ends_the_stream_once() {
+    let plan = Plan {
+        workers: vec![vec![|net, id| {
+            try_send(net, id, "ab").ok();
+        }]],
+        is_reset: true,
+        room: vec![1],
+        config: config(),
+        ..Plan::default()
+    };
+    let judge = |outcome: &Outcome| {
+        let is_error = |message: &&Message| matches!(message, Message::Error { fatal: true, .. });
+        assert_eq!(outcome.told.iter().filter(is_error).count(), 1);
+        let reason = outcome.told.iter().find_map(|message| match message {
+            Message::Close { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        assert!(matches!(reason, Some(CloseReason::Fault(_))), "{reason:?}");
+        outcome.ended()
+    };
+    explore(plan, judge, &["a went, 1 lost", " went, 2 lost", " went, 0 lost"]);
+}
+
+/// A place is given to another stream while a worker still knows the old id: not a byte of one
+/// reaches the other.
+#[test]
+fn a_place_that_is_given_away_again_gets_nothing_of_the_old_stream() {
+    let plan = Plan {
+        workers: vec![vec![
+            |net, id| {
+                try_send(net, id, "ab").ok();
+            },
+            |net, id| {
+                try_send(net, id, "x").ok();
+            },
+        ]],
+        inline: Some(|net, id| net.close(id).expect("it is alive")),
+        next: Some(|net, _old| {
+            let new = net.connect(somewhere(), ConnectOptions::default());
+            let new = new.expect("a place is free");
+            send(net, new, "new");
+        }),
+        room: vec![1],
+        config: config(),
+        ..Plan::default()
+    };
+    let judge = |outcome: &Outcome| {
+        let new = check_place(outcome);
+        assert_eq!(outcome.kernel.stream(new).wire, b"new");
+        outcome.ended()
+    };
+    let reached = [
+        "abx went, 0 lost",
+        "ab went, 0 lost",
+        "ab went, 1 lost",
+        "a went, 1 lost",
+        "a went, 2 lost",
+        " went, 2 lost",
+        " went, 0 lost",
+    ];
+    explore(plan, judge, &reached);
+}
+
+/// The only stream left is a new one in the old one's place.
+fn check_place(outcome: &Outcome) -> SocketId {
+    let alive: Vec<_> = outcome.mux.wishes().map(|(id, _wish)| id).collect();
+    let [new] = alive[..] else { panic!("{alive:?} are alive") };
+    assert_eq!(outcome.mux.state(new), Some(SocketState::Open));
+    assert_eq!(new.index(), outcome.id.index(), "it stands elsewhere");
+    assert_ne!(new.generation(), outcome.id.generation());
+    new
+}

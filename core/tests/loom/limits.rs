@@ -1,0 +1,60 @@
+//! Who waits for room, and hears of it though a worker gave the room back.
+
+use crate::stage::{Outcome, Plan, config, explore, try_send};
+use crate::{Config, Message, SendError};
+
+/// Two messages of two bytes do not fit at a time.
+fn tight() -> Config {
+    Config { warn_bytes: 32, outbox_bytes_max: 130, total_bytes_max: 130, ..config() }
+}
+
+/// What was refused, and how many were told that there is room.
+fn told(outcome: &Outcome, wire: &str) -> String {
+    let is_ready = |message: &&Message| matches!(message, Message::SendReady { .. });
+    format!("{wire} went, {} told", outcome.told.iter().filter(is_ready).count())
+}
+
+/// Who was refused is told when a worker's own write gives the room back, once.
+#[test]
+fn who_waits_for_a_socket_hears_of_room_that_a_worker_gave_back() {
+    let plan = Plan {
+        workers: vec![vec![|net, id| {
+            try_send(net, id, "ab").ok();
+        }]],
+        inline: Some(|net, id| {
+            if let Err(error) = try_send(net, id, "cd") {
+                assert!(matches!(error, SendError::SocketFull(_)), "{error:?}");
+            }
+        }),
+        room: vec![1],
+        config: Config { total_bytes_max: 1000, ..tight() },
+        ..Plan::default()
+    };
+    let reached = ["ab went, 1 told", "cd went, 1 told", "abcd went, 0 told", "cdab went, 0 told"];
+    explore(plan, |outcome| told(outcome, &outcome.wire()), &reached);
+}
+
+/// The same for the total, with two streams.
+#[test]
+fn who_waits_for_the_total_hears_of_room_that_a_worker_gave_back() {
+    let plan = Plan {
+        workers: vec![vec![|net, id| {
+            try_send(net, id, "ab").ok();
+        }]],
+        inline: Some(|net, id| {
+            if let Err(error) = try_send(net, id, "cd") {
+                assert!(matches!(error, SendError::TotalFull(_)), "{error:?}");
+            }
+        }),
+        has_second: true,
+        config: tight(),
+        ..Plan::default()
+    };
+    let judge = |outcome: &Outcome| {
+        let second = outcome.kernel.stream(outcome.second.expect("there are two")).wire;
+        assert!(!outcome.mux.directory().total().is_awaited(), "nobody waits");
+        let wire = outcome.wire() + &String::from_utf8(second).expect("text was sent");
+        told(outcome, &wire)
+    };
+    explore(plan, judge, &["ab went, 1 told", "cd went, 1 told", "abcd went, 0 told"]);
+}

@@ -1,0 +1,100 @@
+//! The core under every interleaving of the network thread and the workers.
+//!
+//! `RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=3 cargo test --release -p tidelock-core --test loom`
+//!
+//! These are the very files of the library, compiled with loom's atomics and locks in the place of
+//! the standard ones (`sync`): the gate and the charges, the right to write, `Net`, `Directory` and
+//! the whole Mux. Only the kernel, the queue between the threads and the services are models.
+#![cfg(loom)]
+#![allow(dead_code, unreachable_pub, reason = "the library's public items are not all used here")]
+
+#[path = "../../src/backend.rs"]
+mod backend;
+#[path = "../../src/charge.rs"]
+mod charge;
+#[path = "../../src/command.rs"]
+mod command;
+#[path = "../../src/config.rs"]
+mod config;
+#[path = "../../src/datagrams.rs"]
+mod datagrams;
+#[path = "../../src/direct.rs"]
+mod direct;
+#[path = "../../src/directory.rs"]
+mod directory;
+#[path = "../../src/dispatcher.rs"]
+mod dispatcher;
+#[path = "../../src/endpoint.rs"]
+mod endpoint;
+#[path = "../../src/error.rs"]
+mod error;
+#[path = "../../src/event.rs"]
+mod event;
+#[path = "../../src/fault.rs"]
+mod fault;
+#[path = "../../src/gate.rs"]
+mod gate;
+#[path = "../../src/id.rs"]
+mod id;
+#[path = "../../src/info.rs"]
+mod info;
+#[path = "../../src/message.rs"]
+mod message;
+#[path = "../../src/mux/mod.rs"]
+mod mux;
+#[path = "../../src/net.rs"]
+mod net;
+#[path = "../../src/options.rs"]
+mod options;
+#[path = "../../src/outbox.rs"]
+mod outbox;
+#[path = "../../src/outlet.rs"]
+mod outlet;
+#[path = "../../src/permit.rs"]
+mod permit;
+#[path = "../../src/random.rs"]
+mod random;
+#[path = "../../src/service.rs"]
+mod service;
+#[path = "../../src/service_state.rs"]
+mod service_state;
+#[path = "../../src/situation.rs"]
+mod situation;
+#[path = "../../src/states.rs"]
+pub mod states;
+mod sync;
+#[path = "../../src/time.rs"]
+mod time;
+
+pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
+pub use bytes::Bytes;
+pub use command::{Command, Descriptor};
+pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
+pub use direct::Unfinished;
+pub use directory::Directory;
+pub use dispatcher::{Batch, Dispatcher, Leftovers};
+pub use endpoint::{Endpoint, Target};
+pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
+pub use event::{Event, Readiness};
+pub use fault::{Fault, FaultKind, Operation};
+pub use id::{ServiceId, SocketId, TimerId};
+pub use info::{SocketInfo, SocketKind, SocketState};
+pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
+pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
+pub use net::Net;
+pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
+pub use outbox::{Outbox, Priority};
+pub use outlet::{KeepCommands, Outlet, Step};
+pub use random::mix;
+pub use service::Service;
+pub use service_state::ServiceState;
+pub use situation::{OutputState, Situation};
+pub use time::Instant;
+
+mod kernel;
+mod queue;
+mod stage;
+
+mod endings;
+mod limits;
+mod writes;

@@ -1,0 +1,324 @@
+//! One network thread with the real Mux, and worker threads that run the real `Net`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use loom::model::Builder;
+use loom::thread;
+
+use crate::kernel::{Door, Kernel, PLACES, Stream};
+use crate::queue::Queue;
+use crate::{
+    Answer, Batch, Bytes, Command, Config, ConnectOptions, Delivery, Directory, Dispatcher,
+    Endpoint, Fault, Instant, KeepCommands, Message, Mux, Net, Outbox, Outlet, OutputState,
+    Progress, SendError, Service, ServiceId, SocketId,
+};
+
+/// What one service does in its only batch, with the stream that is there from the beginning.
+pub type Act = fn(&mut Net<'_>, SocketId);
+
+/// What happens at the same time.
+#[derive(Clone, Default)]
+pub struct Plan {
+    /// By worker thread: its batches, one after the other, each of a service of its own.
+    pub workers: Vec<Vec<Act>>,
+    /// A batch that runs on the network thread, and writes nothing itself: at the beginning, or
+    /// after what came first from the workers. Both are tried.
+    pub inline: Option<Act>,
+    /// A batch that runs on the network thread when the stream has ended.
+    pub next: Option<Act>,
+    /// There are two streams: workers get the first, and whoever else acts gets the second.
+    pub has_second: bool,
+    /// How many bytes each stream takes at its first writes, before it takes all; 0 is *later*.
+    pub room: Vec<usize>,
+    /// The peer resets the stream.
+    pub is_reset: bool,
+    pub config: Config,
+}
+
+/// What came of it.
+pub struct Outcome {
+    pub mux: Mux,
+    pub kernel: Arc<Kernel>,
+    /// The stream that was there from the beginning.
+    pub id: SocketId,
+    pub second: Option<SocketId>,
+    /// What the services were told after the beginning.
+    pub told: Vec<Message>,
+}
+
+impl Outcome {
+    pub fn stream(&self) -> Stream {
+        self.kernel.stream(self.id)
+    }
+
+    pub fn wire(&self) -> String {
+        String::from_utf8(self.stream().wire).expect("text was sent")
+    }
+
+    /// What went of the first stream, which has ended, and what was counted as lost.
+    pub fn ended(&self) -> String {
+        let unsent = |message: &Message| match message {
+            Message::Close { socket, unsent, .. } if *socket == self.id => Some(*unsent),
+            _ => None,
+        };
+        let closes: Vec<u64> = self.told.iter().filter_map(unsent).collect();
+        let [unsent] = closes[..] else { panic!("{} closes of {}", closes.len(), self.id) };
+        format!("{} went, {unsent} lost", self.wire())
+    }
+}
+
+pub fn send(net: &mut Net<'_>, id: SocketId, text: &'static str) {
+    try_send(net, id, text).expect("an open stream with room takes it");
+}
+
+pub fn try_send(net: &mut Net<'_>, id: SocketId, text: &'static str) -> Result<(), SendError> {
+    net.send(id, Bytes::from_static(text.as_bytes())).map(|_queued| ())
+}
+
+pub fn send_low(net: &mut Net<'_>, id: SocketId, text: &'static str) {
+    let bytes = Bytes::from_static(text.as_bytes());
+    net.send_low(id, bytes).expect("an open stream with room takes it");
+}
+
+/// Plays the plan in every order that `LOOM_MAX_PREEMPTIONS` allows (without it: 3). `judge` says
+/// what came of each, in a word; with 3 or more, all that is `expected` is reached.
+pub fn explore(plan: Plan, judge: fn(&Outcome) -> String, expected: &[&str]) {
+    let mut model = Builder::new();
+    model.preemption_bound = model.preemption_bound.or(Some(PREEMPTIONS));
+    // A turn of the Mux looks at the gate many times.
+    model.max_branches = 20_000;
+    let bound = model.preemption_bound.expect("it was just set");
+    let reached = Arc::new(std::sync::Mutex::new(BTreeMap::<String, u64>::new()));
+    let seen = Arc::clone(&reached);
+    let legal: BTreeSet<String> = expected.iter().map(|word| (*word).to_owned()).collect();
+    let all = legal.clone();
+    let judge = move |plan: &Plan, inline_at| {
+        let word = judge(&play(plan, inline_at));
+        assert!(legal.contains(&word), "{word} is no legal outcome");
+        *seen.lock().expect("nobody panics under it").entry(word).or_default() += 1;
+    };
+    for inline_at in 0..1 + usize::from(plan.inline.is_some()) {
+        let (plan, judge) = (plan.clone(), judge.clone());
+        model.check(move || judge(&plan, inline_at));
+    }
+    let reached = reached.lock().expect("nobody panics under it");
+    let orders: u64 = reached.values().sum();
+    println!("{orders} orders of at most {bound} preemptions: {reached:?}");
+    let reached: BTreeSet<String> = reached.keys().cloned().collect();
+    assert!(bound < PREEMPTIONS || reached == all, "only {reached:?} of {all:?} are reached");
+}
+
+/// So many are allowed if nobody says how many.
+const PREEMPTIONS: usize = 3;
+
+/// A configuration of [`PLACES`] sockets, whose streams workers write.
+pub fn config() -> Config {
+    let sockets_max = PLACES as u32;
+    Config { sockets_max, services_max: 8, direct_write: true, ..Config::default() }
+}
+
+/// `inline_at` is how many times something came from the workers before the inline batch.
+fn play(plan: &Plan, inline_at: usize) -> Outcome {
+    let queue = Arc::new(Queue::new(plan.workers.len()));
+    let kernel = Arc::new(Kernel::new(&plan.room, Arc::clone(&queue)));
+    let mut network = Network::new(plan, Arc::clone(&kernel));
+    let id = network.open();
+    let second = plan.has_second.then(|| network.open());
+    network.inline = plan.inline.map(|act| network.batch(second.unwrap_or(id), act));
+    network.next = plan.next.map(|act| (id, network.batch(id, act)));
+    let batches = |acts: &Vec<Act>| acts.iter().map(|act| network.batch(id, *act)).collect();
+    let workers: Vec<Vec<Batch>> = plan.workers.iter().map(batches).collect();
+    network.told.clear();
+    let directory = Arc::clone(network.mux.directory());
+    let threads: Vec<_> = workers
+        .into_iter()
+        .map(|batches| {
+            let (directory, kernel) = (Arc::clone(&directory), Arc::clone(&kernel));
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || work(batches, &directory, &kernel, &queue))
+        })
+        .collect();
+    if plan.is_reset {
+        kernel.break_stream(id);
+    }
+    network.run(&queue, inline_at);
+    for thread in threads {
+        thread.join().expect("a worker's panic ends the model");
+    }
+    check_end(&network.mux, &kernel);
+    Outcome { mux: network.mux, kernel, id, second, told: network.told }
+}
+
+/// Nothing is left that anybody waits for: each accepted byte went, or was counted.
+fn check_end(mux: &Mux, kernel: &Kernel) {
+    mux.check_invariants();
+    let directory = mux.directory();
+    assert_eq!(directory.total_charged_bytes(), 0, "something is charged in the end");
+    assert_eq!(kernel.open_streams(), mux.sockets(), "a descriptor is left");
+    for (id, _wish) in mux.wishes() {
+        let gate = directory.gate(id).expect("a living id has a gate");
+        let on_the_way = gate.on_the_way(id);
+        assert_eq!(on_the_way, crate::gate::OnTheWay::default(), "{id}: something is on its way");
+        let output = mux.situation(id).expect("it is alive").output;
+        assert_eq!(output, OutputState::Empty, "{id}: output is forgotten");
+        assert!(!gate.is_queued(), "{id}: nothing is queued, and nobody may write it");
+    }
+}
+
+struct Network {
+    mux: Mux,
+    door: Door,
+    dispatcher: Dispatcher,
+    told: Vec<Message>,
+    inline: Option<Batch>,
+    /// Runs when that stream has ended.
+    next: Option<(SocketId, Batch)>,
+}
+
+impl Network {
+    fn new(plan: &Plan, kernel: Arc<Kernel>) -> Self {
+        let mux = Mux::new(plan.config.clone()).expect("a valid configuration");
+        let dispatcher = Dispatcher::new(Arc::clone(mux.directory()), 0);
+        let door = Door(kernel);
+        Self { mux, door, dispatcher, told: Vec::new(), inline: None, next: None }
+    }
+
+    /// The stream that is there from the beginning: open, and with nothing queued.
+    fn open(&mut self) -> SocketId {
+        let directory = Arc::clone(self.mux.directory());
+        let id = directory.take_socket(crate::gate::GateKind::Stream).expect("a place is free");
+        let owner = self.spawn(Box::new(Owner));
+        let (target, options) = (Box::new(somewhere().into()), Box::new(ConnectOptions::default()));
+        self.mux.handle_command(Command::Connect { id, owner, target, options }, NOW);
+        self.turn();
+        assert!(!directory.gate(id).expect("it has a gate").is_queued(), "anybody may write it");
+        id
+    }
+
+    fn spawn(&mut self, service: Box<dyn Service>) -> ServiceId {
+        let id = self.mux.directory().take_service().expect("a place is free");
+        self.mux.handle_command(Command::Spawn { id, service }, NOW);
+        self.turn();
+        let mut batch = self.dispatcher.take().expect("a service begins");
+        assert_eq!(batch.service(), id);
+        batch.run(self.mux.directory(), NOW, &mut Vec::new(), &mut KeepCommands);
+        assert!(self.dispatcher.give_back(batch).is_none());
+        id
+    }
+
+    /// A service that is about to act.
+    fn batch(&mut self, id: SocketId, act: Act) -> Batch {
+        let service = self.mux.directory().take_service().expect("a place is free");
+        let actor = Box::new(Actor { id, act });
+        self.mux.handle_command(Command::Spawn { id: service, service: actor }, NOW);
+        self.turn();
+        self.dispatcher.take().expect("a service begins")
+    }
+
+    fn run_inline(&mut self, mut batch: Batch) {
+        let mut commands = Vec::new();
+        batch.run(self.mux.directory(), NOW, &mut commands, &mut KeepCommands);
+        commands.into_iter().for_each(|command| self.mux.handle_command(command, NOW));
+        self.turn();
+    }
+
+    /// Until nothing comes any more.
+    fn run(&mut self, queue: &Queue, inline_at: usize) {
+        for round in 0.. {
+            if round >= inline_at {
+                self.inline.take().into_iter().for_each(|batch| self.run_inline(batch));
+            }
+            if let Some((_, batch)) = self.next.take_if(|(id, _)| self.mux.state(*id).is_none()) {
+                self.run_inline(batch);
+            }
+            let Some((commands, events)) = queue.take() else {
+                if self.inline.is_some() {
+                    continue;
+                }
+                break;
+            };
+            events.into_iter().for_each(|event| self.mux.handle_event(event, NOW));
+            commands.into_iter().for_each(|command| self.mux.handle_command(command, NOW));
+            self.turn();
+        }
+        assert!(self.inline.is_none() && self.next.is_none(), "a service never ran");
+    }
+
+    fn turn(&mut self) {
+        while self.mux.turn(&mut self.door, NOW) != Progress::Idle {}
+        while let Some(delivery) = self.mux.poll_delivery() {
+            match delivery {
+                Delivery::Message(_, message) => self.told.push(message),
+                other => assert!(self.dispatcher.deliver(other).is_none()),
+            }
+        }
+    }
+}
+
+/// One worker thread.
+fn work(batches: Vec<Batch>, directory: &Directory, kernel: &Arc<Kernel>, queue: &Arc<Queue>) {
+    let mut commands = Vec::new();
+    let last = batches.len() - 1;
+    for (number, mut batch) in batches.into_iter().enumerate() {
+        let mut outlet = Writer { kernel, queue };
+        batch.run(directory, NOW, &mut commands, &mut outlet);
+        if number < last {
+            queue.push(&mut commands);
+        }
+    }
+    queue.leave(&mut commands);
+}
+
+/// A worker's way out.
+struct Writer<'a> {
+    kernel: &'a Kernel,
+    queue: &'a Queue,
+}
+
+impl Outlet for Writer<'_> {
+    fn publish(&mut self, commands: &mut Vec<Command>) {
+        self.queue.push(commands);
+    }
+
+    fn writes_directly(&self) -> bool {
+        true
+    }
+
+    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
+        self.kernel.write(id, unsent)
+    }
+}
+
+/// Owns the first stream, and does nothing.
+struct Owner;
+
+impl Service for Owner {
+    fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {
+        unreachable!("messages are looked at by the judge")
+    }
+}
+
+/// Acts once.
+struct Actor {
+    id: SocketId,
+    act: Act,
+}
+
+impl Service for Actor {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        (self.act)(net, self.id);
+    }
+
+    fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {
+        unreachable!("messages are looked at by the judge")
+    }
+}
+
+/// Nothing here depends on time.
+const NOW: Instant = Instant::ZERO;
+
+/// An address that always answers.
+pub fn somewhere() -> Endpoint {
+    std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into()
+}
