@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 
 use crate::SocketId;
 
-const PLACES_PER_CHUNK: usize = 256;
+/// So few that a table of a handful of sockets is small and quickly made.
+const PLACES_PER_CHUNK: usize = 32;
 
 /// The slots of all sockets, at the indices of their ids.
 #[derive(Default)]
@@ -220,9 +221,9 @@ impl Table {
     pub(super) fn push_back(&mut self, list: &mut List, chain: Chain, id: SocketId) {
         list.check();
         let tail = list.tail;
-        assert!(self.at(id.index()).is_some_and(|slot| slot.id == id), "{id} is not alive");
-        assert_ne!(tail, Some(id.index()), "{id} is at the end already");
-        let link = self.link_mut(chain, id.index());
+        let place = self.place_mut(id.index()).expect("a living id has a place");
+        assert!(place.slot.as_ref().is_some_and(|slot| slot.id == id), "{id} is not alive");
+        let link = &mut place.links[chain as usize];
         assert!(!link.is_linked, "{id} is in a list of {chain:?} already");
         *link = Link { prev: tail, next: None, is_linked: true };
         match tail {
@@ -239,14 +240,32 @@ impl Table {
     }
 
     /// Takes the first slot out of a list.
+    #[inline]
     pub(super) fn pop_front(&mut self, list: &mut List, chain: Chain) -> Option<SocketId> {
         let head = list.head?;
-        let id = self.at(head).expect("a slot in a list is alive").id;
-        let len_before = list.len;
-        self.unlink(list, chain, id);
-        assert_eq!(list.len + 1, len_before, "one slot left the list of {chain:?}");
-        assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
-        Some(id)
+        Some(self.pop(list, head, chain))
+    }
+
+    fn pop(&mut self, list: &mut List, head: u32, chain: Chain) -> SocketId {
+        let place = self.place_mut(head).expect("a linked index has a place");
+        let id = place.slot.as_ref().expect("a slot in a list is alive").id;
+        let link = std::mem::take(&mut place.links[chain as usize]);
+        assert!(link.is_linked && link.prev.is_none(), "{id} is not the first of {chain:?}");
+        match link.next {
+            Some(next) => {
+                let next = self.link_mut(chain, next);
+                assert_eq!(next.prev, Some(head), "{id} is not the previous of its next");
+                next.prev = None;
+            }
+            None => {
+                assert_eq!(list.tail, Some(head), "{id} is in another list of {chain:?}");
+                list.tail = None;
+            }
+        }
+        list.head = link.next;
+        list.len -= 1;
+        list.check();
+        id
     }
 
     /// Takes a slot out of the list that it is in.
