@@ -17,6 +17,7 @@ macro_rules! handle {
             #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
                 // The index first, which stands in the lower half.
+                debug_assert!(self.to_bits() >> 32 != 0 && other.to_bits() >> 32 != 0);
                 self.bits.get().rotate_left(32).cmp(&other.bits.get().rotate_left(32))
             }
         }
@@ -32,10 +33,11 @@ macro_rules! handle {
             /// Builds the id of `index` in its `generation`.
             #[inline]
             pub const fn new(index: u32, generation: NonZeroU32) -> Self {
-                match Self::from_bits(((generation.get() as u64) << 32) | index as u64) {
-                    Some(id) => id,
-                    None => unreachable!(),
-                }
+                let bits = ((generation.get() as u64) << 32) | index as u64;
+                let id = Self::from_bits(bits).expect("a generation is not zero");
+                debug_assert!(id.index() == index, "the generation covers the index");
+                debug_assert!(id.generation().get() == generation.get(), "it lost its bits");
+                id
             }
 
             /// The place in the table; reused by later ids.
@@ -54,6 +56,7 @@ macro_rules! handle {
             /// the lower one. [`from_bits`](Self::from_bits) is the inverse.
             #[inline]
             pub const fn to_bits(self) -> u64 {
+                debug_assert!(self.bits.get() >> 32 != 0, "an id has a generation");
                 self.bits.get()
             }
 

@@ -1,10 +1,12 @@
 //! The unsent bytes of one socket.
 
-use std::collections::VecDeque;
+mod queues;
+
 use std::hash::{Hash, Hasher};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
+use self::queues::{Part, Queue, Queues, cut};
 use crate::MESSAGE_OVERHEAD_BYTES;
 
 /// The two send priorities.
@@ -48,46 +50,6 @@ pub struct Outbox {
     messages: usize,
     /// Bytes at the front of `begun` that a pending write has. Invariant: at most what is there.
     offered_bytes: usize,
-}
-
-/// What is unsent, when it was once more than one part.
-#[derive(Debug, Default)]
-struct Queues {
-    /// Rest of one message, or all messages that were offered to a write. Invariant: at the end
-    /// of a message; its first part may be cut.
-    begun: VecDeque<Part>,
-    /// Whole messages.
-    high: VecDeque<Part>,
-    /// Whole messages.
-    low: VecDeque<Part>,
-}
-
-impl Queues {
-    #[inline]
-    fn get(&self, queue: Queue) -> &VecDeque<Part> {
-        match queue {
-            Queue::Begun => &self.begun,
-            Queue::High => &self.high,
-            Queue::Low => &self.low,
-        }
-    }
-
-    #[inline]
-    fn get_mut(&mut self, queue: Queue) -> &mut VecDeque<Part> {
-        match queue {
-            Queue::Begun => &mut self.begun,
-            Queue::High => &mut self.high,
-            Queue::Low => &mut self.low,
-        }
-    }
-}
-
-/// A piece of a message; never empty.
-#[derive(Debug, Hash)]
-struct Part {
-    bytes: Bytes,
-    /// Whether the message ends here.
-    is_last: bool,
 }
 
 impl Outbox {
@@ -181,6 +143,8 @@ impl Outbox {
 
     #[inline]
     fn add(&mut self, queue: Queue, part: Part) {
+        debug_assert!(queue != Queue::Begun, "what begins was queued before");
+        debug_assert!(self.only.is_none() || self.queues.is_none(), "two places for one part");
         if self.only.is_none() && self.queues.is_none() && part.is_last {
             self.only = Some((queue, part.bytes));
         } else {
@@ -196,6 +160,7 @@ impl Outbox {
             assert!(queue.is_empty(), "the only part is not the only one");
             queue.push_back(Part { bytes, is_last: true });
         }
+        debug_assert!(self.only.is_none(), "the only part lies outside the queues");
         queues
     }
 
@@ -358,6 +323,8 @@ impl Outbox {
     #[inline]
     fn front(&self) -> Option<(Queue, &Bytes)> {
         if let Some((queue, bytes)) = &self.only {
+            debug_assert!(self.queues.is_none(), "the only part is not the only one");
+            debug_assert_eq!(bytes.len(), self.pending_bytes, "the only part is all there is");
             return Some((*queue, bytes));
         }
         let queues = self.queues.as_ref()?;
@@ -408,6 +375,7 @@ impl Outbox {
 impl Hash for Outbox {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { only, queues, pending_bytes, messages, offered_bytes } = self;
+        debug_assert!(only.is_none() || queues.is_none(), "the only part is not the only one");
         for queue in [Queue::Begun, Queue::High, Queue::Low] {
             let own = only.iter().filter(|(place, _)| *place == queue);
             own.for_each(|(_, bytes)| (bytes, true).hash(state));
@@ -416,84 +384,6 @@ impl Hash for Outbox {
             0xFF_u8.hash(state);
         }
         (pending_bytes, messages, offered_bytes).hash(state);
-    }
-}
-
-impl Queues {
-    /// Messages begin until so many bytes have, if there are so many; answers how many have.
-    fn begin(&mut self, size_max: usize) -> usize {
-        let mut begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
-        for queue in [&mut self.high, &mut self.low] {
-            while begun_bytes < size_max
-                && let Some(bytes) = move_message(queue, &mut self.begun)
-            {
-                begun_bytes += bytes;
-            }
-        }
-        begun_bytes
-    }
-
-    /// Takes `count` bytes of the first part of `from`, and says whether a message ends with them;
-    /// else what is left of it has begun.
-    fn consume_from(&mut self, from: Queue, count: usize, is_wanted: bool) -> (Bytes, bool) {
-        assert!(from == Queue::Begun || self.begun.is_empty(), "a message that began is passed");
-        assert!(from != Queue::Low || self.high.is_empty(), "a low message passes a high one");
-        let queue = self.get_mut(from);
-        let part = queue.front_mut().expect("the caller saw this part");
-        let (bytes, is_whole_message) = if count < part.bytes.len() {
-            (cut(&mut part.bytes, count, is_wanted), false)
-        } else {
-            let part = queue.pop_front().expect("it was just seen");
-            (part.bytes, part.is_last)
-        };
-        if !is_whole_message {
-            match from {
-                Queue::Begun => {}
-                Queue::High => {
-                    move_message(&mut self.high, &mut self.begun);
-                }
-                Queue::Low => {
-                    move_message(&mut self.low, &mut self.begun);
-                }
-            }
-            assert!(!self.begun.is_empty(), "the rest of a message has begun");
-        }
-        (bytes, is_whole_message)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Queue {
-    Begun,
-    High,
-    Low,
-}
-
-/// Takes bytes off the front; those that nobody wants cost no share of the buffer.
-fn cut(bytes: &mut Bytes, count: usize, is_wanted: bool) -> Bytes {
-    if is_wanted {
-        return bytes.split_to(count);
-    }
-    bytes.advance(count);
-    Bytes::new()
-}
-
-/// Moves the parts up to the end of a message; answers their bytes, or `None` if there are none.
-fn move_message(from: &mut VecDeque<Part>, to: &mut VecDeque<Part>) -> Option<usize> {
-    let mut bytes = 0;
-    if from.is_empty() {
-        return None;
-    }
-    assert!(to.back().is_none_or(|part: &Part| part.is_last), "a message begins within another");
-    loop {
-        let part = from.pop_front().expect("a message has an end");
-        assert!(!part.bytes.is_empty(), "an empty part is queued");
-        bytes += part.bytes.len();
-        let is_last = part.is_last;
-        to.push_back(part);
-        if is_last {
-            return Some(bytes);
-        }
     }
 }
 

@@ -247,6 +247,8 @@ impl Table {
     }
 
     fn pop(&mut self, list: &mut List, head: u32, chain: Chain) -> SocketId {
+        debug_assert_eq!(list.head, Some(head), "{head} is not the first of {chain:?}");
+        assert!(list.len > 0, "a list of {chain:?} has a first and no length");
         let place = self.place_mut(head).expect("a linked index has a place");
         let id = place.slot.as_ref().expect("a slot in a list is alive").id;
         let link = std::mem::take(&mut place.links[chain as usize]);
@@ -264,6 +266,7 @@ impl Table {
         }
         list.head = link.next;
         list.len -= 1;
+        debug_assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
         list.check();
         id
     }

@@ -32,7 +32,10 @@ impl Mux {
     }
 
     pub(super) fn has_due_timer(&self) -> bool {
-        self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now)
+        let is_due = self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now);
+        debug_assert!(!is_due || !self.timers.is_empty(), "no timer is due");
+        debug_assert!(is_due || self.timers.iter().all(|(at, _)| *at > self.now), "one is due");
+        is_due
     }
 
     pub(super) fn set_timer(&mut self, timer: TimerId, service: ServiceId, deadline: Instant) {

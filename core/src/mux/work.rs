@@ -44,6 +44,8 @@ impl Slot {
         use SocketState::{Accepted, Datagram, EofSeen, Listening, Open};
         let is_at_rest = matches!(self.state, Open | Accepted | EofSeen | Datagram | Listening);
         let has_own = self.is_failure_noticed || !self.rare.deferred.is_empty();
+        debug_assert!(!is_at_rest || self.closing == Closing::No, "{} ends and rests", self.id);
+        debug_assert!(!has_own || self.state != SocketState::Closing, "{} ends", self.id);
         !is_at_rest || has_own || self.has_output()
     }
 
