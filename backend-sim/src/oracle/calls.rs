@@ -121,7 +121,9 @@ impl Oracle {
         let is_told = !view.is_output_ended;
         view.warnings.taken(view.outbox.pending_bytes(), is_told, is_optional);
         let result = view.warnings.goes_on().map_err(|detail| format!("{id}: {detail}"));
-        self.hosts[host as usize].warned.push(id);
+        if view.warnings.is_due() {
+            self.hosts[host as usize].warned.push(id);
+        }
         self.check(Law::Warnings, result);
     }
 

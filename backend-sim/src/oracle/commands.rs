@@ -1,7 +1,7 @@
 //! What services ask.
 
 use bytes::Bytes;
-use tidelock_core::{Command, ServiceId, SocketId};
+use tidelock_core::{Command, SocketId};
 
 use super::grammar::Kind;
 use super::services::Waiter;
@@ -127,7 +127,9 @@ impl Oracle {
         let charge = view.outbox.charge_bytes();
         if !view.is_output_ended && !is_empty {
             view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
-            self.hosts[host as usize].warned.push(id);
+            if view.warnings.is_due() {
+                self.hosts[host as usize].warned.push(id);
+            }
         }
         // A broken stream has given back what it held.
         let result = if charge <= outbox_bytes_max || is_broken {
@@ -143,13 +145,10 @@ impl Oracle {
         let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return true };
         view.resolve_claims(step);
-        let (is_maybe_ending, owner) = (view.is_maybe_ending || view.is_broken, view.owner);
-        let view = &self.hosts[host as usize];
-        let is_going = |owner: ServiceId| {
-            view.released.contains(&owner)
-                || !view.services.is_alive(owner)
-                || view.services.is_draining(owner)
+        let Some(owner) = view.owner.filter(|_| !view.is_maybe_ending && !view.is_broken) else {
+            return true;
         };
-        is_maybe_ending || view.is_exiting || owner.is_none_or(is_going)
+        let view = &self.hosts[host as usize];
+        view.is_exiting || !view.services.goes_on(owner) || view.released.contains(&owner)
     }
 }

@@ -60,7 +60,9 @@ impl Oracle {
         };
         if !view.is_output_ended {
             view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
-            self.hosts[host as usize].warned.push(id);
+            if view.warnings.is_due() {
+                self.hosts[host as usize].warned.push(id);
+            }
         }
         self.check(Law::DirectWrite, result.map_err(|detail| format!("{id}: {detail}")));
     }

@@ -109,8 +109,7 @@ impl Oracle {
     ///
     /// `is_closing`: whether the Mux has let go of a socket, whose end is not told yet.
     pub fn idle_host(&mut self, host: u16, is_closing: impl Fn(SocketId) -> bool) {
-        let awaited = self.hosts[host as usize].services.awaited();
-        if awaited.is_empty() {
+        if !self.hosts[host as usize].services.has_waiters() {
             return;
         }
         let (half, whole) =

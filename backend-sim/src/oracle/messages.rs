@@ -72,6 +72,9 @@ impl Oracle {
 
     /// Everything that a step tells was told.
     pub fn step_told(&mut self, host: u16) {
+        if self.hosts[host as usize].warned.is_empty() {
+            return;
+        }
         let mut warned = std::mem::take(&mut self.hosts[host as usize].warned);
         for id in warned.drain(..) {
             if let Some(view) = self.socket(host, id) {

@@ -70,6 +70,12 @@ impl WarningModel {
         Err(format!("a warning of {pending_bytes} B, and none was due"))
     }
 
+    /// Whether anything must be told, so that it is to be settled.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
     /// Everything that was due has been told, or is overdue.
     pub(super) fn settle(&mut self) {
         let missing = self.expected.iter().find(|expected| !expected.is_optional);
