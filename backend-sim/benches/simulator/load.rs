@@ -83,7 +83,7 @@ fn adjust(options: &mut Options, world: World, swarm: Swarm) {
         options.messages_per_batch = 64;
         options.flush_timeout_nanos = 0;
         options.idle_timeout_nanos = 0;
-        options.direct_write = 0;
+        options.is_prompt = 1;
     }
     // The load is whole messages: what it costs to cut them up is not what is measured here.
     let least = 4 * MESSAGE_BYTES as u64;
