@@ -16,6 +16,7 @@ pub mod event;
 pub mod explore;
 pub mod fairness;
 mod fault;
+mod few;
 pub mod fingerprint;
 pub mod host;
 pub mod io;

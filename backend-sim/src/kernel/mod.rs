@@ -135,6 +135,7 @@ struct Host {
     /// Sockets with an event that was not polled yet; each at most once.
     ready: VecDeque<u32>,
     completed: VecDeque<(u32, Completion)>,
+    /// How many are open.
     descriptors: u32,
     descriptors_max: u32,
     paused_until_nanos: u64,
@@ -146,8 +147,6 @@ struct Host {
     /// Streams' listeners and datagram sockets by port.
     listening: BTreeMap<u16, u32>,
     bound: BTreeMap<u16, u32>,
-    /// Sockets that are open, for spurious events: in order of opening.
-    open: Vec<u32>,
     /// The tokens of the last few that were closed.
     closed: VecDeque<u64>,
 }
@@ -178,12 +177,20 @@ pub struct Socket {
     edges: u64,
     /// Edges that calls are owed which would block though they could go on.
     edges_owed: u32,
-    pending: Pending,
+    /// `None` until there was any.
+    pending: Option<Box<Pending>>,
     /// Completions scheduled or queued.
     completions_out: u32,
     is_closing: bool,
     /// Its host crashed: nothing is told of it any more.
     is_dead: bool,
+}
+
+impl Socket {
+    /// What is to be completed; `None` if there never was anything.
+    fn take_pending(&mut self) -> Option<Pending> {
+        self.pending.as_deref_mut().map(std::mem::take)
+    }
 }
 
 /// Calls that will be completed; only under [`Readiness::Completion`].
@@ -245,7 +252,6 @@ impl<C: Choices> Kernel<C> {
             next_port: 32_768,
             listening: BTreeMap::new(),
             bound: BTreeMap::new(),
-            open: Vec::new(),
             closed: VecDeque::new(),
         });
         let count = self.hosts.len();
@@ -390,14 +396,13 @@ impl<C: Choices> Kernel<C> {
             is_edge_coming: false,
             edges: 0,
             edges_owed: 0,
-            pending: Pending::default(),
+            pending: None,
             completions_out: 0,
             is_closing: false,
             is_dead: false,
         });
         let table = &mut self.hosts[host as usize];
         table.descriptors += 1;
-        table.open.push(number);
         number
     }
 
@@ -428,9 +433,6 @@ impl<C: Choices> Kernel<C> {
         self.hosts[host].descriptors -= 1;
         let token = s.token;
         let table = &mut self.hosts[host];
-        // Numbers grow, so the list is in order.
-        let place = table.open.binary_search(&socket).expect("an open descriptor is in the list");
-        table.open.remove(place);
         if table.closed.len() == CLOSED_MAX {
             table.closed.pop_front();
         }

@@ -157,7 +157,9 @@ impl Oracle {
         let view = &mut self.hosts[host as usize];
         let is_exiting = view.is_exiting;
         view.services.forget_socket(id);
-        let owners = self.socket(host, id).expect("it was just there").owners.clone();
+        let socket = self.socket(host, id).expect("it was just there");
+        // Nobody asks for them after this.
+        let owners = std::mem::take(&mut socket.owners);
         let view = &self.hosts[host as usize];
         let is_gone =
             |owner: &ServiceId| view.released.contains(owner) || !view.services.is_alive(*owner);
