@@ -23,6 +23,7 @@ pub mod io;
 pub mod kernel;
 pub mod kinds;
 pub mod link;
+pub mod memory;
 mod neutral;
 pub mod noise;
 pub mod operation;

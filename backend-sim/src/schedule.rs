@@ -218,6 +218,9 @@ pub struct Schedule {
     sequence: u32,
 }
 
+/// Room for so many is kept for the next world at most.
+const HEAP_KEPT_MAX: usize = 4_096;
+
 /// So many are looked through faster than the heap takes one in and gives it out.
 const STEPS_MAX: usize = 8;
 
@@ -260,6 +263,14 @@ impl Schedule {
         entries.sort_unstable_by_key(Entry::key);
         let tie = |entry: &Entry| (entry.order >> 32) as u32;
         entries.iter().map(|entry| (entry.at_nanos, tie(entry), entry.what)).collect()
+    }
+
+    /// Forgets everything, and keeps its room.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+        self.heap.shrink_to(HEAP_KEPT_MAX);
+        self.steps.clear();
+        self.sequence = 0;
     }
 
     /// When the next thing happens.

@@ -15,6 +15,7 @@ mod flow;
 mod listener;
 mod names;
 mod poll;
+mod room;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(crate) use errno::uninterrupted;
 pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
 pub use names::{Lookup, NAMES, Resolver};
 pub use poll::{Bits, Completion, Polled, Readiness};
+pub(crate) use room::Room;
 pub use stream::Pipe;
 
 use crate::choices::{Choices, Site};
@@ -206,17 +208,23 @@ struct Pending {
 #[derive(Debug, Hash)]
 enum Shape {
     Stream { end: u32 },
-    Listener { port: u16, backlog: VecDeque<u32>, backlog_max: usize },
+    Listener { port: u16, backlog: Box<VecDeque<u32>>, backlog_max: usize },
     Datagram(Box<datagram::Inbox>),
 }
 
 impl<C: Choices> Kernel<C> {
     /// A kernel without hosts. The first entity is the world, for ties.
-    pub fn new(mut choices: C, noise: Noise, settings: Settings) -> Self {
+    pub fn new(choices: C, noise: Noise, settings: Settings) -> Self {
+        Self::within(Room::default(), choices, noise, settings)
+    }
+
+    /// The same, in room that another one left.
+    pub(crate) fn within(room: Room, mut choices: C, noise: Noise, settings: Settings) -> Self {
         choices.birth(0, &|| "world".to_owned());
+        let Room { schedule, sockets, ends, pipes, datagrams, completions } = room;
         Self {
             choices,
-            schedule: Schedule::default(),
+            schedule,
             now: 0,
             noise,
             woken: Vec::new(),
@@ -224,11 +232,11 @@ impl<C: Choices> Kernel<C> {
             settings,
             hosts: Vec::new(),
             links: Vec::new(),
-            sockets: Vec::new(),
-            ends: Vec::new(),
-            pipes: Vec::new(),
-            datagrams: Vec::new(),
-            completions: Vec::new(),
+            sockets,
+            ends,
+            pipes,
+            datagrams,
+            completions,
             met: [0; ROWS.len()],
             entities: 1,
         }
@@ -445,7 +453,7 @@ impl<C: Choices> Kernel<C> {
             Shape::Listener { port, backlog, .. } => {
                 let (port, backlog) = (*port, std::mem::take(backlog));
                 self.hosts[host].listening.remove(&port);
-                for end in backlog {
+                for end in *backlog {
                     self.close_end(end, true);
                 }
             }

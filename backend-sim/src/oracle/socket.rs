@@ -10,6 +10,9 @@ use super::{Limits, OutboxModel};
 use crate::few::Few;
 use crate::scenario::Side;
 
+/// The step of what was not asked.
+pub(super) const NEVER: u64 = u64::MAX;
+
 /// What is known of one id.
 #[derive(Clone, Debug)]
 pub struct SocketView {
@@ -51,13 +54,13 @@ pub struct SocketView {
     /// Of a listener: what it accepts is read without being asked for.
     pub(super) is_auto_start: bool,
     /// The step in which input was last wanted: own shutdown came, or own finish.
-    pub(super) shutdown_step: Option<u64>,
-    pub(super) finish_step: Option<u64>,
-    pub(super) close_step: Option<u64>,
+    pub(super) shutdown_step: u64,
+    pub(super) finish_step: u64,
+    pub(super) close_step: u64,
     /// `Paused` was told, and nobody asked to start since.
     pub(super) is_paused: bool,
-    pub(super) pauses_asked: u64,
-    pub(super) pauses_told: u64,
+    pub(super) pauses_asked: u32,
+    pub(super) pauses_told: u32,
     /// `start` was asked after the last `pause`.
     pub(super) is_start_last: bool,
     /// Another service asked to start since the last `Eof`.
@@ -93,9 +96,9 @@ impl SocketView {
             is_maybe_ending: false,
             is_reading: false,
             is_auto_start: false,
-            shutdown_step: None,
-            finish_step: None,
-            close_step: None,
+            shutdown_step: NEVER,
+            finish_step: NEVER,
+            close_step: NEVER,
             is_paused: false,
             pauses_asked: 0,
             pauses_told: 0,
