@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::choices::Choices;
 use crate::host::Host;
-use crate::kernel::{Kernel, Os, Readiness, Settings};
+use crate::kernel::{Kernel, Os, Readiness, Room, Settings};
 use crate::noise::Noise;
 use crate::peer::Peer;
 use crate::stage::{Cast, HostPlan, Stage, Wire};
@@ -14,7 +14,7 @@ use crate::trouble::{Trouble, TroubleKind};
 use crate::world::{Machine, Shared};
 
 /// The network, with its hosts and links.
-pub(crate) fn kernel<C: Choices>(stage: &Stage<'_>, choices: C) -> Kernel<C> {
+pub(crate) fn kernel<C: Choices>(stage: &Stage<'_>, choices: C, room: Room) -> Kernel<C> {
     let options = stage.options();
     let settings = Settings {
         send_buffer_bytes: options.send_buffer_bytes,
@@ -23,7 +23,7 @@ pub(crate) fn kernel<C: Choices>(stage: &Stage<'_>, choices: C) -> Kernel<C> {
         delay_nanos_max: options.delay_nanos_max as u32,
         os: Os::of_number(options.os),
     };
-    let mut kernel = Kernel::new(choices, Noise::new(options.noise), settings);
+    let mut kernel = Kernel::within(room, choices, Noise::new(options.noise), settings);
     for host in &stage.hosts {
         let readiness = match (wire_of(options, host), options.readiness) {
             (Some(_), _) | (None, 0) => Readiness::Linux,

@@ -7,15 +7,16 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 #[derive(Clone, Debug)]
 pub struct Digest {
     state: u64,
-    block: [u8; BLOCK_BYTES],
+    /// In little-endian words.
+    block: [[u8; 8]; BLOCK_WORDS],
     used: usize,
 }
 
-const BLOCK_BYTES: usize = 1024;
+const BLOCK_WORDS: usize = 128;
 
 impl Default for Digest {
     fn default() -> Self {
-        Self { state: 0, block: [0; BLOCK_BYTES], used: 0 }
+        Self { state: 0, block: [[0; 8]; BLOCK_WORDS], used: 0 }
     }
 }
 
@@ -23,11 +24,11 @@ impl Digest {
     /// Adds a word.
     #[inline]
     pub fn word(&mut self, word: u64) {
-        if self.used == BLOCK_BYTES {
+        if self.used == BLOCK_WORDS {
             self.fold();
         }
-        self.block[self.used..self.used + 8].copy_from_slice(&word.to_le_bytes());
-        self.used += 8;
+        self.block[self.used] = word.to_le_bytes();
+        self.used += 1;
     }
 
     /// Adds bytes: their length and their hash.
@@ -37,14 +38,15 @@ impl Digest {
         self.word(xxh3_64(bytes));
     }
 
+    #[cold]
     fn fold(&mut self) {
-        self.state = xxh3_64_with_seed(&self.block[..self.used], self.state);
+        self.state = self.finish();
         self.used = 0;
     }
 
     /// The hash of everything so far.
     pub fn finish(&self) -> u64 {
-        xxh3_64_with_seed(&self.block[..self.used], self.state)
+        xxh3_64_with_seed(self.block[..self.used].as_flattened(), self.state)
     }
 }
 

@@ -9,7 +9,10 @@ use crate::digest::{Digest, Joined};
 /// What was told about the sockets of one host that are not closed yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
-    sockets: BTreeMap<SocketId, Told>,
+    /// By index of the id.
+    sockets: Vec<Option<(SocketId, Told)>>,
+    /// Those whose place was taken by another one first.
+    displaced: BTreeMap<SocketId, Told>,
 }
 
 /// What was told about one socket so far, with consecutive data joined.
@@ -24,7 +27,7 @@ impl Outcome {
     /// told about a socket when that was the last of it.
     pub(crate) fn add(&mut self, message: &Message, digest: &mut Digest) -> Option<u64> {
         let id = message.socket()?;
-        let socket = self.sockets.entry(id).or_default();
+        let socket = self.socket(id);
         match message {
             Message::Data { bytes, .. } => {
                 digest.bytes(bytes);
@@ -35,7 +38,7 @@ impl Outcome {
             Message::Close { reason, unsent, .. } => {
                 socket.told = mix(mix(socket.told, *unsent), reason_code(*reason));
                 let last = mix(socket.told, socket.data.finish());
-                self.sockets.remove(&id);
+                self.forget(id);
                 return Some(last);
             }
             // How much waits, when a sender may go on and a reader has stopped, is a matter of time.
@@ -46,6 +49,29 @@ impl Outcome {
         }
         socket.told = mix(socket.told, mix(message.kind() as u64, socket.data.finish()));
         None
+    }
+
+    #[inline]
+    fn socket(&mut self, id: SocketId) -> &mut Told {
+        let index = id.index() as usize;
+        if self.sockets.len() <= index {
+            self.sockets.resize(index + 1, None);
+        }
+        let place = &mut self.sockets[index];
+        if place.is_none() && !self.displaced.contains_key(&id) {
+            *place = Some((id, Told::default()));
+        }
+        match place {
+            Some((known, told)) if *known == id => told,
+            _ => self.displaced.entry(id).or_default(),
+        }
+    }
+
+    fn forget(&mut self, id: SocketId) {
+        let place = &mut self.sockets[id.index() as usize];
+        if place.take_if(|(known, _)| *known == id).is_none() {
+            self.displaced.remove(&id);
+        }
     }
 }
 

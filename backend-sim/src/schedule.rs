@@ -212,8 +212,17 @@ impl PartialOrd for Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
     heap: BinaryHeap<Entry>,
+    /// Steps of hosts, as long as they are few: they come so soon that nearly each would pass
+    /// through the whole heap. In no order.
+    steps: Vec<Entry>,
     sequence: u32,
 }
+
+/// Room for so many is kept for the next world at most.
+const HEAP_KEPT_MAX: usize = 4_096;
+
+/// So many are looked through faster than the heap takes one in and gives it out.
+const STEPS_MAX: usize = 8;
 
 impl Schedule {
     /// Adds something. Of what happens at the same nanosecond, a greater `tie` comes later.
@@ -221,36 +230,63 @@ impl Schedule {
     pub fn push(&mut self, at_nanos: u64, tie: u32, what: What) {
         let order = (u64::from(tie) << 32) | u64::from(self.sequence);
         self.sequence = self.sequence.wrapping_add(1);
-        self.heap.push(Entry { at_nanos, order, what });
+        let entry = Entry { at_nanos, order, what };
+        if matches!(what, What::Step { .. }) && self.steps.len() < STEPS_MAX {
+            self.steps.push(entry);
+        } else {
+            self.heap.push(entry);
+        }
     }
 
     /// Takes what happens next, and when.
     #[inline]
     pub fn pop(&mut self) -> Option<(u64, What)> {
-        self.heap.pop().map(|entry| (entry.at_nanos, entry.what))
+        let next = match self.first_step() {
+            Some((at, key)) if self.heap.peek().is_none_or(|entry| key < entry.key()) => {
+                Some(self.steps.swap_remove(at))
+            }
+            _ => self.heap.pop(),
+        };
+        next.map(|entry| (entry.at_nanos, entry.what))
+    }
+
+    /// Which step comes first.
+    #[inline]
+    fn first_step(&self) -> Option<(usize, u128)> {
+        let keys = self.steps.iter().map(Entry::key).enumerate();
+        keys.min_by_key(|(_, key)| *key)
     }
 
     /// All that is to happen, in order: when, the draw for ties, and what.
     pub(crate) fn pending(&self) -> Vec<(u64, u32, What)> {
-        let mut entries: Vec<Entry> = self.heap.iter().copied().collect();
+        let mut entries: Vec<Entry> = self.heap.iter().chain(&self.steps).copied().collect();
         entries.sort_unstable_by_key(Entry::key);
         let tie = |entry: &Entry| (entry.order >> 32) as u32;
         entries.iter().map(|entry| (entry.at_nanos, tie(entry), entry.what)).collect()
     }
 
+    /// Forgets everything, and keeps its room.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+        self.heap.shrink_to(HEAP_KEPT_MAX);
+        self.steps.clear();
+        self.sequence = 0;
+    }
+
     /// When the next thing happens.
     pub fn next_nanos(&self) -> Option<u64> {
-        self.heap.peek().map(|entry| entry.at_nanos)
+        let step = self.first_step().map(|(at, _)| self.steps[at].at_nanos);
+        self.heap.peek().map(|entry| entry.at_nanos).into_iter().chain(step).min()
     }
 
     /// How much is to happen.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.steps.len()
     }
 
     /// Whether nothing is to happen.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.len() == 0
     }
 }
 
@@ -259,6 +295,30 @@ const _: () = assert!(size_of::<Entry>() <= 32, "events are small");
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_that_stand_apart_keep_their_place() {
+        // More than stand apart, and others at the same times between them.
+        let mut schedule = Schedule::default();
+        let mut expected = Vec::new();
+        for number in 0..3 * STEPS_MAX as u32 {
+            let (at, tie) = (u64::from(number * 7 % 5), number * 11 % 3);
+            let step = What::Step { host: number as u16 };
+            for (more, what) in [(0, step), (1, What::Fin { pipe: number })] {
+                schedule.push(at, tie, what);
+                expected.push((at, tie, 2 * number + more, what));
+            }
+        }
+        expected.sort_unstable_by_key(|(at, tie, number, _)| (*at, *tie, *number));
+        assert_eq!((schedule.len(), schedule.is_empty()), (expected.len(), false));
+        let pending = expected.iter().map(|(at, tie, _, what)| (*at, *tie, *what));
+        assert!(schedule.pending().into_iter().eq(pending));
+        for (at, _, _, what) in expected {
+            assert_eq!(schedule.next_nanos(), Some(at));
+            assert_eq!(schedule.pop(), Some((at, what)));
+        }
+        assert!(schedule.is_empty() && schedule.next_nanos().is_none());
+    }
 
     #[test]
     fn time_then_tie_then_order_of_asking() {

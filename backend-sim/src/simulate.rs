@@ -7,6 +7,7 @@ use crate::choices::{Choices, Record, Replay, Seed};
 use crate::coverage::{Cell, Set};
 use crate::kernel::ROWS;
 use crate::kinds::{Family, KINDS};
+use crate::memory::Memory;
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
@@ -22,6 +23,12 @@ use crate::world::World;
 
 /// Runs one world. A pure function of its arguments; a panic inside is a broken law.
 pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
+    run_in(&mut Memory::default(), scenario, source, watch)
+}
+
+/// The same, in room that is handed from world to world. What the report says does not depend on
+/// it.
+pub fn run_in(memory: &mut Memory, scenario: &Scenario, source: Source, watch: &Watch) -> Report {
     match source {
         Source::Seed(seed) => {
             let mut options = scenario.options(seed);
@@ -29,23 +36,24 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
             let setup = Setup::draw(scenario, seed, options);
             let choices = Seed::new(seed, scenario.name, &setup.options.active());
             if watch.record {
-                let (mut report, record) = setup.run(scenario, Record::new(choices), watch);
+                let (mut report, record) = setup.run(memory, scenario, Record::new(choices), watch);
                 report.script = record.map(|record| {
                     let script = setup.script(scenario, record.decisions());
                     if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
                 });
-                setup.compared(scenario, report)
+                setup.compared(memory, scenario, report)
             } else {
-                setup.compared(scenario, setup.run(scenario, choices, watch).0)
+                let (report, _) = setup.run(memory, scenario, choices, watch);
+                setup.compared(memory, scenario, report)
             }
         }
         Source::Script(script) if watch.is_drawn && script.seed.is_some() => {
-            drawn(scenario, &script, watch)
+            drawn(memory, scenario, &script, watch)
         }
         Source::Script(script) => {
             let (setup, wrong) = Setup::of_script(scenario, &script);
             let choices = Replay::new(script.decisions.clone());
-            let (mut report, replay) = setup.run(scenario, choices, watch);
+            let (mut report, replay) = setup.run(memory, scenario, choices, watch);
             report.stale = wrong;
             report.stale.extend(unmet(&script, &report.reached.cells));
             let unused = replay.iter().flat_map(Replay::unused);
@@ -57,22 +65,22 @@ pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
                     false => *script,
                 });
             }
-            setup.compared(scenario, report)
+            setup.compared(memory, scenario, report)
         }
     }
 }
 
 /// The world of a script's seed with the options that stand in the script.
-fn drawn(scenario: &Scenario, script: &Script, watch: &Watch) -> Report {
+fn drawn(memory: &mut Memory, scenario: &Scenario, script: &Script, watch: &Watch) -> Report {
     let (setup, wrong) = Setup::of_script(scenario, script);
     let choices = Record::new(Seed::new(setup.seed, scenario.name, &setup.options.active()));
-    let (mut report, record) = setup.run(scenario, choices, watch);
+    let (mut report, record) = setup.run(memory, scenario, choices, watch);
     report.stale = wrong;
     report.script = record.map(|record| {
         let script = setup.script(scenario, record.decisions());
         if watch.is_seedless { setup.materialised(scenario, &script) } else { script }
     });
-    setup.compared(scenario, report)
+    setup.compared(memory, scenario, report)
 }
 
 /// The cells that a script needs and its run did not reach, and what names no cell.
@@ -126,7 +134,8 @@ impl Prepared {
 
     /// Runs it with these decisions, and gives their source back.
     pub fn run<C: Choices>(&self, choices: C, watch: &Watch) -> (Report, C) {
-        let (report, choices) = self.setup.run_once(&self.scenario, choices, watch);
+        let (report, choices) =
+            self.setup.run_once(&mut Memory::default(), &self.scenario, choices, watch);
         (report, choices.expect("a run gives its source of choice back"))
     }
 }
@@ -258,7 +267,7 @@ impl Setup {
     }
 
     /// A steady world is compared with the same one in which nothing is cut or late.
-    fn compared(&self, scenario: &Scenario, mut report: Report) -> Report {
+    fn compared(&self, memory: &mut Memory, scenario: &Scenario, mut report: Report) -> Report {
         if self.options.is_split == 0 || report.failure.is_some() {
             return report;
         }
@@ -266,7 +275,7 @@ impl Setup {
         let (plan, options) = (plan.clone(), split::reference(&self.options));
         let reference = Self { seed: *seed, options, plan, troubles: Vec::new() };
         let choices = Replay::new(Vec::new());
-        let (other, _) = reference.run_once(scenario, choices, &Watch::default());
+        let (other, _) = reference.run_once(memory, scenario, choices, &Watch::default());
         report.failure = split::compare(&report, &other);
         report.checked.push((split::LAW, 1));
         report
@@ -286,17 +295,18 @@ impl Setup {
     /// Runs the world; after a failure a second time, to tell what came before it.
     fn run<C: Choices + Clone>(
         &self,
+        memory: &mut Memory,
         scenario: &Scenario,
         choices: C,
         watch: &Watch,
     ) -> (Report, Option<C>) {
-        let (mut report, left) = self.run_once(scenario, choices.clone(), watch);
+        let (mut report, left) = self.run_once(memory, scenario, choices.clone(), watch);
         if watch.trace == Trace::Off
             && !watch.is_brief
             && let Some(failure) = &mut report.failure
         {
             let told = Watch { trace: Trace::Full, ..watch.clone() };
-            let (again, _) = self.run_once(scenario, choices, &told);
+            let (again, _) = self.run_once(memory, scenario, choices, &told);
             failure.last_events = again.failure.map_or(Vec::new(), |again| again.last_events);
         }
         (report, left)
@@ -304,6 +314,7 @@ impl Setup {
 
     fn run_once<C: Choices>(
         &self,
+        memory: &mut Memory,
         scenario: &Scenario,
         choices: C,
         watch: &Watch,
@@ -311,16 +322,18 @@ impl Setup {
         let (plan, troubles) = (self.plan.clone(), self.troubles.clone());
         let (trace, is_paranoid) = (watch.trace, watch.paranoid);
         let stage = scenario.stage(&self.options);
-        let mut world = World::new(stage, choices, plan, troubles, trace, is_paranoid);
+        let room = std::mem::take(memory);
+        let mut world = World::new(stage, choices, plan, troubles, trace, is_paranoid, room);
         if let Err(detail) = catch(|| world.run()) {
             world.shared.oracle.fail(Law::NoPanic, detail);
         }
         world.shared.oracle.checked[Law::NoPanic as usize] += 1;
-        self.report(scenario, world, watch)
+        self.report(memory, scenario, world, watch)
     }
 
     fn report<C: Choices>(
         &self,
+        memory: &mut Memory,
         scenario: &Scenario,
         world: World<C>,
         watch: &Watch,
@@ -371,7 +384,9 @@ impl Setup {
             trace: if watch.trace == Trace::Off { Vec::new() } else { shared.tracer.into_lines() },
             stale: Vec::new(),
         };
-        (report, Some(shared.kernel.choices))
+        let (choices, kernel) = shared.kernel.into_room();
+        *memory = Memory { kernel, oracle: shared.oracle.into_room() };
+        (report, Some(choices))
     }
 }
 

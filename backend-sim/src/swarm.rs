@@ -149,6 +149,9 @@ options! {
     is_split,
     /// `Config::direct_write`: workers write streams themselves.
     direct_write,
+    /// What services that run between turns asked is done in the same step of their host, by a
+    /// turn at the same time; else by the next step, a little later.
+    is_prompt,
 }
 
 const MILLISECOND: u64 = 1_000_000;
@@ -169,6 +172,7 @@ impl Options {
         // The network thread itself never writes without its Mux.
         options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options.is_split = u64::from(s.one_in(100));
+        options.is_prompt = s.below(2);
         options
     }
 
@@ -236,9 +240,10 @@ impl Options {
         self.queue_bytes_max = if is_bounded { s.log_uniform(1 << 12, 1 << 20) } else { 0 };
     }
 
-    /// The plainest model: Linux, links as their numbers say.
+    /// The plainest model: Linux, links as their numbers say, each turn in a step of its own.
     pub fn clear_model(&mut self) {
         (self.os, self.link, self.latency_model, self.queue_bytes_max) = (0, 0, 0, 0);
+        self.is_prompt = 0;
     }
 
     /// The link that latency, jitter and bandwidth describe; no bandwidth is without bound.

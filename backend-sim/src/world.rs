@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::kinds::Kind;
+use crate::memory::Memory;
 use crate::noise::Amount;
 use crate::operator::Note;
 use crate::oracle::{Law, Limits, Oracle, Subject};
@@ -105,11 +106,14 @@ impl<C: Choices> World<C> {
         troubles: Vec<Trouble>,
         trace: Trace,
         is_paranoid: bool,
+        memory: Memory,
     ) -> Self {
         let options = stage.options();
-        let kernel = build::kernel(&stage, choices);
+        let Memory { kernel, oracle } = memory;
+        let kernel = build::kernel(&stage, choices, kernel);
         let limits = Limits::of(options);
-        let oracle = Oracle::new(stage.hosts.len(), plan.len(), stage.behaviour, limits);
+        let hosts = stage.hosts.len();
+        let oracle = Oracle::within(oracle, hosts, plan.len(), stage.behaviour, limits);
         let mut shared = Shared {
             kernel,
             oracle,

@@ -294,7 +294,8 @@ struct Gates {
     chunks: Box<[OnceLock<Box<[Gate]>>]>,
 }
 
-const GATES_PER_CHUNK: usize = 256;
+/// So few that a directory of a handful of sockets is small and quickly made.
+const GATES_PER_CHUNK: usize = 64;
 
 impl Gates {
     fn new(max: u32) -> Self {
@@ -304,6 +305,7 @@ impl Gates {
         Self { max, chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
     }
 
+    #[inline]
     fn get(&self, index: u32) -> Option<&Gate> {
         let index = index as usize;
         let chunk = self.chunks.get(index / GATES_PER_CHUNK)?.get()?;

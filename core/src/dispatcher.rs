@@ -22,7 +22,14 @@ pub struct Dispatcher {
     places: Vec<Option<Place>>,
     /// Services with messages that nobody runs. Invariant: each at most once.
     runnable: VecDeque<ServiceId>,
+    /// The memory of mailboxes that were emptied: idle services keep none, however many there are,
+    /// and those that are told something next need no new. Invariant: few, small and empty.
+    spare: Vec<VecDeque<Message>>,
 }
+
+/// So many spare mailboxes are kept at most, and none that grew beyond so many messages.
+const SPARE_MAX: usize = 64;
+const SPARE_MESSAGES_MAX: usize = 64;
 
 struct Place {
     id: ServiceId,
@@ -55,7 +62,8 @@ pub struct Leftovers {
 impl Dispatcher {
     /// An empty one. `random_seed` decides what services' [`Net::random`] answers.
     pub fn new(directory: Arc<Directory>, random_seed: u64) -> Self {
-        Self { directory, random_seed, places: Vec::new(), runnable: VecDeque::new() }
+        let (places, runnable, spare) = Default::default();
+        Self { directory, random_seed, places, runnable, spare }
     }
 
     /// Takes one output of the Mux in. A message to a service that is gone is dropped; the Mux
@@ -66,12 +74,7 @@ impl Dispatcher {
             Delivery::Spawn(id, service) => self.spawn(id, service),
             Delivery::Message(id, message) => {
                 message.check();
-                if let Some(place) = self.place_mut(id) {
-                    place.mailbox.push_back(message);
-                    let is_out = place.resident.is_none();
-                    self.queue(id);
-                    assert!(is_out || !self.is_idle(), "{id} has a message and nobody runs it");
-                }
+                self.put(id, message);
             }
             Delivery::Release(id) => {
                 // A batch that is out is dropped when it comes back.
@@ -88,6 +91,35 @@ impl Dispatcher {
         leftovers
     }
 
+    fn put(&mut self, id: ServiceId, message: Message) {
+        let place = self.places.get_mut(id.index() as usize).and_then(Option::as_mut);
+        let Some(place) = place.filter(|place| place.id == id) else { return };
+        if place.mailbox.capacity() == 0
+            && let Some(spare) = self.spare.pop()
+        {
+            assert!(spare.is_empty(), "a message waits in nobody's mailbox");
+            place.mailbox = spare;
+        }
+        place.mailbox.push_back(message);
+        let is_out = place.resident.is_none();
+        assert!(!(is_out && place.is_queued), "{id} runs and is runnable");
+        if !is_out && !place.is_queued {
+            place.is_queued = true;
+            self.runnable.push_back(id);
+        }
+        assert!(is_out || !self.is_idle(), "{id} has a message and nobody runs it");
+    }
+
+    /// Keeps the memory of a mailbox that was emptied.
+    fn keep(&mut self, mailbox: VecDeque<Message>) {
+        assert!(mailbox.is_empty(), "a message is thrown away");
+        let is_small = (1..=SPARE_MESSAGES_MAX).contains(&mailbox.capacity());
+        if is_small && self.spare.len() < SPARE_MAX {
+            self.spare.push(mailbox);
+        }
+        debug_assert!(self.spare.len() <= SPARE_MAX, "memory is kept for nothing");
+    }
+
     /// The next service that has something to handle, with at most `messages_per_batch` messages.
     pub fn take(&mut self) -> Option<Batch> {
         loop {
@@ -102,8 +134,8 @@ impl Dispatcher {
             let is_new = place.resident.as_ref().is_some_and(|resident| !resident.is_started);
             let waiting = place.mailbox.len();
             let resident = place.resident.take().expect("a service that runs is not runnable");
-            // All of it moves with its memory, which comes back with the batch. Else taking from
-            // the front costs what is taken, however much is left.
+            // All of it moves with its memory, which is kept when the batch comes back. Else taking
+            // from the front costs what is taken, however much is left.
             let messages: VecDeque<Message> = match waiting <= messages_max {
                 true => std::mem::take(&mut place.mailbox),
                 false => place.mailbox.drain(..messages_max).collect(),
@@ -131,16 +163,17 @@ impl Dispatcher {
         let waiting = batch.messages.len() + place.mailbox.len();
         let mut mailbox = batch.messages;
         // Whichever is empty gives way, so that nothing is moved one by one.
-        if !mailbox.is_empty() || place.mailbox.is_empty() {
+        if !mailbox.is_empty() {
             mailbox.append(&mut place.mailbox);
-            place.mailbox = mailbox;
+            mailbox = std::mem::replace(&mut place.mailbox, mailbox);
         }
         assert_eq!(place.mailbox.len(), waiting, "{id} lost messages");
-        if !place.mailbox.is_empty() {
+        if waiting > 0 {
             self.queue(id);
             let is_queued = self.place_mut(id).is_some_and(|place| place.is_queued);
             assert!(is_queued, "{id} has messages and is forgotten");
         }
+        self.keep(mailbox);
         None
     }
 
@@ -168,7 +201,7 @@ impl Dispatcher {
         state: &mut H,
         history: impl Fn(ServiceId) -> u64,
     ) -> bool {
-        let Self { directory: _, random_seed: _, places, runnable } = self;
+        let Self { directory: _, random_seed: _, places, runnable, spare: _ } = self;
         for (index, place) in places.iter().enumerate() {
             let Some(place) = place else { continue };
             let Place { id, mailbox, resident: Some(resident), is_queued } = place else {
@@ -211,6 +244,10 @@ impl Dispatcher {
                 assert!(self.runnable.contains(&id), "{id} is queued nowhere");
             }
         }
+        let is_spare = |mailbox: &VecDeque<Message>| {
+            mailbox.is_empty() && mailbox.capacity() <= SPARE_MESSAGES_MAX
+        };
+        assert!(self.spare.len() <= SPARE_MAX && self.spare.iter().all(is_spare), "spare memory");
         // Who was released while it was runnable is passed over when its turn comes.
         assert!(queued <= self.runnable.len(), "more are queued than are runnable");
     }

@@ -1,9 +1,12 @@
 //! The unsent bytes of one socket.
 
-use std::collections::VecDeque;
+mod queues;
 
-use bytes::{Buf, Bytes};
+use std::hash::{Hash, Hasher};
 
+use bytes::Bytes;
+
+use self::queues::{Part, Queue, Queues, cut};
 use crate::MESSAGE_OVERHEAD_BYTES;
 
 /// The two send priorities.
@@ -35,15 +38,12 @@ pub enum Priority {
 /// assert_eq!(outbox.take_front(99).unwrap(), "chat");
 /// assert!(outbox.is_empty());
 /// ```
-#[derive(Debug, Default, Hash)]
+#[derive(Debug, Default)]
 pub struct Outbox {
-    /// Rest of one message, or all messages that were offered to a write. Invariant: at the end
-    /// of a message; its first part may be cut.
-    begun: VecDeque<Part>,
-    /// Whole messages.
-    high: VecDeque<Part>,
-    /// Whole messages.
-    low: VecDeque<Part>,
+    /// What is unsent, as long as it lies in one part: most sockets never have more, and need no
+    /// memory for it. Invariant: there are no queues then.
+    only: Option<(Queue, Bytes)>,
+    queues: Option<Box<Queues>>,
     /// Invariant: the sum of all parts' lengths.
     pending_bytes: usize,
     /// Invariant: the number of parts with `is_last`.
@@ -52,25 +52,10 @@ pub struct Outbox {
     offered_bytes: usize,
 }
 
-/// A piece of a message; never empty.
-#[derive(Debug, Hash)]
-struct Part {
-    bytes: Bytes,
-    /// Whether the message ends here.
-    is_last: bool,
-}
-
 impl Outbox {
     /// An empty outbox; allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            begun: VecDeque::new(),
-            high: VecDeque::new(),
-            low: VecDeque::new(),
-            pending_bytes: 0,
-            messages: 0,
-            offered_bytes: 0,
-        }
+        Self { only: None, queues: None, pending_bytes: 0, messages: 0, offered_bytes: 0 }
     }
 
     /// Unsent payload bytes.
@@ -102,10 +87,16 @@ impl Outbox {
     }
 
     /// Whether a message has begun and is not finished.
+    #[inline]
     pub fn has_begun(&self) -> bool {
-        debug_assert!(self.begun.is_empty() || self.pending_bytes > 0, "nothing has begun");
-        debug_assert!(self.offered_bytes == 0 || !self.begun.is_empty(), "an offer has begun");
-        !self.begun.is_empty()
+        let has_begun = match (&self.only, &self.queues) {
+            (Some((queue, _)), _) => *queue == Queue::Begun,
+            (None, Some(queues)) => !queues.begun.is_empty(),
+            (None, None) => false,
+        };
+        debug_assert!(!has_begun || self.pending_bytes > 0, "nothing has begun");
+        debug_assert!(self.offered_bytes == 0 || has_begun, "an offer has begun");
+        has_begun
     }
 
     /// Bytes that a pending write has.
@@ -121,12 +112,7 @@ impl Outbox {
     /// If it is empty: an empty stream message is nothing.
     pub fn push(&mut self, bytes: Bytes, priority: Priority) {
         assert!(!bytes.is_empty(), "an empty message is never queued");
-        self.pending_bytes += bytes.len();
-        self.messages += 1;
-        let queue = self.queue(priority);
-        assert!(queue.back().is_none_or(|part| part.is_last), "a message follows a torn one");
-        queue.push_back(Part { bytes, is_last: true });
-        self.check_counts();
+        self.push_parts([bytes], priority);
     }
 
     /// Queues one message that lies in several parts.
@@ -134,23 +120,48 @@ impl Outbox {
     /// # Panics
     /// If there is no part, or an empty one.
     pub fn push_parts(&mut self, parts: impl IntoIterator<Item = Bytes>, priority: Priority) {
+        let queue = match priority {
+            Priority::High => Queue::High,
+            Priority::Low => Queue::Low,
+        };
+        let last = self.queues.as_ref().and_then(|queues| queues.get(queue).back());
+        assert!(last.is_none_or(|part| part.is_last), "a message follows a torn one");
         let mut added_bytes = 0;
-        let queue = self.queue(priority);
-        let parts_before = queue.len();
-        assert!(queue.back().is_none_or(|part| part.is_last), "a message follows a torn one");
-        for bytes in parts {
+        let mut parts = parts.into_iter();
+        let mut next = parts.next();
+        assert!(next.is_some(), "a message has at least one part");
+        while let Some(bytes) = next {
             assert!(!bytes.is_empty(), "an empty part is never queued");
             added_bytes += bytes.len();
-            queue.push_back(Part { bytes, is_last: false });
+            next = parts.next();
+            self.add(queue, Part { bytes, is_last: next.is_none() });
         }
-        assert!(queue.len() > parts_before, "a message has at least one part");
-        if let Some(last) = queue.back_mut() {
-            last.is_last = true;
-        }
-        assert!(added_bytes > 0, "parts that are not empty have bytes");
         self.pending_bytes += added_bytes;
         self.messages += 1;
         self.check_counts();
+    }
+
+    #[inline]
+    fn add(&mut self, queue: Queue, part: Part) {
+        debug_assert!(queue != Queue::Begun, "what begins was queued before");
+        debug_assert!(self.only.is_none() || self.queues.is_none(), "two places for one part");
+        if self.only.is_none() && self.queues.is_none() && part.is_last {
+            self.only = Some((queue, part.bytes));
+        } else {
+            self.queues().get_mut(queue).push_back(part);
+        }
+    }
+
+    /// The queues, and from now on whatever is unsent lies in them.
+    fn queues(&mut self) -> &mut Queues {
+        let queues = self.queues.get_or_insert_default();
+        if let Some((queue, bytes)) = self.only.take() {
+            let queue = queues.get_mut(queue);
+            assert!(queue.is_empty(), "the only part is not the only one");
+            queue.push_back(Part { bytes, is_last: true });
+        }
+        debug_assert!(self.only.is_none(), "the only part lies outside the queues");
+        queues
     }
 
     /// Puts in front what a write without this outbox left: each of its messages leaves before
@@ -158,27 +169,32 @@ impl Outbox {
     ///
     /// # Panics
     /// If a message has begun here, or a write is pending: two writes would have been under way.
-    pub(crate) fn put_back(&mut self, rest: Outbox) {
+    pub(crate) fn put_back(&mut self, mut rest: Outbox) {
         assert!(!self.has_begun(), "two messages have begun");
         assert_eq!(self.offered_bytes + rest.offered_bytes, 0, "a pending write has some of them");
         let pending_bytes = self.pending_bytes + rest.pending_bytes;
-        let Outbox { begun, mut high, mut low, messages, .. } = rest;
-        high.append(&mut self.high);
-        low.append(&mut self.low);
-        *self = Self {
-            begun,
-            high,
-            low,
-            pending_bytes,
-            messages: self.messages + messages,
-            offered_bytes: 0,
-        };
+        let Queues { begun, high, low } = std::mem::take(rest.queues());
+        let queues = self.queues();
+        for (queue, mut before) in [(&mut queues.high, high), (&mut queues.low, low)] {
+            before.append(queue);
+            *queue = before;
+        }
+        queues.begun = begun;
+        (self.pending_bytes, self.messages) = (pending_bytes, self.messages + rest.messages);
+        self.drop_empty_queues();
         assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
     }
 
     /// The unsent parts in the order in which they leave, for one vectored write.
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
-        self.begun.iter().chain(&self.high).chain(&self.low).map(|part| &part.bytes)
+        let only = self.only.iter().map(|(_, bytes)| bytes);
+        only.chain(self.queued().map(|part| &part.bytes))
+    }
+
+    /// What lies in queues.
+    fn queued(&self) -> impl Iterator<Item = &Part> {
+        let queues = self.queues.iter();
+        queues.flat_map(|queues| queues.begun.iter().chain(&queues.high).chain(&queues.low))
     }
 
     /// Consumes `count` bytes from the front: the system took them.
@@ -196,10 +212,10 @@ impl Outbox {
         let pending_before = self.pending_bytes;
         let mut left = count;
         while left > 0 {
-            let (queue, part) = self.front_mut().expect("pending bytes are in some part");
-            let taken = left.min(part.bytes.len());
+            let (queue, bytes) = self.front().expect("pending bytes are in some part");
+            let taken = left.min(bytes.len());
             left -= taken;
-            self.consume_from(queue, taken);
+            self.consume_from(queue, taken, false);
         }
         assert_eq!(self.pending_bytes + count, pending_before, "other bytes went as well");
         self.drop_empty_queues();
@@ -212,11 +228,10 @@ impl Outbox {
     pub fn take_front(&mut self, size_max: usize) -> Option<Bytes> {
         assert!(size_max > 0, "taking nothing");
         assert_eq!(self.offered_bytes, 0, "a pending write has these bytes");
-        let (queue, part) = self.front_mut()?;
-        let taken = size_max.min(part.bytes.len());
-        let bytes = part.bytes.slice(..taken);
-        assert!(bytes.len() <= size_max, "no more is taken than was asked for");
-        self.consume_from(queue, taken);
+        let (queue, bytes) = self.front()?;
+        let taken = size_max.min(bytes.len());
+        let bytes = self.consume_from(queue, taken, true);
+        assert_eq!(bytes.len(), taken, "no more is taken than was asked for");
         self.drop_empty_queues();
         assert!(!bytes.is_empty(), "parts are never empty");
         Some(bytes)
@@ -230,14 +245,13 @@ impl Outbox {
     pub fn offer(&mut self, size_max: usize) -> usize {
         assert_eq!(self.offered_bytes, 0, "one write at a time is pending");
         assert!(size_max > 0 && !self.is_empty(), "nothing to offer");
-        let mut begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
-        for queue in [&mut self.high, &mut self.low] {
-            while begun_bytes < size_max
-                && let Some(bytes) = move_message(queue, &mut self.begun)
-            {
-                begun_bytes += bytes;
+        let begun_bytes = match (&mut self.only, &mut self.queues) {
+            (Some((queue, bytes)), _) => {
+                *queue = Queue::Begun;
+                bytes.len()
             }
-        }
+            (None, queues) => queues.as_mut().map_or(0, |queues| queues.begin(size_max)),
+        };
         assert!(begun_bytes <= self.pending_bytes, "more has begun than is pending");
         assert!(begun_bytes >= size_max.min(self.pending_bytes), "less has begun than is offered");
         self.offered_bytes = begun_bytes.min(size_max);
@@ -248,11 +262,11 @@ impl Outbox {
     /// The offered bytes, to share with the write that is pending.
     pub fn offered(&self) -> impl Iterator<Item = Bytes> {
         let mut left = self.offered_bytes;
-        assert!(left == 0 || !self.begun.is_empty(), "what is offered has begun");
-        self.begun.iter().map_while(move |part| {
-            let taken = left.min(part.bytes.len());
+        assert!(left == 0 || self.has_begun(), "what is offered has begun");
+        self.parts().map_while(move |bytes| {
+            let taken = left.min(bytes.len());
             left -= taken;
-            (taken > 0).then(|| part.bytes.slice(..taken))
+            (taken > 0).then(|| bytes.slice(..taken))
         })
     }
 
@@ -281,112 +295,95 @@ impl Outbox {
     /// # Panics
     /// If one is broken.
     pub fn check_invariants(&self) {
-        let all = || self.begun.iter().chain(&self.high).chain(&self.low);
-        let bytes: usize = all().map(|part| part.bytes.len()).sum();
+        let bytes: usize = self.parts().map(Bytes::len).sum();
         assert_eq!(bytes, self.pending_bytes, "the count of bytes is off");
-        let messages = all().filter(|part| part.is_last).count();
+        let ends = self.queued().filter(|part| part.is_last).count();
+        let messages = usize::from(self.only.is_some()) + ends;
         assert_eq!(messages, self.messages, "the count of messages is off");
-        assert!(all().all(|part| !part.bytes.is_empty()), "an empty part is queued");
-        for queue in [&self.begun, &self.high, &self.low] {
-            assert!(queue.back().is_none_or(|part| part.is_last), "a torn message");
-            assert!(queue.capacity() == 0 || self.pending_bytes > 0, "empty, but allocated");
+        assert!(self.parts().all(|bytes| !bytes.is_empty()), "an empty part is queued");
+        assert!(self.only.is_none() || self.queues.is_none(), "the only part is not the only one");
+        assert!(self.queues.is_none() || self.pending_bytes > 0, "empty, but allocated");
+        let mut begun_bytes = match &self.only {
+            Some((Queue::Begun, bytes)) => bytes.len(),
+            _ => 0,
+        };
+        if let Some(queues) = &self.queues {
+            for queue in [&queues.begun, &queues.high, &queues.low] {
+                assert!(queue.back().is_none_or(|part| part.is_last), "a torn message");
+            }
+            begun_bytes = queues.begun.iter().map(|part| part.bytes.len()).sum();
+            let begun = queues.begun.iter().filter(|part| part.is_last).count();
+            assert!(begun <= self.messages, "more messages have begun than there are");
         }
-        let begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
         assert!(self.offered_bytes <= begun_bytes, "offered more than has begun");
-        assert!(self.offered_bytes == 0 || !self.begun.is_empty(), "an offer has begun");
-        let begun = self.begun.iter().filter(|part| part.is_last).count();
-        assert!(begun <= self.messages, "more messages have begun than there are");
+        assert!(self.offered_bytes == 0 || self.has_begun(), "an offer has begun");
         assert!(self.messages <= self.pending_bytes, "each message has a byte");
     }
 
     #[inline]
-    fn queue(&mut self, priority: Priority) -> &mut VecDeque<Part> {
-        match priority {
-            Priority::High => &mut self.high,
-            Priority::Low => &mut self.low,
+    fn front(&self) -> Option<(Queue, &Bytes)> {
+        if let Some((queue, bytes)) = &self.only {
+            debug_assert!(self.queues.is_none(), "the only part is not the only one");
+            debug_assert_eq!(bytes.len(), self.pending_bytes, "the only part is all there is");
+            return Some((*queue, bytes));
         }
+        let queues = self.queues.as_ref()?;
+        let front = |queue| Some((queue, &queues.get(queue).front()?.bytes));
+        let front =
+            front(Queue::Begun).or_else(|| front(Queue::High)).or_else(|| front(Queue::Low));
+        assert_eq!(front.is_some(), self.pending_bytes > 0, "pending bytes are in some part");
+        front
+    }
+
+    /// Takes `count` bytes of the first part of `from`; what is left of its message has begun.
+    /// Gives them, if they are wanted.
+    fn consume_from(&mut self, from: Queue, count: usize, is_wanted: bool) -> Bytes {
+        assert!(count > 0, "a part is consumed piecewise");
+        assert!(count <= self.pending_bytes && self.messages > 0, "parts are counted");
+        self.pending_bytes -= count;
+        let (bytes, is_whole_message) = match &mut self.only {
+            Some((queue, bytes)) if count < bytes.len() => {
+                *queue = Queue::Begun;
+                (cut(bytes, count, is_wanted), false)
+            }
+            only @ Some(_) => (only.take().expect("it was just seen").1, true),
+            None => {
+                let queues = self.queues.as_mut().expect("the caller saw this part");
+                queues.consume_from(from, count, is_wanted)
+            }
+        };
+        assert!(count == bytes.len() || !is_wanted, "more than a part was asked for");
+        self.messages -= usize::from(is_whole_message);
+        bytes
     }
 
     #[inline]
-    fn front_mut(&mut self) -> Option<(Queue, &mut Part)> {
-        let is_somewhere = !self.begun.is_empty() || !self.high.is_empty() || !self.low.is_empty();
-        assert_eq!(is_somewhere, self.pending_bytes > 0, "pending bytes are in some part");
-        if let Some(part) = self.begun.front_mut() {
-            Some((Queue::Begun, part))
-        } else if let Some(part) = self.high.front_mut() {
-            Some((Queue::High, part))
-        } else {
-            self.low.front_mut().map(|part| (Queue::Low, part))
-        }
-    }
-
-    /// Consumes `count` bytes of the first part of `from`; what is left of its message has begun.
-    fn consume_from(&mut self, from: Queue, count: usize) {
-        assert!(from == Queue::Begun || self.begun.is_empty(), "a message that began is passed");
-        assert!(from != Queue::Low || self.high.is_empty(), "a low message passes a high one");
-        assert!(count <= self.pending_bytes && self.messages > 0, "parts are counted");
-        let queue = match from {
-            Queue::Begun => &mut self.begun,
-            Queue::High => &mut self.high,
-            Queue::Low => &mut self.low,
-        };
-        let part = queue.front_mut().expect("the caller saw this part");
-        assert!(0 < count && count <= part.bytes.len(), "a part is consumed piecewise");
-        part.bytes.advance(count);
-        let is_whole_part = part.bytes.is_empty();
-        let is_whole_message = is_whole_part && part.is_last;
-        if is_whole_part {
-            queue.pop_front();
-        }
-        self.pending_bytes -= count;
-        if is_whole_message {
-            self.messages -= 1;
-        } else {
-            match from {
-                Queue::Begun => {}
-                Queue::High => {
-                    move_message(&mut self.high, &mut self.begun);
-                }
-                Queue::Low => {
-                    move_message(&mut self.low, &mut self.begun);
-                }
-            }
-            assert!(!self.begun.is_empty(), "the rest of a message has begun");
-        }
-    }
-
     fn drop_empty_queues(&mut self) {
         if self.pending_bytes == 0 {
             assert_eq!(self.messages, 0, "a message without bytes is queued");
-            assert!(self.front_mut().is_none(), "a part is left and was not counted");
-            *self = Self::new();
+            assert!(self.only.is_none(), "a part is left and was not counted");
+            if let Some(queues) = self.queues.take() {
+                let Queues { begun, high, low } = *queues;
+                let is_empty = begun.is_empty() && high.is_empty() && low.is_empty();
+                assert!(is_empty, "a part is left and was not counted");
+            }
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Queue {
-    Begun,
-    High,
-    Low,
-}
-
-/// Moves the parts up to the end of a message; answers their bytes, or `None` if there are none.
-fn move_message(from: &mut VecDeque<Part>, to: &mut VecDeque<Part>) -> Option<usize> {
-    let mut bytes = 0;
-    if from.is_empty() {
-        return None;
-    }
-    assert!(to.back().is_none_or(|part: &Part| part.is_last), "a message begins within another");
-    loop {
-        let part = from.pop_front().expect("a message has an end");
-        assert!(!part.bytes.is_empty(), "an empty part is queued");
-        bytes += part.bytes.len();
-        let is_last = part.is_last;
-        to.push_back(part);
-        if is_last {
-            return Some(bytes);
+/// By what is unsent, wherever it lies.
+impl Hash for Outbox {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { only, queues, pending_bytes, messages, offered_bytes } = self;
+        debug_assert!(only.is_none() || queues.is_none(), "the only part is not the only one");
+        for queue in [Queue::Begun, Queue::High, Queue::Low] {
+            let own = only.iter().filter(|(place, _)| *place == queue);
+            own.for_each(|(_, bytes)| (bytes, true).hash(state));
+            let parts = queues.iter().flat_map(|queues| queues.get(queue));
+            parts.for_each(|part| (&part.bytes, part.is_last).hash(state));
+            0xFF_u8.hash(state);
         }
+        (pending_bytes, messages, offered_bytes).hash(state);
     }
 }
 

@@ -66,6 +66,8 @@ fn adjust(options: &mut Options, world: World, swarm: Swarm) {
     options.jitter_nanos = 9_000_000;
     // No connect is given up before its answer can be there.
     options.connect_timeout_nanos = 10_000_000_000;
+    // Each world is run once: a steady one would be run again uncut, and compared.
+    options.is_split = 0;
     if swarm == Swarm::Off {
         options.rates = [0; Family::ALL.len()];
         options.readiness = 0;
@@ -81,6 +83,7 @@ fn adjust(options: &mut Options, world: World, swarm: Swarm) {
         options.messages_per_batch = 64;
         options.flush_timeout_nanos = 0;
         options.idle_timeout_nanos = 0;
+        options.is_prompt = 1;
     }
     // The load is whole messages: what it costs to cut them up is not what is measured here.
     let least = 4 * MESSAGE_BYTES as u64;

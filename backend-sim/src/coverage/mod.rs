@@ -47,6 +47,10 @@ impl Coverage {
     ) {
         let readiness: Readiness = kernel.readiness(host);
         self.cells.insert(Cell::new(place, met, readiness).index());
+        self.trail.take_faults(&mut kernel.choices);
+        if self.trail.is_blank() {
+            return;
+        }
         let host = kernel.host_entity(host);
         let subject = match descriptor {
             // What has no descriptor sees what its host sees.
@@ -56,7 +60,7 @@ impl Coverage {
                 Subject { entity, is_connection, host }
             }
         };
-        self.trail.meets(&mut kernel.choices, subject);
+        self.trail.meets(subject);
     }
 
     /// Something is done to the world as a whole.

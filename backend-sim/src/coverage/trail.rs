@@ -84,12 +84,23 @@ impl Trail {
         self.waiting_count += 1;
     }
 
-    /// The code under test meets something: an event, or the answer of a call.
+    /// Takes note of the faults that were decided since the last time.
     #[inline]
-    pub fn meets<C: Choices>(&mut self, choices: &mut C, subject: Subject) {
+    pub fn take_faults<C: Choices>(&mut self, choices: &mut C) {
         while let Some(Site { kind, entity }) = choices.take_fault() {
             self.begins(entity, kind.info().family);
         }
+    }
+
+    /// Whether there was no fault yet that anybody could meet.
+    #[inline]
+    pub fn is_blank(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The code under test meets something: an event, or the answer of a call.
+    #[inline]
+    pub fn meets(&mut self, subject: Subject) {
         if let Some(history) = self.histories.get_mut(subject.entity as usize) {
             history.events += 1;
         }
@@ -154,14 +165,13 @@ pub fn pair_name(pair: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choices::Replay;
 
     const CONNECTION: Subject = Subject { entity: 5, is_connection: true, host: 1 };
     const OTHER: Subject = Subject { entity: 7, is_connection: true, host: 1 };
     const LISTENER: Subject = Subject { entity: 6, is_connection: false, host: 2 };
 
     fn meets(trail: &mut Trail, subject: Subject) {
-        trail.meets(&mut Replay::new(Vec::new()), subject);
+        trail.meets(subject);
     }
 
     fn pairs(trail: &Trail) -> Vec<String> {

@@ -38,6 +38,7 @@ impl Host {
             deadline_nanos,
             hand_over_max: _,
             is_inline: _,
+            is_prompt: _,
             is_exiting,
             has_exited,
             // It tells of the past.

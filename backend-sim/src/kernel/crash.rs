@@ -1,6 +1,6 @@
 //! Hosts as a whole: their crash, their clock.
 
-use super::{EndState, Kernel, Pending, Shape};
+use super::{EndState, Kernel, Shape};
 use crate::choices::Choices;
 
 impl<C: Choices> Kernel<C> {
@@ -28,7 +28,6 @@ impl<C: Choices> Kernel<C> {
         table.ready.clear();
         table.completed.clear();
         table.closed.clear();
-        table.open.clear();
         table.listening.clear();
         table.bound.clear();
         table.descriptors = 0;
@@ -40,7 +39,7 @@ impl<C: Choices> Kernel<C> {
         let s = &mut self.sockets[socket];
         (s.is_open, s.is_closing, s.is_dead) = (false, false, true);
         s.is_queued = false;
-        s.pending = Pending::default();
+        s.pending = None;
         if let Shape::Listener { backlog, .. } = &mut s.shape {
             backlog.clear();
         }

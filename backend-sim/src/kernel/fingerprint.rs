@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::{Kernel, Socket};
+use super::{Kernel, Pending, Socket};
 use crate::choices::Choices;
 use crate::fingerprint::Fingerprint;
 use crate::schedule::What;
@@ -68,6 +68,8 @@ impl Hash for Socket {
             is_closing,
             is_dead,
         } = self;
+        let (none, pending) = (Pending::default(), pending.as_deref());
+        let pending = pending.unwrap_or(&none);
         (host, token, entity, is_open, shape, is_queued, found, waits_in, waits_out).hash(state);
         (is_edge_coming, edges_owed, pending, completions_out, is_closing, is_dead).hash(state);
     }

@@ -1,7 +1,5 @@
 //! Listeners and their backlogs.
 
-use std::collections::VecDeque;
-
 use super::{Address, Effect, Errno, Kernel, Shape};
 use crate::choices::Choices;
 use crate::kinds::Kind;
@@ -32,7 +30,7 @@ impl<C: Choices> Kernel<C> {
         }
         let entity = self.next_entity(name);
         let backlog_max = backlog_max.max(1);
-        let shape = Shape::Listener { port, backlog: VecDeque::new(), backlog_max };
+        let shape = Shape::Listener { port, backlog: Box::default(), backlog_max };
         let socket = self.open(host, token, entity, shape);
         self.hosts[host as usize].listening.insert(port, socket);
         Ok((socket, Address { host, port }))

@@ -15,6 +15,7 @@ mod flow;
 mod listener;
 mod names;
 mod poll;
+mod room;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(crate) use errno::uninterrupted;
 pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
 pub use names::{Lookup, NAMES, Resolver};
 pub use poll::{Bits, Completion, Polled, Readiness};
+pub(crate) use room::Room;
 pub use stream::Pipe;
 
 use crate::choices::{Choices, Site};
@@ -135,6 +137,7 @@ struct Host {
     /// Sockets with an event that was not polled yet; each at most once.
     ready: VecDeque<u32>,
     completed: VecDeque<(u32, Completion)>,
+    /// How many are open.
     descriptors: u32,
     descriptors_max: u32,
     paused_until_nanos: u64,
@@ -146,8 +149,6 @@ struct Host {
     /// Streams' listeners and datagram sockets by port.
     listening: BTreeMap<u16, u32>,
     bound: BTreeMap<u16, u32>,
-    /// Sockets that are open, for spurious events: in order of opening.
-    open: Vec<u32>,
     /// The tokens of the last few that were closed.
     closed: VecDeque<u64>,
 }
@@ -178,12 +179,20 @@ pub struct Socket {
     edges: u64,
     /// Edges that calls are owed which would block though they could go on.
     edges_owed: u32,
-    pending: Pending,
+    /// `None` until there was any.
+    pending: Option<Box<Pending>>,
     /// Completions scheduled or queued.
     completions_out: u32,
     is_closing: bool,
     /// Its host crashed: nothing is told of it any more.
     is_dead: bool,
+}
+
+impl Socket {
+    /// What is to be completed; `None` if there never was anything.
+    fn take_pending(&mut self) -> Option<Pending> {
+        self.pending.as_deref_mut().map(std::mem::take)
+    }
 }
 
 /// Calls that will be completed; only under [`Readiness::Completion`].
@@ -199,17 +208,23 @@ struct Pending {
 #[derive(Debug, Hash)]
 enum Shape {
     Stream { end: u32 },
-    Listener { port: u16, backlog: VecDeque<u32>, backlog_max: usize },
+    Listener { port: u16, backlog: Box<VecDeque<u32>>, backlog_max: usize },
     Datagram(Box<datagram::Inbox>),
 }
 
 impl<C: Choices> Kernel<C> {
     /// A kernel without hosts. The first entity is the world, for ties.
-    pub fn new(mut choices: C, noise: Noise, settings: Settings) -> Self {
+    pub fn new(choices: C, noise: Noise, settings: Settings) -> Self {
+        Self::within(Room::default(), choices, noise, settings)
+    }
+
+    /// The same, in room that another one left.
+    pub(crate) fn within(room: Room, mut choices: C, noise: Noise, settings: Settings) -> Self {
         choices.birth(0, &|| "world".to_owned());
+        let Room { schedule, sockets, ends, pipes, datagrams, completions } = room;
         Self {
             choices,
-            schedule: Schedule::default(),
+            schedule,
             now: 0,
             noise,
             woken: Vec::new(),
@@ -217,11 +232,11 @@ impl<C: Choices> Kernel<C> {
             settings,
             hosts: Vec::new(),
             links: Vec::new(),
-            sockets: Vec::new(),
-            ends: Vec::new(),
-            pipes: Vec::new(),
-            datagrams: Vec::new(),
-            completions: Vec::new(),
+            sockets,
+            ends,
+            pipes,
+            datagrams,
+            completions,
             met: [0; ROWS.len()],
             entities: 1,
         }
@@ -245,7 +260,6 @@ impl<C: Choices> Kernel<C> {
             next_port: 32_768,
             listening: BTreeMap::new(),
             bound: BTreeMap::new(),
-            open: Vec::new(),
             closed: VecDeque::new(),
         });
         let count = self.hosts.len();
@@ -390,14 +404,13 @@ impl<C: Choices> Kernel<C> {
             is_edge_coming: false,
             edges: 0,
             edges_owed: 0,
-            pending: Pending::default(),
+            pending: None,
             completions_out: 0,
             is_closing: false,
             is_dead: false,
         });
         let table = &mut self.hosts[host as usize];
         table.descriptors += 1;
-        table.open.push(number);
         number
     }
 
@@ -428,9 +441,6 @@ impl<C: Choices> Kernel<C> {
         self.hosts[host].descriptors -= 1;
         let token = s.token;
         let table = &mut self.hosts[host];
-        // Numbers grow, so the list is in order.
-        let place = table.open.binary_search(&socket).expect("an open descriptor is in the list");
-        table.open.remove(place);
         if table.closed.len() == CLOSED_MAX {
             table.closed.pop_front();
         }
@@ -443,7 +453,7 @@ impl<C: Choices> Kernel<C> {
             Shape::Listener { port, backlog, .. } => {
                 let (port, backlog) = (*port, std::mem::take(backlog));
                 self.hosts[host].listening.remove(&port);
-                for end in backlog {
+                for end in *backlog {
                     self.close_end(end, true);
                 }
             }

@@ -202,7 +202,8 @@ impl<C: Choices> Kernel<C> {
             }
             let at = self.draw_place(entity, waiting);
             let ready = &mut self.hosts[host as usize].ready;
-            let socket = ready.remove(at).expect("the place is one of those that wait");
+            let socket = if at == 0 { ready.pop_front() } else { ready.remove(at) };
+            let socket = socket.expect("the place is one of those that wait");
             self.poll_socket(readiness, socket, out);
         }
         while out.len() < batch_max {
@@ -264,7 +265,7 @@ impl<C: Choices> Kernel<C> {
     /// whose place somebody else may have taken.
     fn poll_spurious(&mut self, host: u16, entity: u32, out: &mut Vec<Polled>) {
         let table = &self.hosts[host as usize];
-        let known = table.closed.len() + table.open.len();
+        let known = table.closed.len() + table.descriptors as usize;
         if known == 0 {
             return;
         }
@@ -278,8 +279,10 @@ impl<C: Choices> Kernel<C> {
         let token = match table.closed.get(which) {
             Some(token) => *token,
             None => {
-                let socket = table.open[which - table.closed.len()];
-                self.sockets[socket as usize].token
+                let nth = which - table.closed.len();
+                // In order of opening. It happens so seldom that no list is kept for it.
+                let mut open = self.sockets.iter().filter(|s| s.host == host && s.is_open);
+                open.nth(nth).expect("as many are open as are counted").token
             }
         };
         let bits = Bits { readable: how != 1, writable: how != 0, ..Bits::default() };
@@ -288,42 +291,42 @@ impl<C: Choices> Kernel<C> {
 
     /// A call of this socket goes on later; it is completed as soon as it can.
     pub fn submit_read(&mut self, socket: u32, size_max: usize) {
-        let pending = &mut self.sockets[socket as usize].pending;
+        let pending = self.sockets[socket as usize].pending.get_or_insert_default();
         assert!(pending.read.replace(size_max).is_none(), "one read at a time");
         self.complete(socket);
     }
 
     /// See [`submit_read`](Self::submit_read).
     pub fn submit_write(&mut self, socket: u32, shares: Vec<Bytes>) {
-        let pending = &mut self.sockets[socket as usize].pending;
+        let pending = self.sockets[socket as usize].pending.get_or_insert_default();
         assert!(pending.write.replace(shares).is_none(), "one write at a time");
         self.complete(socket);
     }
 
     /// See [`submit_read`](Self::submit_read).
     pub fn submit_accept(&mut self, listener: u32, child: u64) {
-        let pending = &mut self.sockets[listener as usize].pending;
+        let pending = self.sockets[listener as usize].pending.get_or_insert_default();
         assert!(pending.accept.replace(child).is_none(), "one accept at a time");
         self.complete(listener);
     }
 
     /// See [`submit_read`](Self::submit_read).
     pub fn submit_connect(&mut self, socket: u32) {
-        let pending = &mut self.sockets[socket as usize].pending;
+        let pending = self.sockets[socket as usize].pending.get_or_insert_default();
         assert!(!std::mem::replace(&mut pending.connect, true), "one connect at a time");
         self.complete(socket);
     }
 
     /// See [`submit_read`](Self::submit_read).
     pub fn submit_receive(&mut self, socket: u32, size_max: usize) {
-        let pending = &mut self.sockets[socket as usize].pending;
+        let pending = self.sockets[socket as usize].pending.get_or_insert_default();
         assert!(pending.receive.replace(size_max).is_none(), "one receive at a time");
         self.complete(socket);
     }
 
     /// Completes what can be completed.
     fn complete(&mut self, socket: u32) {
-        let pending = std::mem::take(&mut self.sockets[socket as usize].pending);
+        let Some(pending) = self.sockets[socket as usize].take_pending() else { return };
         let mut left = Pending::default();
         let token = self.sockets[socket as usize].token;
         if pending.connect {
@@ -361,7 +364,9 @@ impl<C: Choices> Kernel<C> {
                 result => self.tell(socket, Completion::ReceivedFrom { token, result }),
             }
         }
-        self.sockets[socket as usize].pending = left;
+        if let Some(pending) = &mut self.sockets[socket as usize].pending {
+            **pending = left;
+        }
     }
 
     fn take_shares(&mut self, socket: u32, shares: Vec<Bytes>, room: usize) -> usize {
@@ -428,7 +433,7 @@ impl<C: Choices> Kernel<C> {
     }
 
     pub(super) fn cancel_pending(&mut self, socket: u32) -> bool {
-        let pending = std::mem::take(&mut self.sockets[socket as usize].pending);
+        let pending = self.sockets[socket as usize].take_pending().unwrap_or_default();
         let s = &self.sockets[socket as usize];
         if self.readiness(s.host) != Readiness::Completion {
             return false;

@@ -1,10 +1,10 @@
 //! One direction of a stream: a rope and its offsets.
 
-use std::collections::VecDeque;
 use std::hash::Hash;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::few::Few;
 use crate::fingerprint::{Fingerprint, still_to_come};
 
 /// One direction of a stream. Everything that a call answers is computed from the offsets:
@@ -12,7 +12,7 @@ use crate::fingerprint::{Fingerprint, still_to_come};
 #[derive(Clone, Debug, Default)]
 pub struct Pipe {
     /// The bytes from `read` to `written`.
-    rope: VecDeque<Bytes>,
+    rope: Few<Bytes>,
     written: u64,
     sent: u64,
     delivered: u64,

@@ -115,13 +115,20 @@ impl Oracle {
 
     /// Less is pending: a warning may be withdrawn, and one that was forgotten shows.
     fn taken(&mut self, host: u16, id: SocketId) {
-        let (now, is_optional) = (self.now, self.may_be_ending(host, id));
-        let view = self.socket(host, id).expect("it was just there");
+        let (now, step) = (self.now, self.hosts[host as usize].step);
+        let mut view = self.socket(host, id).expect("it was just there");
+        view.resolve_claims(step);
         view.ending.took_at = Some(now);
-        let is_told = !view.is_output_ended;
-        view.warnings.taken(view.outbox.pending_bytes(), is_told, is_optional);
+        if view.warnings.is_drained(view.outbox.pending_bytes()) {
+            let is_optional = self.may_be_ending(host, id);
+            view = self.socket(host, id).expect("it was just there");
+            let is_told = !view.is_output_ended;
+            view.warnings.taken(view.outbox.pending_bytes(), is_told, is_optional);
+        }
         let result = view.warnings.goes_on().map_err(|detail| format!("{id}: {detail}"));
-        self.hosts[host as usize].warned.push(id);
+        if view.warnings.is_due() {
+            self.hosts[host as usize].warned.push(id);
+        }
         self.check(Law::Warnings, result);
     }
 

@@ -1,7 +1,7 @@
 //! What services ask.
 
 use bytes::Bytes;
-use tidelock_core::{Command, ServiceId, SocketId};
+use tidelock_core::{Command, SocketId};
 
 use super::grammar::Kind;
 use super::services::Waiter;
@@ -87,17 +87,17 @@ impl Oracle {
             }
             Command::Close { .. } => {
                 view.ending.close_at.get_or_insert(now);
-                view.close_step.get_or_insert(step);
+                view.close_step = view.close_step.min(step);
                 view.is_output_ended = true;
             }
             Command::Shutdown { .. } | Command::Finish { .. } => {
                 let is_finish = matches!(command, Command::Finish { .. });
                 if !is_finish {
                     view.ending.is_finishing = false;
-                    view.shutdown_step.get_or_insert(step);
+                    view.shutdown_step = view.shutdown_step.min(step);
                 } else if view.ending.shutdown_at.is_none() {
                     view.ending.is_finishing = true;
-                    view.finish_step.get_or_insert(step);
+                    view.finish_step = view.finish_step.min(step);
                 }
                 view.ending.shutdown_at.get_or_insert(now);
                 view.ending.last_shutdown_at = Some(now);
@@ -114,9 +114,10 @@ impl Oracle {
 
     /// A message or a datagram was accepted for sending.
     fn accepted(&mut self, host: u16, id: SocketId, bytes: Bytes, is_low: bool) {
-        let is_optional = self.may_be_ending(host, id);
         let outbox_bytes_max = self.limits.outbox_bytes_max;
+        let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return };
+        view.resolve_claims(step);
         let is_empty = bytes.is_empty();
         if view.kind == Kind::Datagram {
             view.outbox.push_datagram(bytes, is_low);
@@ -124,10 +125,14 @@ impl Oracle {
             view.outbox.push(bytes, is_low);
         }
         let is_broken = view.is_broken;
-        let charge = view.outbox.charge_bytes();
-        if !view.is_output_ended && !is_empty {
-            view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
-            self.hosts[host as usize].warned.push(id);
+        let (charge, pending) = (view.outbox.charge_bytes(), view.outbox.pending_bytes());
+        if !view.is_output_ended && !is_empty && view.warnings.is_above(pending) {
+            let is_optional = self.may_be_ending(host, id);
+            let view = self.socket(host, id).expect("it was just there");
+            view.warnings.accepted(pending, is_optional);
+            if view.warnings.is_due() {
+                self.hosts[host as usize].warned.push(id);
+            }
         }
         // A broken stream has given back what it held.
         let result = if charge <= outbox_bytes_max || is_broken {
@@ -143,13 +148,10 @@ impl Oracle {
         let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return true };
         view.resolve_claims(step);
-        let (is_maybe_ending, owner) = (view.is_maybe_ending || view.is_broken, view.owner);
-        let view = &self.hosts[host as usize];
-        let is_going = |owner: ServiceId| {
-            view.released.contains(&owner)
-                || !view.services.is_alive(owner)
-                || view.services.is_draining(owner)
+        let Some(owner) = view.owner.filter(|_| !view.is_maybe_ending && !view.is_broken) else {
+            return true;
         };
-        is_maybe_ending || view.is_exiting || owner.is_none_or(is_going)
+        let view = &self.hosts[host as usize];
+        view.is_exiting || !view.services.goes_on(owner) || view.released.contains(&owner)
     }
 }

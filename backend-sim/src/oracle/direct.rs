@@ -29,7 +29,7 @@ impl Oracle {
             (_, _, 0) => Ok(()),
             _ => Err(format!("{id} is written directly while {queued} B are queued")),
         };
-        view.direct = Some(direct);
+        view.direct = Some(Box::new(direct));
         self.check(Law::DirectWrite, result);
     }
 
@@ -55,12 +55,14 @@ impl Oracle {
         let is_optional = self.may_be_ending(host, id);
         let Some(view) = self.socket(host, id) else { return };
         let result = match view.direct.take() {
-            Some(rest) => view.outbox.put_back(rest),
+            Some(rest) => view.outbox.put_back(*rest),
             None => Err("what nobody wrote came back".to_owned()),
         };
         if !view.is_output_ended {
             view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
-            self.hosts[host as usize].warned.push(id);
+            if view.warnings.is_due() {
+                self.hosts[host as usize].warned.push(id);
+            }
         }
         self.check(Law::DirectWrite, result.map_err(|detail| format!("{id}: {detail}")));
     }

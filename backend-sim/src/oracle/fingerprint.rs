@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use super::socket::NEVER;
 use super::{HostView, Oracle, SocketView};
 use crate::fingerprint::Fingerprint;
 
@@ -56,6 +57,6 @@ impl Hash for SocketView {
         (outbox, warnings, ending, input, is_output_ended, is_broken).hash(state);
         (is_maybe_ending, is_reading, is_auto_start, is_paused, pauses_asked).hash(state);
         (pauses_told, is_start_last, has_new_owner, opening, has_eof, last).hash(state);
-        steps.map(|step| step.is_some()).hash(state);
+        steps.map(|step| step != NEVER).hash(state);
     }
 }

@@ -82,7 +82,10 @@ impl SocketView {
 
     /// Own ends take effect when their command is handled; messages of that very step may be older.
     fn check_own_end(&self, message: &Message, step: u64) -> Result<(), String> {
-        let is_before = |own: Option<u64>| own.is_some_and(|own| own < step);
+        let is_before = |own: u64| own < step;
+        if !is_before(self.close_step.min(self.shutdown_step).min(self.finish_step)) {
+            return Ok(());
+        }
         let is_data = matches!(message, Message::Data { .. });
         let is_eof = matches!(message, Message::Eof { .. });
         let is_end = matches!(message, Message::Close { .. } | Message::Error { fatal: true, .. });

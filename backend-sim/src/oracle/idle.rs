@@ -3,6 +3,7 @@
 use tidelock_core::SocketId;
 
 use super::grammar::Phase;
+use super::socket::NEVER;
 use super::{Law, Oracle, SocketView};
 
 /// What a socket could do and does not, as the world saw it when a host was idle.
@@ -63,7 +64,7 @@ impl Oracle {
             must = view.must_wish(is_maybe_ending);
             let untold = if must[0] { view.input.len() } else { 0 };
             let (owner, is_told) = (view.owner, view.is_told_open());
-            let is_closing = is_told && view.close_step.is_some();
+            let is_closing = is_told && view.close_step != NEVER;
             let warnings = view.warnings.goes_on();
             let services = &self.hosts[host as usize].services;
             was_held_back = owner.is_some_and(|owner| services.was_ever_full(owner));
@@ -109,8 +110,7 @@ impl Oracle {
     ///
     /// `is_closing`: whether the Mux has let go of a socket, whose end is not told yet.
     pub fn idle_host(&mut self, host: u16, is_closing: impl Fn(SocketId) -> bool) {
-        let awaited = self.hosts[host as usize].services.awaited();
-        if awaited.is_empty() {
+        if !self.hosts[host as usize].services.has_waiters() {
             return;
         }
         let (half, whole) =

@@ -26,13 +26,14 @@ impl Oracle {
             return;
         }
         let step = self.hosts[host as usize].step;
+        let now = self.now;
         let Some(view) = self.socket(host, id) else {
             return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
         };
         let end = view.end;
-        let result = view.message(message, step);
-        self.check(Law::MessageOrder, result);
+        let order = view.message(message, step);
         if let Message::SendReady { .. } = message {
+            self.check(Law::MessageOrder, order);
             if self.hosts[host as usize].released.contains(&service) {
                 // It was told before its release was known.
                 return;
@@ -40,27 +41,35 @@ impl Oracle {
             let result = self.hosts[host as usize].services.ready(id, service);
             return self.check(Law::SendReady, result);
         }
-        let view = self.socket(host, id).expect("it was just there");
-        let result = view.told_to(service, step).map_err(|detail| format!("{message}, {detail}"));
-        self.check(Law::MessageOwner, result);
-        self.check_warnings(host, id, message);
+        let owner = view.told_to(service, step).map_err(|detail| format!("{message}, {detail}"));
+        let warnings = match message {
+            Message::Warning { pending_bytes, .. } => view.warnings.told(*pending_bytes),
+            Message::Close { .. } | Message::Error { fatal: true, .. } => Ok(()),
+            _ => view.warnings.goes_on(),
+        };
+        let input = match message {
+            Message::Data { bytes, .. } => {
+                view.ending.told_at = Some(now);
+                view.deliver(bytes)
+            }
+            Message::Udp { payload, .. } => view.deliver_datagram(payload),
+            _ => Ok(()),
+        };
+        let about = |detail| format!("{id}: {detail}");
+        self.check(Law::MessageOrder, order);
+        self.check(Law::MessageOwner, owner);
+        if !matches!(message, Message::Close { .. } | Message::Error { fatal: true, .. }) {
+            self.check(Law::Warnings, warnings.map_err(about));
+        }
         match message {
             Message::Data { bytes, .. } => {
-                let now = self.now;
-                let view = self.socket(host, id).expect("it was just there");
-                view.ending.told_at = Some(now);
-                let result = view.deliver(bytes).map_err(|detail| format!("{id}: {detail}"));
-                self.check(Law::InputOrder, result);
+                self.check(Law::InputOrder, input.map_err(about));
                 if let Some(end) = end {
                     self.received(end, bytes);
                 }
             }
             Message::Eof { .. } => self.eof(host, id),
-            Message::Udp { payload, .. } => {
-                let view = self.socket(host, id).expect("it was just there");
-                let result = view.deliver_datagram(payload);
-                self.check(Law::InputOrder, result.map_err(|detail| format!("{id}: {detail}")));
-            }
+            Message::Udp { .. } => self.check(Law::InputOrder, input.map_err(about)),
             Message::Connect { .. } | Message::Listening { .. } => {
                 let opening = self.socket(host, id).and_then(|view| view.opening.take());
                 opening.into_iter().for_each(|operation| self.complete(operation));
@@ -72,6 +81,9 @@ impl Oracle {
 
     /// Everything that a step tells was told.
     pub fn step_told(&mut self, host: u16) {
+        if self.hosts[host as usize].warned.is_empty() {
+            return;
+        }
         let mut warned = std::mem::take(&mut self.hosts[host as usize].warned);
         for id in warned.drain(..) {
             if let Some(view) = self.socket(host, id) {
@@ -127,16 +139,6 @@ impl Oracle {
         self.check(Law::MessageOwner, result);
     }
 
-    fn check_warnings(&mut self, host: u16, id: SocketId, message: &Message) {
-        let view = self.socket(host, id).expect("it was just there");
-        let result = match message {
-            Message::Warning { pending_bytes, .. } => view.warnings.told(*pending_bytes),
-            Message::Close { .. } | Message::Error { fatal: true, .. } => return,
-            _ => view.warnings.goes_on(),
-        };
-        self.check(Law::Warnings, result.map_err(|detail| format!("{id}: {detail}")));
-    }
-
     fn eof(&mut self, host: u16, id: SocketId) {
         let now = self.now;
         let view = self.socket(host, id).expect("it was just there");
@@ -154,7 +156,9 @@ impl Oracle {
         let view = &mut self.hosts[host as usize];
         let is_exiting = view.is_exiting;
         view.services.forget_socket(id);
-        let owners = self.socket(host, id).expect("it was just there").owners.clone();
+        let socket = self.socket(host, id).expect("it was just there");
+        // Nobody asks for them after this.
+        let owners = std::mem::take(&mut socket.owners);
         let view = &self.hosts[host as usize];
         let is_gone =
             |owner: &ServiceId| view.released.contains(owner) || !view.services.is_alive(*owner);

@@ -35,6 +35,7 @@ pub use stream::{Progress, Sent, StreamCheck};
 pub use subject::Subject;
 
 use self::services::Services;
+use crate::memory::empty;
 use crate::operator::{frame_mark, mark};
 use crate::scenario::{Action, Behaviour, Label, Operation, Side};
 use crate::swarm::Options;
@@ -110,6 +111,14 @@ impl Limits {
     }
 }
 
+/// Room for what grows in a judge; nothing is in it.
+#[derive(Default)]
+pub(crate) struct Room {
+    /// Of each host.
+    views: Vec<Vec<Option<SocketView>>>,
+    labels: Vec<Option<u32>>,
+}
+
 /// Judges one run.
 pub struct Oracle {
     /// The first broken law.
@@ -168,18 +177,44 @@ impl Oracle {
         behaviour: Option<Behaviour>,
         limits: Limits,
     ) -> Self {
+        Self::within(Room::default(), hosts, operations, behaviour, limits)
+    }
+
+    /// The same, in room that another one left.
+    pub(crate) fn within(
+        room: Room,
+        hosts: usize,
+        operations: usize,
+        behaviour: Option<Behaviour>,
+        limits: Limits,
+    ) -> Self {
+        let Room { views, labels } = room;
+        let mut views = views.into_iter();
+        let mut host = || {
+            let sockets = views.next().unwrap_or_default();
+            HostView { sockets, ..HostView::default() }
+        };
         Self {
             violation: None,
             checked: [0; LAW_COUNT],
-            hosts: (0..hosts).map(|_| HostView::default()).collect(),
+            hosts: (0..hosts).map(|_| host()).collect(),
             connections: BTreeMap::new(),
-            labels: Vec::new(),
+            labels,
             is_completed: vec![false; operations],
             behaviour,
             limits,
             now: 0,
             about: Subject::default(),
         }
+    }
+
+    /// Gives room back for the next one.
+    pub(crate) fn into_room(self) -> Room {
+        let Self { hosts, mut labels, .. } = self;
+        let mut views: Vec<_> = hosts.into_iter().map(|view| view.sockets).collect();
+        views.iter_mut().for_each(empty);
+        empty(&mut labels);
+        Room { views, labels }
     }
 
     /// A round of a host's loop begins.

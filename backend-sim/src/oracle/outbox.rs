@@ -1,15 +1,15 @@
 //! What a socket must write next, by the rules of the outbox alone.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
+
+use crate::few::Few;
 
 /// The unsent messages of one socket: what has begun, then high, then low, each in order.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct OutboxModel {
-    begun: VecDeque<Bytes>,
-    high: VecDeque<Bytes>,
-    low: VecDeque<Bytes>,
+    begun: Few<Bytes>,
+    high: Few<Bytes>,
+    low: Few<Bytes>,
     accepted_bytes: u64,
     taken_bytes: u64,
     /// Of datagrams that could not be sent.
@@ -66,7 +66,7 @@ impl OutboxModel {
                     let length = offered + left.len();
                     return Err(format!("{length} B were offered and {offered} are unsent"));
                 }
-                let rest = &self.begun[message][at..];
+                let rest = &self.begun.get(message).expect("it has begun")[at..];
                 let count = rest.len().min(left.len());
                 if rest[..count] != left[..count] {
                     return Err(format!("{count} B offered at {offered} are not the next"));

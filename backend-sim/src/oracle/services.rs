@@ -1,6 +1,6 @@
 //! What is known of the services of one host: their mailboxes, and who waits for room.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tidelock_core::{Message, ServiceId, SocketId};
 
@@ -72,9 +72,9 @@ impl Services {
         self.mailbox(id).is_some()
     }
 
-    /// Whether its sockets are being shut down.
-    pub(super) fn is_draining(&self, id: ServiceId) -> bool {
-        self.mailbox(id).is_some_and(|mailbox| mailbox.is_draining)
+    /// Whether it may be told something, and its sockets are not being shut down.
+    pub(super) fn goes_on(&self, id: ServiceId) -> bool {
+        self.mailbox(id).is_some_and(|mailbox| !mailbox.is_draining)
     }
 
     /// Whether reading for it was ever held back.
@@ -142,8 +142,8 @@ impl Services {
         self.waiters.iter().map(|((socket, by), waiter)| (*socket, *by, *waiter))
     }
 
-    /// The sockets that somebody waits for.
-    pub(super) fn awaited(&self) -> BTreeSet<SocketId> {
-        self.waiters.keys().map(|(socket, _)| *socket).collect()
+    /// Whether anybody waits.
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.waiters.is_empty()
     }
 }

@@ -1,7 +1,5 @@
 //! What is known of one id.
 
-use std::collections::VecDeque;
-
 use bytes::{Buf, Bytes};
 use tidelock_core::{ServiceId, SocketId};
 
@@ -9,7 +7,11 @@ use super::ending::Ending;
 use super::grammar::{Kind, Phase};
 use super::warnings::WarningModel;
 use super::{Limits, OutboxModel};
+use crate::few::Few;
 use crate::scenario::Side;
+
+/// The step of what was not asked.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// What is known of one id.
 #[derive(Clone, Debug)]
@@ -27,20 +29,20 @@ pub struct SocketView {
     /// Who is told.
     pub(super) owner: Option<ServiceId>,
     /// Everybody who was to be told, ever.
-    pub(super) owners: Vec<ServiceId>,
+    pub(super) owners: Few<ServiceId>,
     /// Who asked to be the owner in the step `claims_step`, in order.
     pub(super) claims: Vec<ServiceId>,
     pub(super) claims_step: u64,
     /// What it must write next.
     pub outbox: OutboxModel,
     /// What a worker writes itself, or has written a part of.
-    pub(super) direct: Option<OutboxModel>,
+    pub(super) direct: Option<Box<OutboxModel>>,
     /// Which warnings are due.
     pub(super) warnings: WarningModel,
     /// What may explain its end.
     pub(super) ending: Ending,
     /// What was read and not told; empty bytes are the end of the stream, but for datagrams.
-    pub input: VecDeque<Bytes>,
+    pub(super) input: Few<Bytes>,
     /// Own shutdown, finish or close reached the Mux.
     pub is_output_ended: bool,
     /// A call on the open stream failed: nothing is accepted any more.
@@ -52,13 +54,13 @@ pub struct SocketView {
     /// Of a listener: what it accepts is read without being asked for.
     pub(super) is_auto_start: bool,
     /// The step in which input was last wanted: own shutdown came, or own finish.
-    pub(super) shutdown_step: Option<u64>,
-    pub(super) finish_step: Option<u64>,
-    pub(super) close_step: Option<u64>,
+    pub(super) shutdown_step: u64,
+    pub(super) finish_step: u64,
+    pub(super) close_step: u64,
     /// `Paused` was told, and nobody asked to start since.
     pub(super) is_paused: bool,
-    pub(super) pauses_asked: u64,
-    pub(super) pauses_told: u64,
+    pub(super) pauses_asked: u32,
+    pub(super) pauses_told: u32,
     /// `start` was asked after the last `pause`.
     pub(super) is_start_last: bool,
     /// Another service asked to start since the last `Eof`.
@@ -81,22 +83,22 @@ impl SocketView {
             end: None,
             phase,
             owner: None,
-            owners: Vec::new(),
+            owners: Few::default(),
             claims: Vec::new(),
             claims_step: 0,
             outbox: OutboxModel::default(),
             direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
             ending: Ending { born_at: now, ..Ending::default() },
-            input: VecDeque::new(),
+            input: Few::default(),
             is_output_ended: false,
             is_broken: false,
             is_maybe_ending: false,
             is_reading: false,
             is_auto_start: false,
-            shutdown_step: None,
-            finish_step: None,
-            close_step: None,
+            shutdown_step: NEVER,
+            finish_step: NEVER,
+            close_step: NEVER,
             is_paused: false,
             pauses_asked: 0,
             pauses_told: 0,
@@ -136,7 +138,7 @@ impl SocketView {
     /// It belongs to somebody.
     pub(super) fn set_owner(&mut self, owner: ServiceId) {
         self.owner = Some(owner);
-        self.owners.push(owner);
+        self.owners.push_back(owner);
     }
 
     /// A service asks to own it.
@@ -146,7 +148,7 @@ impl SocketView {
             self.claims.push(by);
             self.claims_step = step;
             self.has_new_owner = true;
-            self.owners.push(by);
+            self.owners.push_back(by);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which warnings a socket's owner must be told, by its accepted and taken bytes alone.
 
-use std::collections::VecDeque;
+use crate::few::Few;
 
 /// The warnings of one socket.
 #[derive(Clone, Debug, Hash)]
@@ -9,7 +9,7 @@ pub(super) struct WarningModel {
     next_bytes: u64,
     is_warned: bool,
     /// What must be told, in order.
-    expected: VecDeque<Expected>,
+    expected: Few<Expected>,
     /// What was not told when it happened: right only if the socket had ended already.
     pub(super) overdue: Option<u64>,
 }
@@ -24,13 +24,25 @@ struct Expected {
 impl WarningModel {
     /// Warnings from `warn_bytes` on.
     pub(super) fn new(warn_bytes: u64) -> Self {
-        let expected = VecDeque::new();
+        let expected = Few::default();
         Self { warn_bytes, next_bytes: warn_bytes, is_warned: false, expected, overdue: None }
+    }
+
+    /// Whether a send that leaves so much pending is told, if anybody is there to be told.
+    #[inline]
+    pub(super) fn is_above(&self, pending_bytes: u64) -> bool {
+        pending_bytes >= self.next_bytes
+    }
+
+    /// Whether it is told that no more than so much is pending.
+    #[inline]
+    pub(super) fn is_drained(&self, pending_bytes: u64) -> bool {
+        self.is_warned && pending_bytes < self.warn_bytes.div_ceil(2)
     }
 
     /// A send was accepted; so much is pending now.
     pub(super) fn accepted(&mut self, pending_bytes: u64, is_optional: bool) {
-        if pending_bytes < self.next_bytes {
+        if !self.is_above(pending_bytes) {
             return;
         }
         self.is_warned = true;
@@ -43,7 +55,7 @@ impl WarningModel {
 
     /// The system took bytes; so much is pending now. `is_told`: whether the owner hears of it.
     pub(super) fn taken(&mut self, pending_bytes: u64, is_told: bool, is_optional: bool) {
-        if !self.is_warned || pending_bytes >= self.warn_bytes.div_ceil(2) {
+        if !self.is_drained(pending_bytes) {
             return;
         }
         self.is_warned = false;
@@ -70,13 +82,19 @@ impl WarningModel {
         Err(format!("a warning of {pending_bytes} B, and none was due"))
     }
 
+    /// Whether anything must be told, so that it is to be settled.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
     /// Everything that was due has been told, or is overdue.
     pub(super) fn settle(&mut self) {
         let missing = self.expected.iter().find(|expected| !expected.is_optional);
         if let Some(missing) = missing {
             self.overdue.get_or_insert(missing.pending_bytes);
         }
-        self.expected.clear();
+        self.expected = Few::default();
     }
 
     /// The socket goes on: what is overdue was forgotten.

@@ -193,9 +193,8 @@ impl Mux {
 
     /// Takes note that an announced send has arrived. `false`: it came too late, and is counted.
     fn receive_announced(&mut self, id: SocketId, len: usize) -> bool {
-        let is_alive = self.directory.is_alive(id);
-        assert!(is_alive, "{id} was given back under an announced send");
         let gate = self.directory.gate(id).expect("a living id has a gate");
+        assert!(gate.is_alive(id), "{id} was given back under an announced send");
         gate.receive_announced(id);
         let charge = len + crate::MESSAGE_OVERHEAD_BYTES;
         assert!(charge <= gate.charged_bytes(), "{id}: {len} B came and were not charged");

@@ -22,6 +22,7 @@ mod table;
 mod timers;
 mod turn;
 mod waiters;
+mod work;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -186,8 +187,11 @@ impl Mux {
 
     #[inline]
     fn wish_of(&self, slot: &Slot) -> Wish {
-        let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
-        assert!(!slot.wants_input() || slot.is_open, "{} is read before it is open", slot.id);
+        let wants_input = slot.wants_input();
+        assert!(!wants_input || slot.is_open, "{} is read before it is open", slot.id);
+        let input = wants_input
+            && !slot.has_held_input()
+            && !(slot.needs_mailbox() && self.services.is_held_back(slot.owner));
         let output = match slot.state {
             // While the backend lets go of an attempt there is nothing to wait for but that.
             SocketState::Connecting => {
@@ -199,7 +203,7 @@ impl Mux {
         };
         assert!(!output || slot.is_open, "{} is written before it is open", slot.id);
         Wish {
-            input: slot.wants_input() && !slot.has_held_input() && !is_held_back,
+            input,
             output,
             input_pending: slot.input == Latch::Pending,
             output_pending: slot.output == Latch::Pending,
@@ -232,14 +236,15 @@ impl Mux {
     /// Puts the socket where its work is done, and arms its timer. Called after every change.
     fn settle(&mut self, id: SocketId) {
         let Some((slot, [is_in_output, is_in_input])) = self.table.get_linked(id) else { return };
-        assert_eq!(slot.state == SocketState::Closing, slot.closing != Closing::No, "{id} ends");
-        assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
-        assert!(is_in_input || !slot.waits_for_mailbox, "{id} waits in no list");
+        let is_closing = slot.state == SocketState::Closing;
+        debug_assert_eq!(is_closing, slot.closing != Closing::No, "{id} ends");
+        debug_assert!(slot.progress_at <= self.now, "{id} is ahead of time");
+        debug_assert!(is_in_input || !slot.waits_for_mailbox, "{id} waits in no list");
         if self.config().direct_write {
             self.settle_permit(id);
         }
-        let on_the_way = self.on_the_way(id);
-        let has_output_work = slot.has_output_work(on_the_way);
+        let has_output_work =
+            slot.may_have_output_work() && slot.has_output_work(self.on_the_way(id));
         let is_input_right = !is_in_input && !slot.has_input_work();
         let is_armed = slot.is_armed(self.directory.config());
         let (counted, state) = (slot.counted_state, slot.state);
@@ -260,7 +265,7 @@ impl Mux {
         if cfg!(debug_assertions) {
             let slot = self.table.slot(id);
             let is_linked = self.table.is_linked(Chain::Output, id);
-            let is_served = !slot.has_output_work(on_the_way) || is_linked;
+            let is_served = !slot.has_output_work(self.on_the_way(id)) || is_linked;
             assert!(is_served, "{id}: output work is forgotten");
             assert!(slot.is_armed(self.directory.config()), "{id} forgot its deadline");
             slot.check();

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::counters::Counters;
 use crate::datagrams::Datagrams;
-use crate::gate::OnTheWay;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
     ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId, SocketOption,
@@ -343,10 +342,8 @@ impl Slot {
     #[inline]
     pub(super) fn discards_input(&self) -> bool {
         let ends = matches!(self.state, SocketState::Flushing | SocketState::Draining);
-        assert!(!ends || self.cause.is_some(), "{} ends without a cause", self.id);
-        matches!(self.state, SocketState::Flushing | SocketState::Draining)
-            && self.kind == Kind::Stream
-            && !self.is_finishing
+        debug_assert!(!ends || self.cause.is_some(), "{} ends without a cause", self.id);
+        ends && self.kind == Kind::Stream && !self.is_finishing
     }
 
     /// Whether input is wanted, but for a full mailbox.
@@ -385,7 +382,7 @@ impl Slot {
                 listener.is_some_and(|listener| listener.held.is_some())
             }
         };
-        assert!(!is_held || self.is_open, "{} came before it was open", self.id);
+        debug_assert!(!is_held || self.is_open, "{} came before it was open", self.id);
         is_held
     }
 
@@ -393,23 +390,8 @@ impl Slot {
     #[inline]
     pub(super) fn has_held_fault(&self) -> bool {
         let is_stream = self.kind == Kind::Stream;
-        assert!(is_stream || self.rare.held.is_none(), "{}: bytes of no stream", self.id);
+        debug_assert!(is_stream || self.rare.held.is_none(), "{}: bytes of no stream", self.id);
         matches!(self.rare.held, Some(Err(_))) && self.state != SocketState::Closing
-    }
-
-    /// Whether there is input work that can be done now, but for a full mailbox.
-    #[inline]
-    pub(super) fn has_input_work(&self) -> bool {
-        let is_asked = self.input == Latch::Pending;
-        assert!(!is_asked || !self.has_held_input(), "{} has input and asks for it", self.id);
-        self.has_held_fault()
-            || self.wants_input() && (self.input == Latch::Ready || self.has_held_input())
-    }
-
-    /// Whether input work makes messages, so that a full mailbox holds it back.
-    #[inline]
-    pub(super) fn needs_mailbox(&self) -> bool {
-        !self.discards_input() && !self.has_held_fault()
     }
 
     /// Names the cause of the end, unless there was one before.
@@ -437,56 +419,6 @@ impl Slot {
         );
         if !is_final {
             self.cause = Some(cause);
-        }
-    }
-
-    /// Whether the socket writes what is queued.
-    #[inline]
-    pub(super) fn writes(&self) -> bool {
-        let writes = matches!(
-            self.state,
-            SocketState::Accepted
-                | SocketState::Open
-                | SocketState::EofSeen
-                | SocketState::Flushing
-                | SocketState::Datagram
-        );
-        assert!(!writes || self.kind != Kind::Listener, "{}: a listener writes", self.id);
-        assert!(!writes || self.closing == Closing::No, "{} ends and writes", self.id);
-        writes
-    }
-
-    /// Whether there is output work that can be done now, given what is on its way.
-    #[inline]
-    pub(super) fn has_output_work(&self, on_the_way: OnTheWay) -> bool {
-        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
-        let is_draining = self.state == SocketState::Draining;
-        assert!(!is_draining || !(has_sends || has_direct), "{}: FIN overtook a send", self.id);
-        match self.state {
-            SocketState::Opening => true,
-            SocketState::Connecting => {
-                let dial = self.rare.dial.as_ref().expect("a connecting socket dials");
-                match dial.attempt {
-                    Attempt::None => dial.target.is_some() || !dial.addresses.is_empty(),
-                    Attempt::UnderWay => self.output == Latch::Ready,
-                    Attempt::GivenUp => true,
-                    Attempt::Closing => false,
-                }
-            }
-            SocketState::Closing => match self.closing {
-                Closing::Asked(_) => !has_direct,
-                Closing::Waiting => false,
-                Closing::Done => !(has_sends || has_direct || has_flush),
-                Closing::No => unreachable!("a closing socket knows how far it is"),
-            },
-            _ => {
-                let has_output = self.has_output();
-                let has_turn = self.output == Latch::Ready && !has_direct;
-                let can_write = has_output && has_turn && self.writes();
-                let is_waited_for = has_sends || has_direct;
-                let can_end = self.state == SocketState::Flushing && !has_output && !is_waited_for;
-                can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
-            }
         }
     }
 }

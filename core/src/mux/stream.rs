@@ -37,8 +37,11 @@ impl Mux {
         loop {
             let slot = self.table.slot_mut(id);
             let can_write = slot.writes() && !slot.outbox.is_empty() && slot.output == Latch::Ready;
+            if !can_write || budget_bytes == 0 {
+                break;
+            }
             let gate = self.directory.gate(id).expect("a living id has a gate");
-            if !can_write || budget_bytes == 0 || gate.has_direct() {
+            if gate.has_direct() {
                 break;
             }
             assert!(gate.is_queued(), "{id}: two may write it");
@@ -126,12 +129,15 @@ impl Mux {
 
     /// Sends FIN when everything that was ever accepted is out.
     fn end_output_if_flushed<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        let on_the_way = self.on_the_way(id);
-        let is_waited_for = on_the_way.has_sends || on_the_way.has_direct;
-        let slot = self.table.slot_mut(id);
-        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() || is_waited_for {
+        let slot = self.table.slot(id);
+        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() {
             return;
         }
+        let on_the_way = self.on_the_way(id);
+        if on_the_way.has_sends || on_the_way.has_direct {
+            return;
+        }
+        let slot = self.table.slot_mut(id);
         assert!(slot.is_open && slot.cause.is_some(), "{id} ends its output");
         if let Some(fault) = slot.rare.write_fault {
             if slot.discards_input() {

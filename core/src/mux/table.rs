@@ -2,10 +2,12 @@
 
 use super::slot::Slot;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 
 use crate::SocketId;
 
-const PLACES_PER_CHUNK: usize = 256;
+/// So few that a table of a handful of sockets is small and quickly made.
+const PLACES_PER_CHUNK: usize = 32;
 
 /// The slots of all sockets, at the indices of their ids.
 #[derive(Default)]
@@ -40,9 +42,29 @@ impl Place {
 /// The position of a slot in a list. Invariant: `prev` and `next` mean nothing unless `is_linked`.
 #[derive(Clone, Copy, Default)]
 struct Link {
-    prev: Option<u32>,
-    next: Option<u32>,
+    prev: Option<Position>,
+    next: Option<Position>,
     is_linked: bool,
+}
+
+/// An index that costs nothing where there may be none: links are most of what a place is besides
+/// its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Position(NonZeroU32);
+
+impl Position {
+    #[inline]
+    fn of(index: u32) -> Self {
+        let position = Self(NonZeroU32::MIN.checked_add(index).expect("a table has an end"));
+        debug_assert_eq!(position.index(), index, "a position is of its index");
+        position
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        debug_assert!(self.0.get() > 0, "no position is zero");
+        self.0.get() - 1
+    }
 }
 
 impl Hash for Link {
@@ -68,8 +90,8 @@ const CHAINS: usize = 3;
 /// A list of slots; adding and removing take constant time and no memory.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct List {
-    head: Option<u32>,
-    tail: Option<u32>,
+    head: Option<Position>,
+    tail: Option<Position>,
     len: usize,
 }
 
@@ -219,59 +241,81 @@ impl Table {
     /// Puts a slot at the end of a list.
     pub(super) fn push_back(&mut self, list: &mut List, chain: Chain, id: SocketId) {
         list.check();
-        let tail = list.tail;
-        assert!(self.at(id.index()).is_some_and(|slot| slot.id == id), "{id} is not alive");
-        assert_ne!(tail, Some(id.index()), "{id} is at the end already");
-        let link = self.link_mut(chain, id.index());
+        let (own, tail) = (Position::of(id.index()), list.tail);
+        let place = self.place_mut(id.index()).expect("a living id has a place");
+        assert!(place.slot.as_ref().is_some_and(|slot| slot.id == id), "{id} is not alive");
+        let link = &mut place.links[chain as usize];
         assert!(!link.is_linked, "{id} is in a list of {chain:?} already");
         *link = Link { prev: tail, next: None, is_linked: true };
         match tail {
             Some(tail) => {
-                let last = self.link_mut(chain, tail);
+                let last = self.link_mut(chain, tail.index());
                 assert!(last.is_linked && last.next.is_none(), "the last of a list has no next");
-                last.next = Some(id.index());
+                last.next = Some(own);
             }
-            None => list.head = Some(id.index()),
+            None => list.head = Some(own),
         }
-        list.tail = Some(id.index());
+        list.tail = Some(own);
         list.len += 1;
         assert!(list.len <= self.used, "a list of {chain:?} is longer than the table");
     }
 
     /// Takes the first slot out of a list.
+    #[inline]
     pub(super) fn pop_front(&mut self, list: &mut List, chain: Chain) -> Option<SocketId> {
         let head = list.head?;
-        let id = self.at(head).expect("a slot in a list is alive").id;
-        let len_before = list.len;
-        self.unlink(list, chain, id);
-        assert_eq!(list.len + 1, len_before, "one slot left the list of {chain:?}");
-        assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
-        Some(id)
+        Some(self.pop(list, head, chain))
+    }
+
+    fn pop(&mut self, list: &mut List, head: Position, chain: Chain) -> SocketId {
+        debug_assert_eq!(list.head, Some(head), "{head:?} is not the first of {chain:?}");
+        assert!(list.len > 0, "a list of {chain:?} has a first and no length");
+        let place = self.place_mut(head.index()).expect("a linked index has a place");
+        let id = place.slot.as_ref().expect("a slot in a list is alive").id;
+        let link = std::mem::take(&mut place.links[chain as usize]);
+        assert!(link.is_linked && link.prev.is_none(), "{id} is not the first of {chain:?}");
+        match link.next {
+            Some(next) => {
+                let next = self.link_mut(chain, next.index());
+                assert_eq!(next.prev, Some(head), "{id} is not the previous of its next");
+                next.prev = None;
+            }
+            None => {
+                assert_eq!(list.tail, Some(head), "{id} is in another list of {chain:?}");
+                list.tail = None;
+            }
+        }
+        list.head = link.next;
+        list.len -= 1;
+        debug_assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
+        list.check();
+        id
     }
 
     /// Takes a slot out of the list that it is in.
     pub(super) fn unlink(&mut self, list: &mut List, chain: Chain, id: SocketId) {
+        let own = Some(Position::of(id.index()));
         let link = std::mem::take(self.link_mut(chain, id.index()));
         assert!(link.is_linked && list.len > 0, "{id} is in no list of {chain:?}");
         match link.prev {
             Some(prev) => {
-                let prev = self.link_mut(chain, prev);
-                assert_eq!(prev.next, Some(id.index()), "{id} is not the next of its previous");
+                let prev = self.link_mut(chain, prev.index());
+                assert_eq!(prev.next, own, "{id} is not the next of its previous");
                 prev.next = link.next;
             }
             None => {
-                assert_eq!(list.head, Some(id.index()), "{id} is in another list of {chain:?}");
+                assert_eq!(list.head, own, "{id} is in another list of {chain:?}");
                 list.head = link.next;
             }
         }
         match link.next {
             Some(next) => {
-                let next = self.link_mut(chain, next);
-                assert_eq!(next.prev, Some(id.index()), "{id} is not the previous of its next");
+                let next = self.link_mut(chain, next.index());
+                assert_eq!(next.prev, own, "{id} is not the previous of its next");
                 next.prev = link.prev;
             }
             None => {
-                assert_eq!(list.tail, Some(id.index()), "{id} is in another list of {chain:?}");
+                assert_eq!(list.tail, own, "{id} is in another list of {chain:?}");
                 list.tail = link.prev;
             }
         }
@@ -284,7 +328,8 @@ impl Table {
         list.check();
         let mut members = Vec::with_capacity(list.len);
         let (mut prev, mut next) = (None, list.head);
-        while let Some(index) = next {
+        while let Some(position) = next {
+            let index = position.index();
             assert!(members.len() < list.len, "a list of {chain:?} runs in a circle");
             members.push(self.at(index).expect("a slot in a list is alive").id);
             let place = index as usize;
@@ -292,7 +337,7 @@ impl Table {
                 [chain as usize];
             assert!(link.is_linked, "a slot in a list of {chain:?} does not know it");
             assert_eq!(link.prev, prev, "a list of {chain:?} differs from back to front");
-            (prev, next) = (Some(index), link.next);
+            (prev, next) = (Some(position), link.next);
         }
         assert_eq!(members.len(), list.len, "a list's length is off");
         assert_eq!(prev, list.tail, "a list's tail is not its last");
@@ -318,7 +363,7 @@ impl Table {
             for (chain, link) in place.links.iter().enumerate() {
                 let means_nothing = link.prev.is_none() && link.next.is_none();
                 assert!(link.is_linked || means_nothing, "{index} is in no list of {chain}");
-                let is_own = [link.prev, link.next].contains(&Some(index as u32));
+                let is_own = [link.prev, link.next].contains(&Some(Position::of(index as u32)));
                 assert!(!is_own, "{index} follows itself in {chain}");
             }
         }

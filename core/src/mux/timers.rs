@@ -31,6 +31,13 @@ impl Mux {
         [timer, exit].into_iter().flatten().min()
     }
 
+    pub(super) fn has_due_timer(&self) -> bool {
+        let is_due = self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now);
+        debug_assert!(!is_due || !self.timers.is_empty(), "no timer is due");
+        debug_assert!(is_due || self.timers.iter().all(|(at, _)| *at > self.now), "one is due");
+        is_due
+    }
+
     pub(super) fn set_timer(&mut self, timer: TimerId, service: ServiceId, deadline: Instant) {
         if !self.services.is_alive(service) {
             self.stats.stale_commands += 1;
@@ -162,14 +169,14 @@ impl Slot {
     #[inline]
     pub(super) fn is_armed(&self, config: &Config) -> bool {
         let Some((deadline, _)) = self.deadline(config) else { return true };
-        assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
+        debug_assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
         self.armed_at.is_some_and(|armed_at| armed_at <= deadline)
     }
 
     /// When the socket's state ends if nothing happens, and what that means.
     #[inline]
     pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
-        assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
+        debug_assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
         let timeout = |at: Instant, which| Some((at, Due::Timeout(which)));
         match self.state {
             SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
@@ -189,16 +196,15 @@ impl Slot {
                 // Only a system that said `Later` has shown silence; what waits for a paused or
                 // busy owner is none.
                 let is_silent = self.is_reading && self.input == Latch::Pending;
-                let idle = config
-                    .idle_timeout
-                    .filter(|_| is_silent)
-                    .and_then(|span| timeout(self.last_activity() + span, Timeout::Idle));
                 let is_half_open = self.is_fin_noticed && !self.is_reading;
-                let half_open = is_half_open.then_some((
-                    self.progress_at + config.half_open_timeout,
-                    Due::Timeout(Timeout::HalfOpen),
-                ));
-                idle.into_iter().chain(half_open).min()
+                // A socket is silent while it reads, and half open while it does not.
+                match config.idle_timeout {
+                    Some(span) if is_silent => timeout(self.last_activity() + span, Timeout::Idle),
+                    _ if is_half_open => {
+                        timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
+                    }
+                    _ => None,
+                }
             }
             SocketState::EofSeen => {
                 timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)

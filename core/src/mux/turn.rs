@@ -34,8 +34,8 @@ impl Mux {
             self.settle(id);
         }
         self.gather_info();
-        let progress = self.progress();
         let next = self.next_deadline();
+        let progress = self.progress(next);
         let is_idle = progress == Progress::Idle;
         assert!(!is_idle || next.is_none_or(|next| next > now), "idle, and a deadline has passed");
         let is_over = progress == Progress::Exit;
@@ -46,10 +46,12 @@ impl Mux {
         progress
     }
 
-    fn progress(&self) -> Progress {
+    fn progress(&self, next: Option<Instant>) -> Progress {
         let is_stopped = self.directory.is_stopped();
         assert!(self.exit.is_none() || is_stopped, "the runtime stops and opens sockets");
-        let has_due_timer = self.timers.first().is_some_and(|(deadline, _)| *deadline <= self.now);
+        // While it stops, timers of services are left when nothing else is due any more.
+        let may_be_due = self.exit.is_some() || next.is_some_and(|next| next <= self.now);
+        let has_due_timer = may_be_due && self.has_due_timer();
         if !self.ready_output.is_empty()
             || !self.ready_input.is_empty()
             || has_due_timer

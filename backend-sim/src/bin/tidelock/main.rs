@@ -30,11 +30,13 @@ mod tests;
 mod values;
 mod workers;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use tidelock_sim::campaign::{Simulator, keep_panics_quiet};
+use tidelock_sim::memory::Memory;
 use tidelock_sim::{scenarios as library, simulate};
 
 use crate::arguments::Parsed;
@@ -42,6 +44,11 @@ use crate::console::Console;
 use crate::exit::{Exit, Problem};
 use crate::interrupt::Interrupted;
 use crate::options::Command;
+
+thread_local! {
+    /// Each thread hands its room from world to world.
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -55,7 +62,7 @@ fn main() -> ExitCode {
     let flawed: Vec<_> = flawed.map(|scenario| scenario.name).collect();
     let run = |name: &str, source, watch: &_| {
         let scenario = library::find(name).expect("the command asks for known scenarios");
-        simulate::run(scenario, source, watch)
+        MEMORY.with_borrow_mut(|memory| simulate::run_in(memory, scenario, source, watch))
     };
     let simulator = Simulator { scenarios: &known, flawed: &flawed, run: &run };
     keep_panics_quiet();

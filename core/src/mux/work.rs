@@ -1,0 +1,85 @@
+//! What work a socket has.
+
+use super::slot::{Attempt, Closing, Kind, Latch, Slot};
+use crate::SocketState;
+use crate::gate::OnTheWay;
+
+impl Slot {
+    /// Whether there is input work that can be done now, but for a full mailbox.
+    #[inline]
+    pub(super) fn has_input_work(&self) -> bool {
+        if self.input == Latch::Pending {
+            // So nothing is held, as `check` sees to.
+            debug_assert!(!self.has_held_input(), "{} has input and asks for it", self.id);
+            return false;
+        }
+        self.wants_input() || self.has_held_fault()
+    }
+
+    /// Whether input work makes messages, so that a full mailbox holds it back.
+    #[inline]
+    pub(super) fn needs_mailbox(&self) -> bool {
+        !self.discards_input() && !self.has_held_fault()
+    }
+
+    /// Whether the socket writes what is queued.
+    #[inline]
+    pub(super) fn writes(&self) -> bool {
+        let writes = matches!(
+            self.state,
+            SocketState::Accepted
+                | SocketState::Open
+                | SocketState::EofSeen
+                | SocketState::Flushing
+                | SocketState::Datagram
+        );
+        debug_assert!(!writes || self.kind != Kind::Listener, "{}: a listener writes", self.id);
+        debug_assert!(!writes || self.closing == Closing::No, "{} ends and writes", self.id);
+        writes
+    }
+
+    /// Whether it depends on what is on its way whether there is output work: mostly there is none.
+    #[inline]
+    pub(super) fn may_have_output_work(&self) -> bool {
+        use SocketState::{Accepted, Datagram, EofSeen, Listening, Open};
+        let is_at_rest = matches!(self.state, Open | Accepted | EofSeen | Datagram | Listening);
+        let has_own = self.is_failure_noticed || !self.rare.deferred.is_empty();
+        debug_assert!(!is_at_rest || self.closing == Closing::No, "{} ends and rests", self.id);
+        debug_assert!(!has_own || self.state != SocketState::Closing, "{} ends", self.id);
+        !is_at_rest || has_own || self.has_output()
+    }
+
+    /// Whether there is output work that can be done now, given what is on its way.
+    #[inline]
+    pub(super) fn has_output_work(&self, on_the_way: OnTheWay) -> bool {
+        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
+        let is_draining = self.state == SocketState::Draining;
+        assert!(!is_draining || !(has_sends || has_direct), "{}: FIN overtook a send", self.id);
+        match self.state {
+            SocketState::Opening => true,
+            SocketState::Connecting => {
+                let dial = self.rare.dial.as_ref().expect("a connecting socket dials");
+                match dial.attempt {
+                    Attempt::None => dial.target.is_some() || !dial.addresses.is_empty(),
+                    Attempt::UnderWay => self.output == Latch::Ready,
+                    Attempt::GivenUp => true,
+                    Attempt::Closing => false,
+                }
+            }
+            SocketState::Closing => match self.closing {
+                Closing::Asked(_) => !has_direct,
+                Closing::Waiting => false,
+                Closing::Done => !(has_sends || has_direct || has_flush),
+                Closing::No => unreachable!("a closing socket knows how far it is"),
+            },
+            _ => {
+                let has_output = self.has_output();
+                let has_turn = self.output == Latch::Ready && !has_direct;
+                let can_write = has_output && has_turn && self.writes();
+                let is_waited_for = has_sends || has_direct;
+                let can_end = self.state == SocketState::Flushing && !has_output && !is_waited_for;
+                can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
+            }
+        }
+    }
+}
