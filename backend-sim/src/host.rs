@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod inline;
+mod laws;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Mux, Progress, Service,
-    ServiceId, SocketId, SocketState, Wish, mix,
+    ServiceId, SocketId, SocketState, mix,
 };
 
 use crate::backend::{Resolving, SimBackend};
@@ -21,7 +22,6 @@ use crate::kernel::Polled;
 use crate::kinds::Kind;
 use crate::noise::Amount;
 use crate::operator::{Note, Notes, Operator};
-use crate::oracle::{IdleSocket, Law};
 use crate::outcome::Outcome;
 use crate::scenario::{Operation, Side};
 use crate::schedule::What;
@@ -32,6 +32,7 @@ use crate::workers::Worker;
 use crate::world::Shared;
 
 use inline::Inline;
+use laws::FULL_CHECK_TURNS;
 
 /// A host of the simulated network.
 pub struct Host {
@@ -58,6 +59,8 @@ pub struct Host {
     pub(crate) has_nested: bool,
     /// From this turn on every socket is checked when the host is idle.
     full_check_turn: u64,
+    /// So many turns in a row did nothing, though there was more to do.
+    barren_turns: u64,
     pub(crate) works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
@@ -73,11 +76,6 @@ pub struct Host {
 
 /// A turn costs this, and noise adds less than the same.
 const TURN_NANOS: u64 = 300;
-/// How many turns go by until every socket is checked: so many, and as many more for each socket,
-/// so that what a turn costs does not grow with the sockets that it does not touch.
-const FULL_CHECK_TURNS: u64 = 64;
-const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
-
 impl Host {
     /// A host with an operator and these services.
     pub fn new(
@@ -120,6 +118,7 @@ impl Host {
             workers: (0..options.workers).map(|_| Worker::Idle).collect(),
             has_nested: false,
             full_check_turn: FULL_CHECK_TURNS,
+            barren_turns: 0,
             works: 0,
             deadline_nanos: u64::MAX,
             hand_over_max: options.hand_over_max as u32,
@@ -160,6 +159,11 @@ impl Host {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether nobody did anything that the world has not been told of.
+    pub(crate) fn has_no_notes(&self) -> bool {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// An operation opened a socket.
     pub fn name(&mut self, side: Side, id: SocketId) {
         self.ids.insert(side, id);
@@ -191,6 +195,7 @@ impl Host {
         let local_nanos = shared.kernel.local_now(self.number);
         let now = Instant::from_nanos(local_nanos);
         self.is_scheduled = false;
+        let deeds_before = self.io.deeds;
         self.note_works();
         shared.oracle.step_begins(self.number, local_nanos);
         self.fetch(shared);
@@ -223,15 +228,16 @@ impl Host {
             || !self.commands.is_empty()
             || shared.kernel.has_events(self.number)
             || (can_run && !self.dispatcher.is_idle());
+        self.check_barren(shared, has_more && self.io.deeds == deeds_before);
         if !has_more {
             self.arm(shared);
             return (false, 0);
         }
         self.is_scheduled = true;
         let entity = shared.kernel.host_entity(self.number);
-        let cost = TURN_NANOS
-            + shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS)
-            + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
+        let noise_nanos = shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS);
+        let cost = TURN_NANOS + noise_nanos + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
+        shared.kernel.note_noise(Kind::TURN_DELAY, entity, noise_nanos);
         (true, cost)
     }
 
@@ -311,6 +317,7 @@ impl Host {
         let count = self.commands.len().min(self.directory.config().commands_per_turn as usize);
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for command in self.commands.drain(..count) {
+            self.io.deeds += 1;
             let socket = command.socket();
             shared.story += u64::from(socket.is_some());
             shared.digest.word(COMMAND | u64::from(self.number));
@@ -343,33 +350,10 @@ impl Host {
         progress
     }
 
-    /// A turn that leaves work says by when it will be done.
-    fn check_fairness<C: Choices>(&mut self, shared: &mut Shared<C>, progress: Progress) {
-        if progress != Progress::More {
-            return self.io.fairness.forget();
-        }
-        let (turn, sockets) = (self.io.turns, self.mux.sockets() as u64);
-        // What was looked at before is owed already, or was called since and so touched again.
-        for id in &self.io.touched[self.io.fairness.seen..] {
-            if let Some(wish) = self.mux.wish(*id) {
-                self.io.fairness.left(*id, wish, turn, sockets);
-            }
-        }
-        // The last one may be touched again without a further entry.
-        self.io.fairness.seen = self.io.touched.len().saturating_sub(1);
-        let oracle = &mut shared.oracle;
-        let result = self.io.fairness.check(turn, |id| {
-            let wish = self.mux.wish(id)?;
-            let input = wish.input && !oracle.is_throttled(self.number, id);
-            Some(Wish { input, ..wish })
-        });
-        let number = self.number;
-        shared.oracle.check(Law::Fairness, result.map_err(|what| format!("host {number}: {what}")));
-    }
-
     /// Moves what the Mux says to the services.
     fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
         while let Some(delivery) = self.mux.poll_delivery() {
+            self.io.deeds += 1;
             if let Delivery::Message(service, message) = &delivery {
                 shared.oracle.message(self.number, *service, message);
                 shared.story += u64::from(message.socket().is_some());
@@ -408,44 +392,6 @@ impl Host {
         let must_wait = are_busy && !self.dispatcher.is_idle();
         sometimes!(shared.coverage, must_wait, "workers-all-busy");
         self.start_works(shared, now);
-    }
-
-    /// Looks for what is possible, wished, and will never be told.
-    fn check_idle<C: Choices>(&mut self, shared: &mut Shared<C>, has_services_idle: bool) {
-        if shared.is_paranoid || self.io.turns >= self.full_check_turn {
-            let sockets = self.mux.sockets() as u64;
-            let wait_turns = FULL_CHECK_TURNS + FULL_CHECK_TURNS_PER_SOCKET * sockets;
-            self.full_check_turn = self.io.turns + wait_turns;
-            self.mux.check_invariants();
-            self.io.touched.clear();
-            self.io.touched.extend(self.mux.wishes().map(|(id, _)| id));
-        }
-        let mut touched = std::mem::take(&mut self.io.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        for id in &touched {
-            let Some(wish) = self.mux.wish(*id) else { continue };
-            let mut socket = IdleSocket {
-                wishes: [wish.input, wish.output],
-                is_pending: [wish.input_pending, wish.output_pending],
-                ..IdleSocket::default()
-            };
-            if let Some(descriptor) = self.io.socket(*id) {
-                let bits = shared.kernel.bits(descriptor);
-                let is_held_back = bits.readable && !wish.input && !wish.input_pending;
-                sometimes!(shared.coverage, is_held_back, "readable-and-not-wanted");
-                socket.is_possible = [bits.readable, bits.writable];
-                socket.is_owed = shared.kernel.is_owed(descriptor);
-                // A socket that the Mux has let go of wishes nothing while its end is told.
-                socket.has_services_idle = has_services_idle;
-            } else if self.resolving.iter().any(|one| one.id == *id) {
-                // A name that is being resolved is asked for in its own way.
-                continue;
-            }
-            shared.oracle.idle(self.number, *id, socket);
-        }
-        touched.clear();
-        self.io.touched = touched;
     }
 
     /// Sees to it that the host wakes at the Mux's next deadline, or for a name.
