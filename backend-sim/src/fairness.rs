@@ -70,7 +70,7 @@ impl Fairness {
         &mut self,
         turn: u64,
         mut wish: impl FnMut(SocketId) -> Option<Wish>,
-    ) -> Result<(), String> {
+    ) -> Result<(), (SocketId, String)> {
         while let Some(due) = self.due.front().copied().filter(|due| due.until_turn <= turn) {
             self.due.pop_front();
             let last =
@@ -82,7 +82,8 @@ impl Fairness {
             };
             if still {
                 let turns = turn - due.since_turn;
-                return Err(format!("{} wished {name} for {turns} turns and had none", due.id));
+                let what = format!("{} wished {name} for {turns} turns and had none", due.id);
+                return Err((due.id, what));
             }
         }
         Ok(())
@@ -129,6 +130,8 @@ mod tests {
         let wish = |asked: SocketId| (asked != id(1)).then_some(READS);
         assert_eq!(fairness.check(14, wish), Ok(()), "there is time until turn 15");
         let starved = fairness.check(15, wish).expect_err("another direction is no service");
+        assert_eq!(starved.0, id(1));
+        let starved = starved.1;
         assert!(starved.contains("wished in for 5 turns"), "{starved}");
     }
 
@@ -140,7 +143,8 @@ mod tests {
         fairness.called(id(1), INPUT, 15);
         fairness.left(id(1), READS, 15, 2);
         assert_eq!(fairness.check(19, |_| Some(READS)), Ok(()), "there is time until turn 20");
-        let starved = fairness.check(20, |_| Some(READS)).expect_err("it asked again");
+        let (of, starved) = fairness.check(20, |_| Some(READS)).expect_err("it asked again");
+        assert_eq!(of, id(1));
         assert!(starved.contains("wished in for 5 turns"), "{starved}");
     }
 }

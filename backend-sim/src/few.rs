@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn another_one_comes_behind() {
         let (mut one, mut other) = (Few::default(), Few::default());
-        [1, 2].map(|value| one.push_back(value));
-        [3, 4].map(|value| other.push_back(value));
+        [1, 2].into_iter().for_each(|value| one.push_back(value));
+        [3, 4].into_iter().for_each(|value| other.push_back(value));
         one.append(&mut other);
         assert!(one.iter().eq(&[1, 2, 3, 4]) && other.is_empty());
     }

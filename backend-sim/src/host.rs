@@ -58,6 +58,8 @@ pub struct Host {
     pub(crate) has_nested: bool,
     /// From this turn on every socket is checked when the host is idle.
     full_check_turn: u64,
+    /// So many turns in a row did nothing, though there was more to do.
+    barren_turns: u64,
     pub(crate) works: u64,
     /// The earliest deadline that stands in the schedule.
     deadline_nanos: u64,
@@ -117,6 +119,7 @@ impl Host {
             workers: (0..options.workers).map(|_| Worker::Idle).collect(),
             has_nested: false,
             full_check_turn: checks::FULL_CHECK_TURNS,
+            barren_turns: 0,
             works: 0,
             deadline_nanos: u64::MAX,
             hand_over_max: options.hand_over_max as u32,
@@ -158,6 +161,11 @@ impl Host {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether nobody did anything that the world has not been told of.
+    pub(crate) fn has_no_notes(&self) -> bool {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// An operation opened a socket.
     pub fn name(&mut self, side: Side, id: SocketId) {
         self.ids.insert(side, id);
@@ -189,6 +197,7 @@ impl Host {
         let local_nanos = shared.kernel.local_now(self.number);
         let now = Instant::from_nanos(local_nanos);
         self.is_scheduled = false;
+        let deeds_before = self.io.deeds;
         self.note_works();
         shared.oracle.step_begins(self.number, local_nanos);
         self.fetch(shared);
@@ -221,15 +230,16 @@ impl Host {
             || !self.commands.is_empty()
             || shared.kernel.has_events(self.number)
             || (can_run && !self.dispatcher.is_idle());
+        self.check_barren(shared, has_more && self.io.deeds == deeds_before);
         if !has_more {
             self.arm(shared);
             return (false, 0);
         }
         self.is_scheduled = true;
         let entity = shared.kernel.host_entity(self.number);
-        let cost = TURN_NANOS
-            + shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS)
-            + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
+        let noise_nanos = shared.kernel.vary(entity, Amount::Turn, self.io.turns, TURN_NANOS);
+        let cost = TURN_NANOS + noise_nanos + shared.kernel.draw_delay(Kind::TURN_DELAY, entity);
+        shared.kernel.note_noise(Kind::TURN_DELAY, entity, noise_nanos);
         (true, cost)
     }
 
@@ -333,6 +343,7 @@ impl Host {
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for _ in 0..count {
             let command = self.commands.pop_front().expect("so many wait");
+            self.io.deeds += 1;
             let socket = command.socket();
             shared.story += u64::from(socket.is_some());
             shared.digest.word(COMMAND | u64::from(self.number));
@@ -366,6 +377,7 @@ impl Host {
     /// Moves what the Mux says to the services.
     fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
         while let Some(delivery) = self.mux.poll_delivery() {
+            self.io.deeds += 1;
             if let Delivery::Message(service, message) = &delivery {
                 shared.oracle.message(self.number, *service, message);
                 shared.story += u64::from(message.socket().is_some());

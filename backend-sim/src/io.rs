@@ -19,6 +19,8 @@ pub struct Io {
     pub sides: BTreeMap<SocketId, Side>,
     /// Sockets that a call, an event or a command touched since the last check.
     pub touched: Vec<SocketId>,
+    /// How much was done so far: calls, events, commands and messages.
+    pub(crate) deeds: u64,
     /// Whether each of them gets its turn.
     pub fairness: Fairness,
     /// Turns of the host.
@@ -64,7 +66,8 @@ impl Io {
         // Named one by one, so that a new field is not forgotten.
         let Self { sockets, sides, touched, fairness, turns, unnamed, attempts, .. } = self;
         let Self { times_listened, offered_bytes, times_bound, .. } = self;
-        let Self { regarded: _, asked_bytes: _, .. } = self;
+        // How much was done is for the judge alone.
+        let Self { regarded: _, asked_bytes: _, deeds: _, .. } = self;
         (sockets, sides, touched, unnamed, attempts).hash(state);
         (times_listened, offered_bytes, times_bound).hash(state);
         fairness.fingerprint(*turns, state);
@@ -90,6 +93,7 @@ impl Io {
     /// list stays short although it is sorted only then.
     #[inline]
     pub(crate) fn touch(&mut self, id: SocketId) {
+        self.deeds += 1;
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
         }

@@ -88,6 +88,10 @@ pub struct Passage {
     pub is_lost: bool,
     /// It arrives twice.
     pub is_doubled: bool,
+    /// It is lost because too much waits, and not by noise.
+    pub is_overflow: bool,
+    /// What noise adds to its way.
+    pub noise_nanos: u64,
 }
 
 /// A gigabit switch: 0.1 ms and up to 0.05 more, 125 MB/s, a queue of 1 MiB, no loss.
@@ -250,11 +254,14 @@ impl Link {
         {
             self.busy_until_nanos = self.busy_until_nanos.max(now) + span;
         }
-        let way = self.latency_nanos.max(1) + self.jitter(number, noise);
+        let noise_nanos = self.jitter(number, noise);
+        let way = self.latency_nanos.max(1) + noise_nanos;
         let mut passage = Passage {
             at_nanos: self.busy_until_nanos.max(now) + way,
             is_lost: is_overflow,
             is_doubled: false,
+            is_overflow,
+            noise_nanos,
         };
         if now < self.clogged_until_nanos {
             self.busy_until_nanos = self.busy_until_nanos.max(now) + self.clog_nanos;
@@ -312,6 +319,7 @@ impl Link {
         passage.is_doubled = is_drawn(loss.doubled);
         if is_drawn(loss.overtaken) {
             passage.at_nanos += self.latency_nanos + self.jitter_nanos;
+            passage.noise_nanos += self.latency_nanos + self.jitter_nanos;
         }
     }
 

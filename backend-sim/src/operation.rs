@@ -205,6 +205,31 @@ pub enum Action {
 }
 
 impl Action {
+    /// What scripts and signatures call it.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Action::Connect { .. } => "connect",
+            Action::ConnectName { .. } => "connect-name",
+            Action::Send { is_low: true, .. } => "send-low",
+            Action::Send { is_low: false, .. } => "send",
+            Action::Frame { .. } => "frame",
+            Action::KeepOpen { .. } => "keep-open",
+            Action::Nodelay { .. } => "nodelay",
+            Action::HandOver { .. } => "hand-over",
+            Action::Release { .. } => "release",
+            Action::Info => "info",
+            Action::Play { .. } => "play",
+            Action::UdpConnect { .. } => "udp-connect",
+            Action::Shutdown { .. } => "shutdown",
+            Action::Finish { .. } => "finish",
+            Action::Close { .. } => "close",
+            Action::Pause { .. } => "pause",
+            Action::Start { .. } => "start",
+            Action::Udp { .. } => "udp",
+            Action::SendTo { .. } => "send-to",
+        }
+    }
+
     /// The side that it is about, if it is not the one that opens it.
     pub fn side(&self) -> Option<Side> {
         match self {

@@ -316,9 +316,9 @@ impl Peer {
         }
         self.is_scheduled = true;
         let entity = shared.kernel.host_entity(self.number);
-        let think = 1
-            + shared.kernel.vary(entity, Amount::Think, self.steps, self.think_nanos)
-            + shared.kernel.draw_delay(Kind::THINK_DELAY, entity);
+        let noise_nanos = shared.kernel.vary(entity, Amount::Think, self.steps, self.think_nanos);
+        let think = 1 + noise_nanos + shared.kernel.draw_delay(Kind::THINK_DELAY, entity);
+        shared.kernel.note_noise(Kind::THINK_DELAY, entity, noise_nanos);
         (true, think)
     }
 
@@ -399,6 +399,7 @@ impl Peer {
                 shared.oracle.received(end, &bytes);
                 if let (Some(part), Some(side)) = (&mut stream.part, stream.side) {
                     let result = part.receive(&bytes).map_err(|detail| format!("{side}: {detail}"));
+                    shared.oracle.turn_to_wire(self.number, side.is_accepted, "play");
                     shared.oracle.check(Law::Expectation, result);
                 }
                 if stream.behaviour == Some(Behaviour::Echo) {
@@ -444,8 +445,10 @@ impl Peer {
             return;
         }
         let (side, socket) = (stream.side, stream.socket);
+        let end_is_accepted = !shared.kernel.end_of(socket).is_multiple_of(2);
         let is_later = shared.kernel.close(socket, is_reset);
         let result = if is_later { Err(format!("{side:?} closes later")) } else { Ok(()) };
+        shared.oracle.turn_to_wire(self.number, end_is_accepted, "close");
         shared.oracle.check(Law::NothingLeft, result);
     }
 

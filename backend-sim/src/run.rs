@@ -30,6 +30,9 @@ pub struct Watch {
     /// Of a script with a seed: draw its decisions from the seed and record them, instead of those
     /// that stand in it; so a seed's world runs with other options.
     pub is_drawn: bool,
+    /// Of a recording of a script: leave its noise out, and say by decisions what it made late. So
+    /// that each of them can be deleted by itself; what noise does otherwise is lost.
+    pub is_noise_written: bool,
 }
 
 /// How much of a run is told.

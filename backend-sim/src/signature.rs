@@ -1,9 +1,12 @@
 //! What makes two failures the same one.
 //!
-//! `LAW/ROLE/STATE/LAST`: the law's name, or the invariant's; `outgoing`, `accepted`, `listener`, `datagram` or `none`;
-//! the Mux's state of the socket (`gone` if it knows none, `peer` where no Mux is); the class of
-//! the last event or command about it. A panic has its text instead, without what differs from run
-//! to run: `no-panic/an-open-stream-has-an-end`.
+//! `LAW/ROLE/STATE/LAST`: the law's name, or the invariant's; `outgoing`, `accepted`, `listener`,
+//! `datagram` or `none`; the Mux's state of the socket (`gone` if it knows none, `peer` where no
+//! Mux is); the class of the last event or command about it. Where that would be the same for
+//! failures of different causes, a fifth part tells them apart: `calm-succeeds` says which kind of
+//! operation did not complete, `liveness` that a host is `busy` with nothing, `nothing-left` what
+//! is. A panic has its text instead, without what differs from run to run:
+//! `no-panic/an-open-stream-has-an-end`.
 
 use tidelock_core::SocketState;
 
@@ -18,7 +21,8 @@ pub fn of<C: Choices>(world: &World<C>) -> Option<String> {
         return Some(of_panic(detail));
     }
     let (role, last) = (subject.role.unwrap_or("none"), subject.last.unwrap_or("none"));
-    Some(format!("{name}/{role}/{}/{last}", world.state_name(*subject)))
+    let aspect = subject.aspect.map_or(String::new(), |aspect| format!("/{aspect}"));
+    Some(format!("{name}/{role}/{}/{last}{aspect}", world.state_name(*subject)))
 }
 
 /// What a signature calls a state of the Mux; `gone` if it knows none.

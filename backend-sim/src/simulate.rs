@@ -12,7 +12,7 @@ use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
 use crate::scenario::{Label, Operation, Scenario, When};
-use crate::script::Script;
+use crate::script::{Decision, Script, Value};
 use crate::signature;
 use crate::spelling;
 use crate::split;
@@ -50,6 +50,14 @@ pub fn run_in(memory: &mut Memory, scenario: &Scenario, source: Source, watch: &
         Source::Script(script) if watch.is_drawn && script.seed.is_some() => {
             drawn(memory, scenario, &script, watch)
         }
+        Source::Script(script) if watch.is_noise_written => {
+            let (setup, wrong) = Setup::of_script(scenario, &script);
+            let choices = Record::with_noise(Replay::new(script.decisions.clone()));
+            let (mut report, record) = setup.run(memory, scenario, choices, watch);
+            report.stale = wrong;
+            report.script = record.map(|record| without_noise(&script, record.decisions()));
+            setup.compared(memory, scenario, report)
+        }
         Source::Script(script) => {
             let (setup, wrong) = Setup::of_script(scenario, &script);
             let choices = Replay::new(script.decisions.clone());
@@ -68,6 +76,17 @@ pub fn run_in(memory: &mut Memory, scenario: &Scenario, source: Source, watch: &
             setup.compared(memory, scenario, report)
         }
     }
+}
+
+/// A script without noise, with decisions that say what noise made late.
+fn without_noise(script: &Script, decisions: &[Decision]) -> Script {
+    let mut script = Script { noise: Some(0), decisions: decisions.to_vec(), ..script.clone() };
+    // No decision delays by as much as this.
+    let longest = decisions.iter().filter(|one| matches!(one.value, Value::Time { .. }));
+    let longest = longest.map(|one| one.value.get()).max().unwrap_or(0);
+    let is_enough = |value: &str| value.parse::<u64>().is_ok_and(|bound| bound > longest);
+    script.config.retain(|(name, value)| name != "delay_nanos_max" || is_enough(value));
+    script
 }
 
 /// The world of a script's seed with the options that stand in the script.

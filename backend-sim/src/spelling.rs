@@ -245,38 +245,34 @@ fn side(text: &str) -> Option<Side> {
 pub fn operation_words(operation: &Operation, cast: &Cast) -> String {
     let at = |to: u16, port: u16| format!("{}:{port}", cast.host(to));
     let paused = |is_paused: bool| if is_paused { " paused" } else { "" };
-    let words = match operation.action {
+    let arguments = match operation.action {
         Action::Connect { to, port, is_paused } => {
-            format!("connect {}{}", at(to, port), paused(is_paused))
+            format!(" {}{}", at(to, port), paused(is_paused))
         }
         Action::ConnectName { name, port, is_paused } => {
-            format!("connect-name {}:{port}{}", NAMES[name as usize].0, paused(is_paused))
+            format!(" {}:{port}{}", NAMES[name as usize].0, paused(is_paused))
         }
-        Action::Send { on, message, bytes, is_low: true } => {
-            format!("send-low {on} {message} {bytes}")
+        Action::Send { on, message, bytes, .. } | Action::Frame { on, message, bytes } => {
+            format!(" {on} {message} {bytes}")
         }
-        Action::Send { on, message, bytes, is_low: false } => {
-            format!("send {on} {message} {bytes}")
-        }
-        Action::Frame { on, message, bytes } => format!("frame {on} {message} {bytes}"),
-        Action::KeepOpen { on } => format!("keep-open {on}"),
-        Action::Nodelay { on } => format!("nodelay {on}"),
-        Action::HandOver { on } => format!("hand-over {on}"),
-        Action::Release { on } => format!("release {on}"),
-        Action::Info => "info".to_owned(),
-        Action::Play { client } => format!("play {}", cast.clients[client as usize].0.name),
-        Action::UdpConnect { on, to, port } => format!("udp-connect {on} {}", at(to, port)),
-        Action::Shutdown { on } => format!("shutdown {on}"),
-        Action::Finish { on } => format!("finish {on}"),
-        Action::Close { on } => format!("close {on}"),
-        Action::Pause { on } => format!("pause {on}"),
-        Action::Start { on } => format!("start {on}"),
-        Action::Udp { port } => format!("udp {port}"),
+        Action::KeepOpen { on }
+        | Action::Nodelay { on }
+        | Action::HandOver { on }
+        | Action::Release { on }
+        | Action::Shutdown { on }
+        | Action::Finish { on }
+        | Action::Close { on }
+        | Action::Pause { on }
+        | Action::Start { on } => format!(" {on}"),
+        Action::Info => String::new(),
+        Action::Play { client } => format!(" {}", cast.clients[client as usize].0.name),
+        Action::UdpConnect { on, to, port } => format!(" {on} {}", at(to, port)),
+        Action::Udp { port } => format!(" {port}"),
         Action::SendTo { on, to, port, message, bytes } => {
-            format!("send-to {on} {} {message} {bytes}", at(to, port))
+            format!(" {on} {} {message} {bytes}", at(to, port))
         }
     };
-    format!("{} {words}", cast.host(operation.host))
+    format!("{} {}{arguments}", cast.host(operation.host), operation.action.verb())
 }
 
 /// A trouble in a script's words, without its end.

@@ -79,14 +79,16 @@ impl Host {
         let early = thread.early;
         let is_parted = !early.is_empty();
         sometimes!(shared.coverage, is_parted, "work-parted");
-        let work = Work { batch, early, commands, is_noted: false };
+        // What operators and clients did is told to the judge between steps, before its commands are.
+        let is_noted = self.has_no_notes();
+        let work = Work { batch, early, commands, is_noted };
         self.workers[slot] = Worker::Done(Box::new(work));
         self.works += 1;
         let (host, slot) = (self.number, slot as u16);
         let entity = shared.kernel.host_entity(host);
-        let span = WORK_NANOS
-            + shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS)
-            + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
+        let noise_nanos = shared.kernel.vary(entity, Amount::Work, self.works, 10 * WORK_NANOS);
+        let span = WORK_NANOS + noise_nanos + shared.kernel.draw_delay(Kind::WORK_DELAY, entity);
+        shared.kernel.note_noise(Kind::WORK_DELAY, entity, noise_nanos);
         if is_parted {
             shared.kernel.at(shared.kernel.now + span / 2, What::WorkerPart { host, slot });
         }

@@ -20,7 +20,7 @@ use crate::operator::Note;
 use crate::oracle::{Law, Limits, Oracle, Subject};
 use crate::peer::Peer;
 use crate::run::Trace;
-use crate::scenario::{Label, Operation, When};
+use crate::scenario::{Label, Operation, Side, When};
 use crate::schedule::What;
 use crate::signature;
 use crate::sometimes;
@@ -326,6 +326,8 @@ impl<C: Choices> World<C> {
             kernel.at(kernel.now + cost, What::Step { host });
         }
         self.take_notes(host);
+        // A scenario's invariants are about all of it.
+        self.shared.oracle.forget_subject();
         for invariant in &mut self.invariants {
             self.shared.oracle.check_invariant(invariant.name, (invariant.check)());
         }
@@ -375,6 +377,10 @@ impl<C: Choices> World<C> {
                 Note::Void(_) => {}
                 Note::Played(label) => self.shared.oracle.complete(self.indices[&label]),
                 Note::Wrong { label, detail } => {
+                    let index = self.indices[&label] as usize;
+                    let side = Side { label, is_accepted: false };
+                    let verb = self.plan[index].action.verb();
+                    self.shared.oracle.turn_to(host, machine.id_of(side), verb);
                     self.shared.oracle.fail(Law::Expectation, format!("{label}: {detail}"));
                 }
             }
@@ -436,7 +442,21 @@ impl<C: Choices> World<C> {
             None => Ok(()),
             Some(first) => Err(format!("{} did not complete, first: {first}", incomplete.len())),
         };
+        let first = self.shared.oracle.incomplete().next();
+        first.into_iter().for_each(|index| self.turn_to(index));
         self.shared.oracle.check(Law::CalmSucceeds, result);
+    }
+
+    /// What is judged from now on is about the socket of this operation.
+    fn turn_to(&mut self, index: usize) {
+        let Operation { host, label, action, .. } = self.plan[index];
+        // What opens a socket is called as the socket.
+        let side = action.side().unwrap_or(Side { label, is_accepted: false });
+        let oracle = &mut self.shared.oracle;
+        match &self.machines[host as usize] {
+            Machine::Host(machine) => oracle.turn_to(host, machine.id_of(side), action.verb()),
+            Machine::Peer(_) => oracle.turn_to_wire(host, side.is_accepted, action.verb()),
+        }
     }
 
     /// Of what was violated, the Mux's state of its socket: `peer` where no Mux is, `none` if it is
@@ -458,12 +478,14 @@ impl<C: Choices> World<C> {
         for host in 0..self.machines.len() as u16 {
             if let Machine::Host(machine) = &mut self.machines[host as usize] {
                 let result = machine.finish(&mut self.shared.coverage);
+                self.shared.oracle.turn_to(host, None, "host");
                 self.shared.oracle.check(Law::NothingLeft, result);
             }
             let open = self.shared.kernel.descriptors(host);
             let name = self.shared.kernel.host_name(host);
             let result =
                 if open == 0 { Ok(()) } else { Err(format!("{open} descriptors left on {name}")) };
+            self.shared.oracle.turn_to(host, None, "descriptor");
             self.shared.oracle.check(Law::NothingLeft, result);
         }
         for end in 0..self.shared.kernel.ends() {

@@ -16,7 +16,7 @@ use crate::sync::Ordering;
 /// | Mux | open, nothing queued, nobody waits for room | `QUEUED` is cleared |
 /// | Mux | receives a send, or somebody waits | `QUEUED` is set, in the same step in which the send is announced no more, and before it looks for `DIRECT` |
 /// | worker | [`Gate::start_write`] | alive, open and nothing else, and only its own sends announced: they are taken back, `DIRECT` is set |
-/// | worker | [`Gate::finish_write`]: all is written | the charge is given back, then `DIRECT` is cleared; with `QUEUED`, without `OPEN`, or if the total is waited for, `FLUSH` is set and a `Flush` is posted |
+/// | worker | [`Gate::finish_write`]: all is written | the charge is given back, then `DIRECT` is cleared; with `QUEUED`, or if the total is waited for, `FLUSH` is set and a `Flush` is posted |
 /// | worker | [`Permit::post`]: something is left | nothing: the right goes to the Mux with what is left |
 /// | Mux | [`Gate::receive_permit`] | `DIRECT` is cleared and `QUEUED` set; it writes at once |
 /// | Mux | [`Gate::receive_flush`] | `FLUSH` is cleared |
@@ -104,8 +104,10 @@ impl Gate {
         self.written.messages.fetch_add(went.messages, Ordering::AcqRel);
         // Before `DIRECT` is cleared: without it the Mux knows all of the charge.
         let is_awaited = self.release(charge, total);
-        let needs_flush =
-            |word: u64| is_awaited || word & QUEUED != 0 || word & (OPEN | ALIVE) != OPEN | ALIVE;
+        // A service that ended the output has its command on its way, and the Mux sets `QUEUED`
+        // when it does what that asks: so whoever waits for the end of a write has set it, and a
+        // stream without `OPEN` needs no look of its own.
+        let needs_flush = |word: u64| is_awaited || word & QUEUED != 0;
         let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             assert_eq!(word >> 32, generation_bits(id) >> 32, "{id} was reused under a write");
             assert_ne!(word & DIRECT, 0, "{id}: the right to write was taken away");
@@ -243,7 +245,6 @@ mod tests {
     fn the_mux_is_told_if_it_waits_for_the_end_of_a_write() {
         for wait in [
             |gate: &Gate, _total: &Total| gate.set_queued(id(1), true),
-            |gate: &Gate, _total: &Total| assert!(gate.close_output(id(1))),
             |_gate: &Gate, total: &Total| total.set_awaited(true),
         ] {
             let (gate, total) = stream(1);
@@ -254,6 +255,15 @@ mod tests {
             gate.receive_flush(id(1));
             gate.kill(id(1));
         }
+    }
+
+    #[test]
+    fn a_service_that_ends_the_output_under_a_write_is_heard_through_its_own_command() {
+        let (gate, total) = stream(1);
+        let permit = gate.start_write(id(1), 1).unwrap();
+        gate.close_output(id(1));
+        assert!(!gate.finish_write(permit, WENT, 164, &total), "the Mux waits for nothing yet");
+        assert!(!gate.has_flush() && !gate.has_direct());
     }
 
     #[test]
@@ -268,7 +278,7 @@ mod tests {
     fn a_place_whose_write_is_being_told_of_is_not_given_back() {
         let (gate, total) = stream(1);
         let permit = gate.start_write(id(1), 1).unwrap();
-        gate.close_output(id(1));
+        gate.set_queued(id(1), true);
         gate.finish_write(permit, WENT, 164, &total);
         gate.kill(id(1));
     }

@@ -121,7 +121,7 @@ impl fmt::Display for UnixNameError {
 
 impl Error for UnixNameError {}
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

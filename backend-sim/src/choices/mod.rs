@@ -41,6 +41,11 @@ pub trait Choices {
     /// From now on everything is benign.
     fn quiet(&mut self);
 
+    /// Noise made what this site was asked about last later by so much; of a stream, from
+    /// `position` on. A source that nobody writes down need not know.
+    #[inline]
+    fn note_noise(&mut self, _site: Site, _position: u64, _nanos: u64) {}
+
     /// How many decisions of each kind were not benign.
     fn injected(&self) -> &[u64; KIND_COUNT];
 

@@ -11,12 +11,27 @@ pub struct Record<C> {
     names: Vec<String>,
     occurrences: Vec<[u64; KIND_COUNT]>,
     decisions: Vec<Decision>,
+    /// What noise makes late is written down, too.
+    writes_noise: bool,
+    is_quiet: bool,
 }
 
 impl<C: Choices> Record<C> {
     /// Records what `inner` decides.
     pub fn new(inner: C) -> Self {
-        Self { inner, names: Vec::new(), occurrences: Vec::new(), decisions: Vec::new() }
+        Self {
+            inner,
+            names: Vec::new(),
+            occurrences: Vec::new(),
+            decisions: Vec::new(),
+            writes_noise: false,
+            is_quiet: false,
+        }
+    }
+
+    /// The same, with what noise makes late as if it had been decided.
+    pub fn with_noise(inner: C) -> Self {
+        Self { writes_noise: true, ..Self::new(inner) }
     }
 
     /// What was decided so far.
@@ -75,7 +90,39 @@ impl<C: Choices> Choices for Record<C> {
     }
 
     fn quiet(&mut self) {
+        self.is_quiet = true;
         self.inner.quiet();
+    }
+
+    fn note_noise(&mut self, site: Site, position: u64, nanos: u64) {
+        // After quiet no decision is looked for.
+        if !self.writes_noise || self.is_quiet || nanos == 0 {
+            return;
+        }
+        let info = site.kind.info();
+        assert!(info.is_time, "{} is no time", info.verb);
+        let position = match info.key {
+            KeyStyle::Offset => Position::Offset(position),
+            KeyStyle::Eof => Position::Eof,
+            KeyStyle::Occurrence => {
+                let count = self.occurrences[site.entity as usize][site.kind.0 as usize];
+                Position::Occurrence(count.checked_sub(1).expect("it was asked"))
+            }
+        };
+        let entity = &self.names[site.entity as usize];
+        // If it was late anyhow, that stands last.
+        if let Some(last) = self.decisions.last_mut()
+            && last.position == position
+            && last.kind == info.verb
+            && last
+                .entity
+                .split_once('/')
+                .is_some_and(|(of, channel)| of == entity && channel == info.channel)
+        {
+            last.value = Value::Time { nanos: last.value.get().saturating_add(nanos) };
+            return;
+        }
+        self.write_down(site, position, nanos);
     }
 
     fn injected(&self) -> &[u64; KIND_COUNT] {

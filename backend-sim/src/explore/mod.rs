@@ -176,7 +176,7 @@ impl Search {
         report.trace.clear();
         let mut script = script.clone();
         script.decisions = record.decisions().to_vec();
-        script.signature = report.failure.as_ref().map(|failure| failure.law.to_owned());
+        script.signature = report.failure.as_ref().map(|failure| failure.signature.clone());
         report.script = Some(script);
         report
     }
@@ -188,6 +188,7 @@ const WATCH: Watch = Watch {
     record: false,
     trace: Trace::Off,
     is_seedless: false,
+    is_noise_written: false,
     is_brief: false,
     is_drawn: false,
 };

@@ -13,6 +13,9 @@ use crate::world::Shared;
 /// so that what a turn costs does not grow with the sockets that it does not touch.
 pub(super) const FULL_CHECK_TURNS: u64 = 64;
 const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
+/// So many turns may do nothing but look for what there is to do, and as many more as there are
+/// sockets.
+const BARREN_TURNS_MAX: u64 = 1_000;
 
 impl Host {
     /// A turn that leaves work says by when it will be done.
@@ -40,7 +43,30 @@ impl Host {
             Some(Wish { input, ..wish })
         });
         let number = self.number;
-        shared.oracle.check(Law::Fairness, result.map_err(|what| format!("host {number}: {what}")));
+        let result = result.map_err(|(id, what)| {
+            shared.oracle.begin(number, id);
+            format!("host {number}: {what}")
+        });
+        shared.oracle.check(Law::Fairness, result);
+    }
+
+    /// Turns that say there is more, and do nothing: a loop that never ends.
+    pub(super) fn check_barren<C: Choices>(&mut self, shared: &mut Shared<C>, is_barren: bool) {
+        self.barren_turns = if is_barren { self.barren_turns + 1 } else { 0 };
+        let turns = self.barren_turns;
+        let sockets = self.mux.sockets() as u64;
+        if turns > BARREN_TURNS_MAX + sockets {
+            // The first that has work and does not get its turn.
+            let has_work = |wish: &Wish| {
+                wish.input && !wish.input_pending || wish.output && !wish.output_pending
+            };
+            let mut waiting = self.mux.wishes().filter(|(_, wish)| has_work(wish));
+            let id = waiting.next().map(|(id, _)| id);
+            let detail =
+                format!("host {}: {turns} turns did nothing, and there is more to do", self.number);
+            shared.oracle.turn_to(self.number, id, "busy");
+            shared.oracle.fail(Law::Liveness, detail);
+        }
     }
 
     /// Looks for what is possible, wished, and will never be told.

@@ -17,6 +17,8 @@ impl Host {
         let Self {
             is_scheduled,
             number: _,
+            // How long nothing came of it is for the judge alone.
+            barren_turns: _,
             mux,
             // The Mux adds it.
             directory: _,

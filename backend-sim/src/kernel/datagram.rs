@@ -123,6 +123,7 @@ impl<C: Choices> Kernel<C> {
             return Ok(());
         }
         let arrival = passage.at_nanos + self.draw_delay(Kind::DATAGRAM_DELAY, entity);
+        self.note_noise(Kind::DATAGRAM_DELAY, entity, passage.noise_nanos);
         if passage.is_doubled {
             self.put_under_way(datagram.clone(), arrival + 1);
         }

@@ -160,16 +160,18 @@ impl<C: Choices> Kernel<C> {
         let position = self.pipes[pipe as usize].sent();
         let count = self.pipes[pipe as usize].send(self.settings.receive_buffer_bytes);
         if count > 0 {
-            let mut arrival = self.transmit(from, to, count);
+            let (mut arrival, noise_nanos) = self.transmit_noisily(from, to, count);
             let bound = self.settings.delay_nanos_max;
             let site = Site { kind: Kind::IN_DELAY, entity: reader };
             arrival += u64::from(self.choices.draw_at(site, position, count as usize, bound));
+            self.choices.note_noise(site, position, noise_nanos);
             let arrival = self.behind_last(pipe, arrival);
             self.at(arrival, What::Segment { pipe, until: position + count });
         }
         if self.pipes[pipe as usize].send_fin() {
-            let arrival = self.transmit(from, to, 0);
+            let (arrival, noise_nanos) = self.transmit_noisily(from, to, 0);
             let arrival = arrival + self.draw_delay(Kind::IN_EOF_DELAY, reader);
+            self.note_noise(Kind::IN_EOF_DELAY, reader, noise_nanos);
             let arrival = self.behind_last(pipe, arrival);
             self.at(arrival, What::Fin { pipe });
         }
@@ -277,8 +279,9 @@ impl<C: Choices> Kernel<C> {
             return;
         }
         let (entity, edges) = (s.entity, s.edges);
-        let late = self.vary(entity, Amount::Edge, edges, EDGE_NANOS_MAX)
-            + self.draw_delay(Kind::EDGE_DELAY, entity);
+        let noise_nanos = self.vary(entity, Amount::Edge, edges, EDGE_NANOS_MAX);
+        let late = noise_nanos + self.draw_delay(Kind::EDGE_DELAY, entity);
+        self.note_noise(Kind::EDGE_DELAY, entity, noise_nanos);
         let s = &mut self.sockets[socket as usize];
         s.is_edge_coming = true;
         s.edges += 1;

@@ -357,6 +357,11 @@ impl<C: Choices> Kernel<C> {
 
     /// When a packet that leaves one host now reaches another.
     fn transmit(&mut self, from: u16, to: u16, size_bytes: u64) -> u64 {
+        self.transmit_noisily(from, to, size_bytes).0
+    }
+
+    /// The same, and how much of that is noise.
+    fn transmit_noisily(&mut self, from: u16, to: u16, size_bytes: u64) -> (u64, u64) {
         let number = u32::from(from) << 16 | u32::from(to);
         let (now, noise) = (self.now, self.noise);
         let link = self.link_mut(from, to);
@@ -364,15 +369,23 @@ impl<C: Choices> Kernel<C> {
         // What a stream sent and lost is sent again, each time after twice as long.
         let mut after = link.retransmission_nanos();
         let mut sent_at = now;
+        let mut lost_nanos = 0;
         for _ in 0..RETRANSMISSIONS_MAX {
             if !passage.is_lost {
                 break;
             }
             sent_at += after;
+            lost_nanos += if passage.is_overflow { 0 } else { after };
             after *= 2;
             passage = link.transmit(number, sent_at, size_bytes, noise);
         }
-        passage.at_nanos
+        (passage.at_nanos, lost_nanos + passage.noise_nanos)
+    }
+
+    /// Noise made later what was asked last about this, which may be written down.
+    #[inline]
+    pub(crate) fn note_noise(&mut self, kind: Kind, entity: u32, nanos: u64) {
+        self.choices.note_noise(Site { kind, entity }, 0, nanos);
     }
 
     /// Whether what arrives now must wait for the link; then it comes again.

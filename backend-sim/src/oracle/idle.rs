@@ -26,6 +26,8 @@ impl Oracle {
     /// not.
     pub fn event(&mut self, host: u16, id: SocketId, class: &'static str, was_stale: bool) {
         self.begin(host, id);
+        // Of an id that is forgotten nothing else is known.
+        self.about.last = Some(class);
         if let Some(view) = self.socket(host, id) {
             view.last = class;
         }
@@ -186,6 +188,7 @@ impl Oracle {
     /// The world has ended: what every host still has open.
     pub fn finish(&mut self) {
         let mut open = Vec::new();
+        let mut first = None;
         self.forget_subject();
         for (host, view) in self.hosts.iter().enumerate() {
             let all = view.sockets.iter().flatten().chain(&view.leaving);
@@ -195,7 +198,11 @@ impl Oracle {
             };
             for socket in all.filter(is_owed) {
                 open.push(format!("{} on host {host}", socket.id));
+                first.get_or_insert((host as u16, socket.id));
             }
+        }
+        if let Some((host, id)) = first {
+            self.begin(host, id);
         }
         let result =
             if open.is_empty() { Ok(()) } else { Err(format!("no Close for {}", open.join(", "))) };

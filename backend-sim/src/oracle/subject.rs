@@ -16,6 +16,9 @@ pub struct Subject {
     pub role: Option<&'static str>,
     /// The class of the last event or command about it, as `readable`.
     pub last: Option<&'static str>,
+    /// What else tells this failure from others of its law, as the kind of the operation that did
+    /// not complete.
+    pub aspect: Option<&'static str>,
 }
 
 impl Oracle {
@@ -27,8 +30,22 @@ impl Oracle {
 
     /// From now on what is checked is about this socket of this host.
     #[inline]
-    pub(super) fn begin(&mut self, host: u16, id: SocketId) {
-        self.about = Subject { host: Some(host), id: Some(id), role: None, last: None };
+    pub(crate) fn begin(&mut self, host: u16, id: SocketId) {
+        self.about = Subject { host: Some(host), id: Some(id), ..Subject::default() };
+    }
+
+    /// From now on what is checked is about this socket of a host, or about the host as a whole,
+    /// with what else tells it from other failures of its law.
+    pub fn turn_to(&mut self, host: u16, id: Option<SocketId>, aspect: &'static str) {
+        let (host, aspect) = (Some(host), Some(aspect));
+        self.about = Subject { host, id, aspect, ..Subject::default() };
+    }
+
+    /// From now on what is checked is about a connection of a scripted peer.
+    pub fn turn_to_wire(&mut self, host: u16, is_accepted: bool, aspect: &'static str) {
+        let role = Some(if is_accepted { "accepted" } else { "outgoing" });
+        let (host, aspect) = (Some(host), Some(aspect));
+        self.about = Subject { host, id: None, role, last: Some("wire"), aspect };
     }
 
     /// From now on what is checked is about a host as a whole.

@@ -37,14 +37,13 @@ fn adjust(options: &mut Options) {
     options.workers = options.workers.max(2);
     options.direct_write = u64::from(!options.noise.is_multiple_of(4));
     options.connections = options.connections.min(6);
-    let most = 1 << 11;
-    options.message_bytes_max = options.message_bytes_max.clamp(64, most);
+    options.message_bytes_max = options.message_bytes_max.clamp(64, BYTES_MAX);
     options.send_buffer_bytes = options.send_buffer_bytes.max(16);
     options.receive_buffer_bytes = options.receive_buffer_bytes.max(16);
     if options.noise.is_multiple_of(3) {
         options.outbox_bytes_max =
             (2 * options.message_bytes_max + 128).max(options.warn_bytes * 2);
-        options.total_bytes_max = options.outbox_bytes_max + (options.noise >> 8) % most;
+        options.total_bytes_max = options.outbox_bytes_max + (options.noise >> 8) % BYTES_MAX;
     }
     options.sockets_max = options.sockets_max.max(2 * options.connections + 4);
     keep_valid(options);
@@ -65,6 +64,8 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
 const HANDS: usize = 3;
 /// So many messages each of them sends, at most.
 const MESSAGES: u32 = 12;
+/// No message is longer.
+const BYTES_MAX: u64 = 1 << 11;
 /// Hand, priority, number, length.
 const HEAD_BYTES: usize = 8;
 
@@ -94,7 +95,9 @@ struct Done(SocketId);
 impl Captain {
     fn new(options: &Options, is_client: bool) -> Self {
         let (hands, logs) = Default::default();
-        let (connects, bytes_max) = (options.connections, options.message_bytes_max);
+        // A script may ask for less than a head, and for more than its length can say.
+        let bytes_max = options.message_bytes_max.clamp(HEAD_BYTES as u64 + 1, BYTES_MAX);
+        let connects = options.connections;
         Self { connects, is_client, bytes_max, hands, logs }
     }
 

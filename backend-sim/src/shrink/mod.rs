@@ -2,13 +2,17 @@
 //!
 //! [`Shrinker`] works on a [`Script`] and a judge, a function from a script to the signature of its
 //! failure; it knows nothing of worlds, so that it is tested without one and used with anybody's.
-//! It deletes and simplifies as long as the signature stays: noise first, then whole connections,
-//! operations, decisions, faults of the world, options; small buffers become cuts at a byte; then
-//! values and times become simple. Other failures that are met on the way are kept as their own. There is no clock here: the caller says
-//! whether to go on.
+//! It deletes and simplifies as long as the signature stays and the story does not become longer
+//! than a screen's worth: noise first, then whole connections, operations, decisions, faults of the
+//! world, options; noise that is needed becomes delays; small buffers become cuts at a byte; values
+//! and times become simple; options are added that make a long story shorter. Other failures that
+//! are met on the way are kept as their own. There is no clock here: the caller says whether to go
+//! on.
 
 mod cuts;
 mod delete;
+mod noise;
+mod shorten;
 mod simplify;
 mod smaller;
 mod story;
@@ -24,6 +28,9 @@ use crate::script::Script;
 /// How a script fails; `None` if it holds all laws, or cannot be run.
 pub type Judge<'a> = dyn Fn(&Script) -> Option<Failing> + 'a;
 
+/// Says by decisions what noise does in a run of a script; `None` if it cannot be run.
+pub type Writer<'a> = dyn Fn(&Script) -> Option<Script> + 'a;
+
 /// How a script fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
@@ -37,6 +44,7 @@ pub struct Failing {
 pub struct Shrinker<'a> {
     judge: &'a Judge<'a>,
     may_go_on: &'a dyn Fn(u64) -> bool,
+    write_noise: Option<&'a Writer<'a>>,
     signature: String,
     best: Script,
     /// Of the best one, once it was run.
@@ -55,7 +63,9 @@ pub struct Shrunk {
     pub script: Script,
     /// Runs that it took.
     pub runs: u64,
-    /// No line can be deleted and no value made simpler by itself. `false`: the budget was over.
+    /// No line can be deleted and no value made simpler by itself, without the failure going away
+    /// or its story becoming longer than it is and than [`SHORT_EVENTS`]. `false`: the budget was
+    /// over.
     pub is_minimal: bool,
     /// The text of the decisive line: deleted, nothing fails, and it is the latest such decision,
     /// else fault, else operation.
@@ -64,6 +74,8 @@ pub struct Shrunk {
     pub others: BTreeMap<String, Script>,
 }
 
+/// A story of so many events is short enough: that a line is deleted counts for more.
+pub const SHORT_EVENTS: u64 = 12;
 /// The note at a decisive line.
 const DECISIVE: &str = "decisive";
 /// How many failures with other signatures are kept.
@@ -81,6 +93,7 @@ impl<'a> Shrinker<'a> {
         Self {
             judge,
             may_go_on,
+            write_noise: None,
             signature,
             best: script,
             events: u64::MAX,
@@ -89,6 +102,13 @@ impl<'a> Shrinker<'a> {
             runs: 0,
             is_over: false,
         }
+    }
+
+    /// Noise that is needed is written out by this.
+    #[must_use]
+    pub fn write_noise_by(mut self, writer: &'a Writer<'a>) -> Self {
+        self.write_noise = Some(writer);
+        self
     }
 
     /// Makes it as small as it gets, or as far as the budget goes.
@@ -105,12 +125,19 @@ impl<'a> Shrinker<'a> {
             self.delete_decisions();
             self.delete_faults();
             self.delete_options();
-            if self.best == before {
-                self.cut_instead();
-            }
-            // What is deleted costs nothing any more; what is simplified does with every run.
-            if self.best == before {
-                self.simplify();
+            // What is deleted costs nothing any more; what comes now does with every run.
+            let steps: [fn(&mut Self); 6] = [
+                Self::delete_pairs,
+                Self::write_noise_out,
+                Self::cut_instead,
+                Self::simplify_together,
+                Self::simplify,
+                Self::shorten,
+            ];
+            for step in steps {
+                if self.best == before {
+                    step(&mut self);
+                }
             }
             if self.best == before || self.is_over {
                 break;
@@ -119,20 +146,6 @@ impl<'a> Shrinker<'a> {
         let is_minimal = !self.is_over;
         let decisive = self.mark_decisive();
         Shrunk { script: self.best, runs: self.runs, is_minimal, decisive, others: self.others }
-    }
-
-    /// Noise off; else noise of a simple seed.
-    fn quieten(&mut self) {
-        const SEEDS: [u64; 4] = [0, 1, 2, 3];
-        for seed in SEEDS {
-            if self.best.noise.is_some_and(|noise| noise <= seed) {
-                return;
-            }
-            let candidate = Script { noise: Some(seed), ..self.best.clone() };
-            if self.accept(candidate) {
-                return;
-            }
-        }
     }
 
     /// What comes of a script.
@@ -159,9 +172,10 @@ impl<'a> Shrinker<'a> {
         verdict
     }
 
-    /// Takes a script instead of the best one if it fails in the same way.
+    /// Takes a script instead of the best one if it fails in the same way, unless its story is
+    /// longer, and not short.
     fn accept(&mut self, candidate: Script) -> bool {
-        self.accept_up_to(candidate, u64::MAX)
+        self.accept_up_to(candidate, self.events.max(SHORT_EVENTS))
     }
 
     /// The same, unless more would have to be read: a value that is simpler makes nothing longer.

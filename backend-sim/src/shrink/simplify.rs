@@ -46,7 +46,7 @@ impl Shrinker<'_> {
             nanos += START_NANOS;
             script.operations[at].when = When::At { nanos };
         }
-        self.accept(script);
+        self.accept_simpler(script);
     }
 
     fn simplify_decision(&mut self, at: usize) {

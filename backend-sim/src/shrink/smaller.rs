@@ -1,10 +1,10 @@
 //! A small world that fails as a large one does.
 
-use super::Failing;
+use super::{Failing, SHORT_EVENTS};
 use crate::script::Script;
 
 /// Worlds that are tried.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 1_000;
 
 /// The scripts of small worlds of a scenario, each with a seed and few connections and operations:
 /// one or two, up to eight, and short messages in every other one.
@@ -21,37 +21,44 @@ pub(super) fn worlds(scenario: &str) -> impl Iterator<Item = Script> + '_ {
     })
 }
 
-/// The first of these worlds that fails with the signature and is less than half as long, as a
-/// script that says all of it; and how many runs that took. `draw` runs a world with decisions of
-/// its seed and writes it down, `judge` runs what was written.
+/// Worlds that fail with the signature and a story of less than `events_max` events, as scripts
+/// that say all of it, the shortest first; and how many runs that took. `draw` runs a world with
+/// decisions of its seed and writes it down, `judge` runs what was written. The search is over when
+/// there is one that is short.
 ///
 /// To make a long run small takes as many runs as it has lines, and each of them is long. In a
 /// small world the same mistake mostly shows, too, and all of this is cheap.
 pub(super) fn find(
     worlds: impl Iterator<Item = Script>,
-    like: &Failing,
+    signature: &str,
+    events_max: u64,
     draw: &dyn Fn(Script) -> Option<(Script, Failing)>,
     judge: &dyn Fn(&Script) -> Option<Failing>,
     may_go_on: &dyn Fn(u64) -> bool,
-) -> (Option<Script>, u64) {
-    let is_like =
-        |failing: &Failing| failing.signature == like.signature && failing.events < like.events / 2;
+) -> (Vec<Script>, u64) {
+    const KEPT_MAX: usize = 3;
+    let is_like = |failing: &Failing| failing.signature == signature && failing.events < events_max;
     let mut runs = 0;
+    let mut found: Vec<(u64, Script)> = Vec::new();
     for world in worlds {
-        if !may_go_on(runs) {
+        if !may_go_on(runs) || found.first().is_some_and(|(events, _)| *events <= SHORT_EVENTS) {
             break;
         }
         runs += 1;
         let Some((written, failing)) = draw(world) else { continue };
-        if !is_like(&failing) {
+        let is_shorter = found.len() < KEPT_MAX
+            || found.last().is_some_and(|(events, _)| failing.events < *events);
+        if !is_shorter || !is_like(&failing) {
             continue;
         }
         runs += 1;
         if judge(&written).as_ref().is_some_and(is_like) {
-            return (Some(written), runs);
+            found.push((failing.events, written));
+            found.sort_by_key(|(events, _)| *events);
+            found.truncate(KEPT_MAX);
         }
     }
-    (None, runs)
+    (found.into_iter().map(|(_, script)| script).collect(), runs)
 }
 
 #[cfg(test)]
@@ -62,24 +69,36 @@ mod tests {
         Failing { signature: signature.to_owned(), events }
     }
 
-    #[test]
-    fn the_first_world_that_is_alike_and_short_and_fails_again_is_taken() {
-        // By seed: another failure, a long one, one that does not fail again, and the right one.
-        let drawn = |world: Script| {
-            let found = match world.seed? {
-                10 => failing("other", 5),
-                20 => failing("same", 60),
-                30 | 40 => failing("same", 20),
-                _ => return None,
-            };
-            Some((world, found))
+    /// By seed: another failure, a long one, one that does not fail again, and four that do.
+    fn drawn(world: Script) -> Option<(Script, Failing)> {
+        let found = match world.seed? {
+            10 => failing("other", 15),
+            20 => failing("same", 60),
+            30 => failing("same", 13),
+            40 => failing("same", 40),
+            50 => failing("same", 30),
+            60 => failing("same", 35),
+            70 => failing("same", 20),
+            80 => failing("same", 12),
+            _ => return None,
         };
-        let judge = |world: &Script| (world.seed != Some(30)).then(|| failing("same", 20));
-        let like = failing("same", 100);
-        let (found, runs) = find(worlds("echo"), &like, &drawn, &judge, &|_runs| true);
-        assert_eq!(found.and_then(|script| script.seed), Some(40));
-        assert_eq!(runs, 41 + 2);
-        let (found, runs) = find(worlds("echo"), &like, &drawn, &judge, &|runs| runs < 12);
-        assert_eq!((found, runs), (None, 12));
+        Some((world, found))
+    }
+
+    fn judge(world: &Script) -> Option<Failing> {
+        (world.seed != Some(30)).then(|| failing("same", 20))
+    }
+
+    fn seeds(may_go_on: &dyn Fn(u64) -> bool) -> (Vec<u64>, u64) {
+        let (found, runs) = find(worlds("echo"), "same", 50, &drawn, &judge, may_go_on);
+        (found.into_iter().filter_map(|script| script.seed).collect(), runs)
+    }
+
+    #[test]
+    fn the_shortest_worlds_that_are_alike_and_fail_again_are_taken() {
+        // Six of them were run again, and none after the one that is short.
+        assert_eq!(seeds(&|_runs| true), (vec![80, 70, 50], 81 + 6));
+        assert_eq!(seeds(&|runs| runs < 72), (vec![50, 60, 40], 72));
+        assert_eq!(seeds(&|runs| runs < 12), (vec![], 12));
     }
 }

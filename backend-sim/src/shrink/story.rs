@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::delete::connections;
-use super::{Failing, Shrinker, Shrunk, smaller};
+use super::{Failing, OTHERS_MAX, SHORT_EVENTS, Shrinker, Shrunk, smaller};
 use crate::campaign::Simulator;
 use crate::report::grouped;
 use crate::run::{Report, Source, Trace, Watch};
@@ -55,7 +55,7 @@ pub struct Story {
     pub report: Report,
 }
 
-/// From here on a small world is looked for that fails in the same way.
+/// From here on a small world is looked for before anything is deleted.
 const LONG_EVENTS: u64 = 100;
 
 /// Makes the failure of a seed or a script small, by running it in the simulator. `may_go_on` is
@@ -72,41 +72,31 @@ pub fn story(
 ) -> Option<Story> {
     let brief = Watch { is_brief: true, ..watch.clone() };
     let written = Watch { record: true, is_seedless: true, ..brief.clone() };
-    let mut script = simulator.guarded(scenario, source, &written).script?;
+    let script = simulator.guarded(scenario, source, &written).script?;
     let run = |script: &Script, watch: &Watch| {
         simulator.guarded(scenario, Source::Script(Box::new(script.clone())), watch)
     };
     let first = run(&script, &brief);
     let signature = first.failure.as_ref()?.signature.clone();
     let before = Size::of(&script, &first);
-    let judge = |script: &Script| {
-        let report = run(script, &brief);
-        let is_possible = report.stale.iter().all(|line| line.starts_with("at "));
-        let events = report.story;
-        let failure = report.failure.filter(|_| is_possible)?;
-        Some(Failing { signature: failure.signature, events })
-    };
-    let mut runs = 0;
-    if before.events > LONG_EVENTS {
-        let drawn = Watch { is_drawn: true, ..written };
-        let draw = |world: Script| {
-            let report = simulator.guarded(scenario, Source::Script(Box::new(world)), &drawn);
-            let (events, signature) = (report.story, report.failure?.signature);
-            Some((report.script?, Failing { signature, events }))
-        };
-        let like = Failing { signature: signature.clone(), events: before.events };
-        let worlds = smaller::worlds(scenario);
-        let found = smaller::find(worlds, &like, &draw, &judge, may_go_on);
-        runs = found.1;
-        script = found.0.unwrap_or(script);
+    let mut search = Search { simulator, scenario, brief: &brief, signature, may_go_on, runs: 0 };
+    // A long run is made small only if no small world fails like it.
+    let is_long = before.events > LONG_EVENTS;
+    let mut worlds = if is_long { search.worlds(before.events / 2) } else { Vec::new() };
+    let whole = if worlds.is_empty() { script } else { worlds.remove(0) };
+    let mut best = search.shrink(whole);
+    if !is_long && best.events > SHORT_EVENTS {
+        worlds = search.worlds(best.events);
     }
-    // What was said about the whole run need not be true of a part of it.
-    script.comments.clear();
-    script.needs.clear();
-    script.signature = Some(signature.clone());
-    let may_go_on = |more| may_go_on(runs + more);
-    let mut shrunk = Shrinker::new(script, signature, &judge, &may_go_on).shrink();
-    shrunk.runs += runs;
+    for world in worlds {
+        if best.events <= SHORT_EVENTS || !best.shrunk.is_minimal {
+            break;
+        }
+        let other = search.shrink(world);
+        best = if other.weight() < best.weight() { other.taking(best) } else { best.taking(other) };
+    }
+    let mut shrunk = best.shrunk;
+    shrunk.runs = search.runs;
     // What can be read on one screen: events, commands and messages, without each call.
     let read = Watch { trace: Trace::Line, ..watch.clone() };
     let report = Report { trace: Vec::new(), ..run(&shrunk.script, &read) };
@@ -115,4 +105,87 @@ pub fn story(
     shrunk.script.comments.push(format!("{}: {detail}", failure.law));
     let after = Size::of(&shrunk.script, &report);
     Some(Story { shrunk, before, after, report })
+}
+
+/// The search for the smallest script that fails with a signature.
+struct Search<'a> {
+    simulator: &'a Simulator<'a>,
+    scenario: &'static str,
+    brief: &'a Watch,
+    signature: String,
+    may_go_on: &'a dyn Fn(u64) -> bool,
+    runs: u64,
+}
+
+/// One script that was made small.
+struct Found {
+    shrunk: Shrunk,
+    /// How long its story is.
+    events: u64,
+}
+
+impl Found {
+    /// What there is to be read: lines, and events.
+    fn weight(&self) -> u64 {
+        let Script { operations, decisions, faults, config, .. } = &self.shrunk.script;
+        let lines = operations.len() + decisions.len() + faults.len() + config.len();
+        self.events.max(SHORT_EVENTS) + lines as u64
+    }
+
+    /// This one, with the other failures that were met on the way to another one.
+    fn taking(mut self, other: Found) -> Found {
+        self.shrunk.others.extend(other.shrunk.others);
+        while self.shrunk.others.len() > OTHERS_MAX {
+            self.shrunk.others.pop_last();
+        }
+        self
+    }
+}
+
+impl Search<'_> {
+    fn run(&self, script: &Script, watch: &Watch) -> Report {
+        let source = Source::Script(Box::new(script.clone()));
+        self.simulator.guarded(self.scenario, source, watch)
+    }
+
+    fn judge(&self, script: &Script) -> Option<Failing> {
+        let report = self.run(script, self.brief);
+        let is_possible = report.stale.iter().all(|line| line.starts_with("at "));
+        let events = report.story;
+        let failure = report.failure.filter(|_| is_possible)?;
+        Some(Failing { signature: failure.signature, events })
+    }
+
+    /// Small worlds that fail in the same way, with less than so many events.
+    fn worlds(&mut self, events_max: u64) -> Vec<Script> {
+        let drawn = Watch { record: true, is_seedless: true, is_drawn: true, ..self.brief.clone() };
+        let draw = |world: Script| {
+            let report = self.run(&world, &drawn);
+            let (events, signature) = (report.story, report.failure?.signature);
+            Some((report.script?, Failing { signature, events }))
+        };
+        let judge = |script: &Script| self.judge(script);
+        let may_go_on = |more| (self.may_go_on)(self.runs + more);
+        let worlds = smaller::worlds(self.scenario);
+        let (found, runs) =
+            smaller::find(worlds, &self.signature, events_max, &draw, &judge, &may_go_on);
+        self.runs += runs;
+        found
+    }
+
+    fn shrink(&mut self, mut script: Script) -> Found {
+        // What was said about the whole run need not be true of a part of it.
+        script.comments.clear();
+        script.needs.clear();
+        script.signature = Some(self.signature.clone());
+        let judge = |script: &Script| self.judge(script);
+        let may_go_on = |more| (self.may_go_on)(self.runs + more);
+        let loud = Watch { record: true, is_noise_written: true, ..self.brief.clone() };
+        let write = |script: &Script| self.run(script, &loud).script;
+        let shrinker = Shrinker::new(script, self.signature.clone(), &judge, &may_go_on);
+        let shrunk = shrinker.write_noise_by(&write).shrink();
+        self.runs += shrunk.runs;
+        let events = self.judge(&shrunk.script).map_or(u64::MAX, |failing| failing.events);
+        Found { shrunk, events }
+    }
 }

@@ -198,8 +198,12 @@ impl Mux {
                 let dial = slot.rare.dial.as_ref().expect("a connecting socket dials");
                 slot.is_open && dial.attempt == Attempt::UnderWay
             }
-            // Who writes it without the Mux gives the right to write back first.
-            _ => slot.writes() && slot.has_output() && !self.on_the_way(slot.id).has_direct,
+            // Who writes it without the Mux gives the right to write back first, and says so.
+            _ => {
+                let on_the_way = self.on_the_way(slot.id);
+                let is_others = on_the_way.has_direct || on_the_way.has_flush;
+                slot.writes() && slot.has_output() && !is_others
+            }
         };
         assert!(!output || slot.is_open, "{} is written before it is open", slot.id);
         Wish {

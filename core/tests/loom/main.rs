@@ -40,13 +40,15 @@ mod id;
 mod info;
 #[path = "../../src/message.rs"]
 mod message;
+#[path = "../../src/multicast.rs"]
+mod multicast;
 #[path = "../../src/mux/mod.rs"]
 mod mux;
 #[path = "../../src/net.rs"]
 mod net;
 #[path = "../../src/options.rs"]
 mod options;
-#[path = "../../src/outbox.rs"]
+#[path = "../../src/outbox/mod.rs"]
 mod outbox;
 #[path = "../../src/outlet.rs"]
 mod outlet;
@@ -62,9 +64,13 @@ mod service_state;
 mod situation;
 #[path = "../../src/states.rs"]
 pub mod states;
+#[path = "../../src/stats.rs"]
+mod stats;
 mod sync;
 #[path = "../../src/time.rs"]
 mod time;
+#[path = "../../src/unix_name.rs"]
+mod unix_name;
 
 pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
 pub use bytes::Bytes;
@@ -80,7 +86,8 @@ pub use fault::{Fault, FaultKind, Operation};
 pub use id::{ServiceId, SocketId, TimerId};
 pub use info::{SocketInfo, SocketKind, SocketState};
 pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
-pub use mux::{Delivery, ExitReport, Mux, Progress, Stats, Wish};
+pub use multicast::Multicast;
+pub use mux::{Delivery, ExitReport, Mux, Progress, Wish};
 pub use net::Net;
 pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
@@ -89,7 +96,9 @@ pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;
 pub use situation::{OutputState, Situation};
+pub use stats::Stats;
 pub use time::Instant;
+pub use unix_name::{UnixName, UnixNameError};
 
 mod kernel;
 mod queue;
