@@ -82,6 +82,7 @@ impl Net<'_> {
         options: ListenOptions,
     ) -> Result<SocketId, OpenError> {
         let id = self.open(GateKind::Listener)?;
+        assert!(self.directory.is_alive(id), "{id} was just taken");
         let (owner, at) = (self.service, at.into());
         self.ask(Command::Listen { id, owner, at, options: Box::new(options) });
         Ok(id)
@@ -102,6 +103,7 @@ impl Net<'_> {
             return Err(OpenError::InvalidTarget);
         }
         let id = self.open(GateKind::Stream)?;
+        assert!(self.directory.is_alive(id), "{id} was just taken");
         let (owner, options) = (self.service, Box::new(options));
         self.ask(Command::Connect { id, owner, target: Box::new(target), options });
         Ok(id)
@@ -119,6 +121,7 @@ impl Net<'_> {
         paused: bool,
     ) -> Result<SocketId, OpenError> {
         let id = self.open(GateKind::Stream)?;
+        assert!(self.directory.is_alive(id), "{id} was just taken");
         let owner = self.service;
         self.ask(Command::Adopt { id, owner, descriptor, paused });
         Ok(id)
@@ -311,6 +314,7 @@ impl Net<'_> {
     /// Asks about all sockets; answered by `Info`. (`skynet_socket_info`)
     pub fn info(&mut self) {
         let by = self.service;
+        debug_assert!(self.directory.is_service_alive(by), "{by} runs and is gone");
         self.ask(Command::Info { by });
     }
 
