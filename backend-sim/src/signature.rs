@@ -27,20 +27,7 @@ pub fn of<C: Choices>(world: &World<C>) -> Option<String> {
 
 /// What a signature calls a state of the Mux; `gone` if it knows none.
 pub(crate) fn state_name(state: Option<SocketState>) -> &'static str {
-    match state {
-        None => "gone",
-        Some(SocketState::Opening) => "opening",
-        Some(SocketState::Connecting) => "connecting",
-        Some(SocketState::Listening) => "listening",
-        Some(SocketState::Accepted) => "accepted",
-        Some(SocketState::Open) => "open",
-        Some(SocketState::EofSeen) => "eof-seen",
-        Some(SocketState::Flushing) => "flushing",
-        Some(SocketState::Draining) => "draining",
-        Some(SocketState::Datagram) => "datagram",
-        Some(SocketState::Closing) => "closing",
-        Some(other) => unreachable!("{other:?} is no state that this simulator knows"),
-    }
+    state.map_or("gone", SocketState::name)
 }
 
 /// Of a panic, by its text: the first words, without numbers, ids and place.

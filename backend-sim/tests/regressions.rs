@@ -50,6 +50,7 @@ regressions! {
     reads_do_not_prolong_a_flush,
     reset_without_loss,
     write_fails_before_the_first_completion,
+    unlinked_output_while_a_flush_is_on_its_way,
     wish_while_a_flush_is_on_its_way,
 }
 

@@ -1,11 +1,14 @@
 //! A service with a mistake in its framing: found, made small, and found again.
 
-use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tidelock_core::{ConnectOptions, Endpoint, ListenOptions, Message, Net, Service, SocketId};
 use tidelock_sim::campaign::Simulator;
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::scenario::{Behaviour, SERVER_PORT, Scenario};
 use tidelock_sim::script::{Script, ScriptOperation, When};
-use tidelock_sim::shrink::{Story, story};
+use tidelock_sim::shrink::{SHORT_EVENTS, Size, Story, story};
 use tidelock_sim::{scenarios, simulate};
 
 /// Believes that the two bytes of a head come together.
@@ -55,6 +58,12 @@ fn stories() -> Vec<Story> {
     made.take(6).collect()
 }
 
+/// Whether a run fails in this way, and its story is no longer than another one's, or short.
+fn is_as_good(report: &Report, expected: &str, than: &Size) -> bool {
+    signature_of(report).as_deref() == Some(expected)
+        && report.story <= than.events.max(SHORT_EVENTS)
+}
+
 /// Every script with one line less.
 fn one_less(script: &Script) -> Vec<Script> {
     let mut scripts = Vec::new();
@@ -76,6 +85,7 @@ fn one_less(script: &Script) -> Vec<Script> {
 fn a_mistake_becomes_a_story_of_which_every_line_is_needed() {
     let stories = stories();
     assert_eq!(stories.len(), 6, "the mistake is seen");
+    let watch = Watch { is_brief: true, ..Watch::default() };
     for Story { shrunk, after, .. } in stories {
         let script = &shrunk.script;
         assert!(shrunk.is_minimal, "{script}");
@@ -83,7 +93,8 @@ fn a_mistake_becomes_a_story_of_which_every_line_is_needed() {
         assert_eq!(script.signature.as_deref(), Some(expected), "{script}");
         assert_eq!(signature(script).as_deref(), Some(expected), "{script}");
         for less in one_less(script) {
-            assert_ne!(signature(&less).as_deref(), Some(expected), "needless:\n{less}\n{script}");
+            let report = run("echo", Source::Script(Box::new(less.clone())), &watch);
+            assert!(!is_as_good(&report, expected, &after), "needless:\n{less}\n{script}");
         }
         assert_eq!((after.connections, script.seed), (1, None), "{script}");
         assert!(after.faults <= 1, "{script}");
@@ -142,4 +153,97 @@ fn the_bug_is_told_by_the_bytes_that_come_alone_and_stays_found() {
         assert_eq!(signature, script.signature, "{script}");
     }
     assert!(cuts >= 3, "{cuts} of 4 stories name the byte");
+}
+
+/// Opens three connections, and sends so many bytes on each, one after the other.
+struct InOrder(Vec<SocketId>, usize);
+
+impl Service for InOrder {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        // The server listens by then.
+        net.set_timer(Duration::from_millis(1));
+    }
+
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        match message {
+            Message::Timer { .. } => {
+                let to = || Endpoint::from(([10, 0, 0, 2], SERVER_PORT));
+                let opened =
+                    (0..3).filter_map(|_| net.connect(to(), ConnectOptions::default()).ok());
+                self.0.extend(opened);
+            }
+            Message::Connect { .. } => {
+                self.1 += 1;
+                if self.1 == 3 {
+                    let numbered = self.0.iter().zip(1..);
+                    numbered.for_each(|(id, count)| drop(net.send(*id, vec![0; count])));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Believes that what was sent last does not come first.
+struct Reversed(Vec<usize>);
+
+impl Service for Reversed {
+    fn on_start(&mut self, net: &mut Net<'_>) {
+        let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
+        net.listen(at, ListenOptions::default().auto_start(true)).expect("the first socket");
+    }
+
+    fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
+        if let Message::Data { bytes, .. } = message {
+            self.0.push(bytes.len());
+            assert!(self.0 != [3, 2, 1], "the last came first");
+        }
+    }
+}
+
+fn reversed(_: &str, source: Source, watch: &Watch) -> Report {
+    let echo = scenarios::find("echo").expect("it is one of them");
+    let scenario = echo.clone().staged(|stage| {
+        stage.host("client").service(|| InOrder(Vec::new(), 0));
+        stage.host("server").service(|| Reversed(Vec::new()));
+    });
+    simulate::run(&scenario, source, watch)
+}
+
+#[test]
+fn latencies_that_are_needed_become_delays_without_noise() {
+    let simulator = Simulator { scenarios: &[("echo", "reversed")], flawed: &[], run: &reversed };
+    let watch = Watch { is_brief: true, ..Watch::default() };
+    let run = |script: &Script| reversed("echo", Source::Script(Box::new(script.clone())), &watch);
+    let text = "tide 1\nscenario echo\nconfig jitter_nanos=1000000\n";
+    let quiet: Script = text.parse().expect("a script");
+    let mut stories = 0;
+    for noise in 1..60 {
+        let loud = Script { noise: Some(noise), ..quiet.clone() };
+        if run(&loud).failure.is_none() {
+            continue;
+        }
+        let source = Source::Script(Box::new(loud));
+        let told = story(&simulator, "echo", source, &Watch::default(), &|runs| runs < 5_000);
+        let Story { shrunk, after, .. } = told.expect("it fails again");
+        let script = shrunk.script;
+        assert_eq!(script.noise, Some(0), "{script}");
+        // The first is later than the second, and that than the third.
+        let delays =
+            script.decisions.iter().map(|decision| (decision.kind.as_str(), decision.value.get()));
+        let delays: BTreeSet<(&str, u64)> = delays.collect();
+        assert_eq!((delays.len(), script.decisions.len()), (2, 2), "{script}");
+        assert!(delays.iter().all(|(kind, _)| *kind == "delay"), "{script}");
+        let expected = "no-panic/the-last-came-first";
+        assert_eq!(signature_of(&run(&script)), Some(expected.to_owned()), "{script}");
+        for less in one_less(&script) {
+            assert!(!is_as_good(&run(&less), expected, &after), "needless:\n{less}\n{script}");
+        }
+        stories += 1;
+    }
+    assert!(stories >= 3, "{stories} of 59 noises reverse the order");
+}
+
+fn signature_of(report: &Report) -> Option<String> {
+    report.failure.as_ref().map(|failure| failure.signature.clone())
 }

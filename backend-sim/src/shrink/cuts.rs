@@ -1,7 +1,7 @@
 //! Small buffers said by the bytes at which they cut.
 
-use super::Shrinker;
 use super::delete::connections;
+use super::{SHORT_EVENTS, Shrinker};
 use crate::kinds::Kind;
 use crate::script::{Decision, Position, Script, Value};
 
@@ -56,11 +56,13 @@ impl Shrinker<'_> {
                 }
             }
         }
-        if !self.accept(candidate) {
+        // A cut at every byte makes it long, until those are deleted that do nothing.
+        if !self.accept_up_to(candidate, u64::MAX) {
             return false;
         }
         self.delete_decisions();
-        let is_short = self.best.decisions.len() <= before.decisions.len() + CUTS_MAX;
+        let has_few = self.best.decisions.len() <= before.decisions.len() + CUTS_MAX;
+        let is_short = has_few && self.events <= events.saturating_mul(2).max(SHORT_EVENTS);
         if !is_short {
             (self.best, self.events) = (before, events);
         }

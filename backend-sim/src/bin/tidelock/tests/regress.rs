@@ -1,0 +1,42 @@
+//! `tidelock regress`.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Folder, Ran, tidelock};
+
+fn regress(folder: &Path, files: &[(&str, &str)]) -> Ran {
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let ran = tidelock(&["regress", folder.to_str().unwrap()]);
+    files.iter().for_each(|(name, _)| fs::remove_file(folder.join(name)).unwrap());
+    ran
+}
+
+#[test]
+fn regressions_pass_fail_or_are_stale() {
+    let folder = Folder::new("regress");
+    let good = ("good.tide", "tide 1\nscenario echo\nseed 5\nat c1/in@4 short 2\n");
+    let stale = ("stale.tide", "tide 1\nscenario echo\nseed 5\nat c9/in@4 gone 2\n");
+    let bad = ("bad.tide", "tide 1\nscenario slow-readers\nseed 1000\n");
+    let fickle = ("fickle.tide", "tide 1\nscenario echo\nseed 1006\n");
+    let readme = ("README.md", "not a recording");
+
+    let ran = regress(&folder.0, &[good, readme]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(
+        ran.out.starts_with("pass  good.tide  echo  10 events\nPASS  1 file in "),
+        "{}",
+        ran.out
+    );
+    let ran = regress(&folder.0, &[good, stale]);
+    assert_eq!(ran.code, 4, "{}", ran.out);
+    assert!(ran.out.contains("\n  at c9/in@4 gone 2\n"), "{}", ran.out);
+    let ran = regress(&folder.0, &[fickle, stale]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    let ran = regress(&folder.0, &[good, stale, bad]);
+    assert_eq!(ran.code, 1, "a violated law is graver: {}", ran.out);
+    assert!(ran.out.contains("FAILED  slow-readers, seed 1000: no-lost-edge"), "{}", ran.out);
+    assert!(ran.out.contains("FAILED  2 of 3 files in "), "{}", ran.out);
+}
