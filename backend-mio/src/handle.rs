@@ -13,6 +13,7 @@ use tidelock_core::{
 
 use crate::errno::io_error;
 use crate::inside;
+use crate::remote::DirectWriteStats;
 use crate::runtime::{Shared, ShutdownReport};
 
 /// The runtime as code outside of services sees it. Clones speak to the same runtime; when that
@@ -107,6 +108,12 @@ impl Handle {
         let (reply, answer) = sync_channel(1);
         self.spawn(Box::new(Asker { reply })).map_err(io::Error::other)?;
         wait_for(&answer)
+    }
+
+    /// What worker threads wrote themselves; all zero without workers or with
+    /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
+    pub fn direct_write_stats(&self) -> DirectWriteStats {
+        self.shared.remote.as_ref().map_or_else(DirectWriteStats::default, |all| all.stats())
     }
 
     /// Asks the runtime to shut down within `within`, and returns at once.

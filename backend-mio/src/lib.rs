@@ -27,6 +27,7 @@ mod inside;
 mod listener;
 mod net_ext;
 mod network;
+mod remote;
 mod resolver;
 mod runtime;
 mod stream;
@@ -36,4 +37,5 @@ mod workers;
 
 pub use handle::Handle;
 pub use net_ext::NetExt;
+pub use remote::DirectWriteStats;
 pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};

@@ -342,6 +342,7 @@ mod tests {
             clock: Clock::start(),
             inside: AtomicU64::new(0),
             pool: None,
+            remote: None,
             end: End::default(),
         });
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);

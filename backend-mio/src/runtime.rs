@@ -16,6 +16,7 @@ use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inside;
 use crate::network::{Network, Services};
+use crate::remote::Remote;
 use crate::sys::{Poll, Waker};
 use crate::workers::{Pool, WorkerContext};
 
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     /// The service that the network thread is inside of, as bits, or zero.
     pub(crate) inside: AtomicU64,
     pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) end: End,
 }
 
@@ -139,7 +141,11 @@ impl Builder {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
         let registry = poll.registry().try_clone()?;
-        let backend = MioBackend::new(registry, Arc::downgrade(&waker), Arc::clone(&directory));
+        let mut backend = MioBackend::new(registry, Arc::downgrade(&waker), Arc::clone(&directory));
+        let config = directory.config();
+        let remote = (self.workers > 0 && config.direct_write)
+            .then(|| Arc::new(Remote::new(config.sockets_max)));
+        remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
         let inbox = Arc::new(Inbox::new(waker));
         let clock = Clock::start();
         let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);
@@ -153,12 +159,12 @@ impl Builder {
             None => Vec::new(),
             Some(pool) => {
                 let (directory, inbox) = (Arc::clone(&directory), Arc::clone(&inbox));
-                pool.start(&WorkerContext { directory, inbox, clock })?
+                pool.start(&WorkerContext { directory, inbox, remote: remote.clone(), clock })?
             }
         };
         let inside = AtomicU64::new(0);
         let end = End::default();
-        let shared = Arc::new(Shared { directory, inbox, clock, inside, pool, end });
+        let shared = Arc::new(Shared { directory, inbox, clock, inside, pool, remote, end });
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
         let thread = thread::Builder::new().name("tidelock-net".into());
         let thread = thread.spawn(move || network_thread(network)).inspect_err(|_error| {
