@@ -13,6 +13,7 @@ use crate::adopted::Adopted;
 use crate::buffer::BufferRing;
 use crate::datagram::Datagram;
 use crate::listener::Listener;
+use crate::remote::Remote;
 use crate::resolver::{Lookup, Resolver};
 use crate::stats::Calls;
 use crate::stream::Stream;
@@ -27,6 +28,8 @@ pub(crate) struct MioBackend {
     resolver: Resolver,
     /// What the network thread asked of the system.
     pub(crate) calls: Calls,
+    /// Where workers find the streams that they may write; `None` if nobody else writes.
+    remote: Option<Arc<Remote>>,
     /// By index of the id. Invariant: an entry's place is its id's index.
     table: Vec<Option<Entry>>,
 }
@@ -68,7 +71,14 @@ impl MioBackend {
         let buffer_bytes = config.read_buffer_bytes_max.max(config.datagram_bytes_max + 1);
         let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
         let resolver = Resolver::new(waker, directory, lookup);
-        Self { registry, ring, resolver, calls: Calls::default(), table: Vec::new() }
+        let calls = Calls::default();
+        Self { registry, ring, resolver, calls, remote: None, table: Vec::new() }
+    }
+
+    /// Every stream that opens from now on can be written by workers.
+    pub(crate) fn share_streams(&mut self, remote: Arc<Remote>) {
+        assert_eq!(self.open_sockets(), 0, "a socket that is open is not shared");
+        self.remote = Some(remote);
     }
 
     /// What a poller's event says to the Mux; `None` if its socket is gone.
@@ -105,12 +115,19 @@ impl MioBackend {
             self.table.resize_with(index + 1, || None);
         }
         assert!(self.table[index].is_none(), "the place of {id} is taken");
+        if let (Some(remote), Socket::Stream(stream)) = (&self.remote, &socket) {
+            remote.insert(id, stream.share());
+        }
         self.table[index] = Some(Entry { id, socket });
     }
 
     fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let place = self.table.get_mut(id.index() as usize)?;
-        place.take_if(|entry| entry.id == id).map(|entry| entry.socket)
+        let socket = place.take_if(|entry| entry.id == id).map(|entry| entry.socket);
+        if let (Some(remote), Some(Socket::Stream(_))) = (&self.remote, &socket) {
+            remote.remove(id);
+        }
+        socket
     }
 
     fn socket(&mut self, id: SocketId) -> &mut Socket {
@@ -533,6 +550,41 @@ mod tests {
         for event in &events {
             assert!(bench.backend.handle_event(event).is_none(), "a stale event went through");
         }
+    }
+
+    #[test]
+    fn after_a_workers_failed_write_the_stream_is_read_without_an_event() {
+        let mut bench = Bench::new();
+        let remote = Arc::new(Remote::new(8));
+        bench.backend.share_streams(Arc::clone(&remote));
+        let socket = id(3, 1);
+        let mut peer = bench.stream(socket);
+        peer.write_all(b"x").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!bench.events(BOUND).is_empty());
+        assert_eq!(bench.read(socket).unwrap(), "x");
+        // From now on it is known to be drained.
+        socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(peer);
+        std::thread::sleep(Duration::from_millis(20));
+        let mut unsent = Outbox::new();
+        unsent.push("y".into(), Priority::High);
+        let answer = remote.write(socket, &mut unsent);
+        assert!(matches!(answer, Answer::Ready(Err(_))), "{answer:?}");
+        assert_ne!(bench.backend.read(socket, 65_536), Answer::Later, "the end is there");
+        assert_eq!(bench.backend.close(socket, CloseHow::Reset), Answer::Ready(()));
+        let stats = remote.stats();
+        assert_eq!((stats.writes, stats.bytes, stats.failed, stats.handed_over), (1, 0, 1, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody writes what is closed")]
+    fn a_stream_that_somebody_writes_is_not_closed() {
+        let mut bench = Bench::new();
+        let _peer = bench.stream(id(0, 1));
+        let Socket::Stream(stream) = bench.backend.socket(id(0, 1)) else { panic!("a stream") };
+        let _writer = stream.share();
+        let _answer = bench.backend.close(id(0, 1), CloseHow::Plain);
     }
 
     #[test]

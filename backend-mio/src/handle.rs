@@ -13,6 +13,7 @@ use tidelock_core::{
 
 use crate::errno::io_error;
 use crate::inside;
+use crate::remote::DirectWriteStats;
 use crate::runtime::{Counted, Shared, ShutdownReport};
 use crate::stats::RuntimeStats;
 
@@ -131,6 +132,12 @@ impl Handle {
             services_waiting,
             services_running,
         }
+    }
+
+    /// What worker threads wrote themselves; all zero without workers or with
+    /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
+    pub fn direct_write_stats(&self) -> DirectWriteStats {
+        self.shared.remote.as_ref().map_or_else(DirectWriteStats::default, |all| all.stats())
     }
 
     /// Asks the runtime to shut down within `within`, and returns at once.

@@ -33,6 +33,7 @@ mod inside;
 mod listener;
 mod net_ext;
 mod network;
+mod remote;
 mod resolve;
 mod resolver;
 mod runtime;
@@ -45,6 +46,7 @@ mod workers;
 
 pub use handle::Handle;
 pub use net_ext::NetExt;
+pub use remote::DirectWriteStats;
 pub use resolve::{Resolve, SystemResolve};
 pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};
 pub use sample::{Sample, SampleKind};

@@ -372,6 +372,7 @@ mod tests {
             clock: Clock::start(),
             inside: AtomicU64::new(0),
             pool: None,
+            remote: None,
             end: End::default(),
             counted: Mutex::default(),
         });

@@ -18,6 +18,7 @@ use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inside;
 use crate::network::{Network, Services};
+use crate::remote::Remote;
 use crate::resolve::Resolve;
 use crate::resolver::Lookup;
 use crate::stats::{Calls, Histogram};
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     /// The service that the network thread is inside of, as bits, or zero.
     pub(crate) inside: AtomicU64,
     pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) end: End,
     /// What the network thread counted when it last looked for events.
     pub(crate) counted: Mutex<Counted>,
@@ -177,7 +179,11 @@ impl Builder {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
         let registry = poll.registry().try_clone()?;
         let weak = Arc::downgrade(&waker);
-        let backend = MioBackend::new(registry, weak, Arc::clone(&directory), self.lookup);
+        let mut backend = MioBackend::new(registry, weak, Arc::clone(&directory), self.lookup);
+        let config = directory.config();
+        let remote = (self.workers > 0 && config.direct_write)
+            .then(|| Arc::new(Remote::new(config.sockets_max)));
+        remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
         let inbox = Arc::new(Inbox::new(waker));
         let clock = Clock::start();
         let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);
@@ -191,13 +197,14 @@ impl Builder {
             None => Vec::new(),
             Some(pool) => {
                 let (directory, inbox) = (Arc::clone(&directory), Arc::clone(&inbox));
-                pool.start(&WorkerContext { directory, inbox, clock })?
+                pool.start(&WorkerContext { directory, inbox, remote: remote.clone(), clock })?
             }
         };
         let inside = AtomicU64::new(0);
         let end = End::default();
         let counted = Mutex::default();
-        let shared = Arc::new(Shared { directory, inbox, clock, inside, pool, end, counted });
+        let shared =
+            Arc::new(Shared { directory, inbox, clock, inside, pool, remote, end, counted });
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
         let thread = thread::Builder::new().name("tidelock-net".into());
         let thread = thread.spawn(move || network_thread(network)).inspect_err(|_error| {

@@ -1,6 +1,8 @@
 //! One stream.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidelock_core::{
     Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox,
@@ -15,9 +17,31 @@ use crate::sys::{self, Event, Interest, Registry, StreamSocket, Token};
 /// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    socket: StreamSocket,
+    /// Nobody else has it, but a worker inside of a write.
+    shared: Arc<SharedStream>,
     input: Drained,
     read_size: ReadSize,
+}
+
+/// What a worker that writes a stream shares with the network thread.
+#[derive(Debug)]
+pub(crate) struct SharedStream {
+    socket: StreamSocket,
+    /// A worker's write failed.
+    has_failed: AtomicBool,
+}
+
+impl SharedStream {
+    /// Writes all of `unsent` that the system takes with one call.
+    pub(crate) fn write(&self, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
+        let socket = &self.socket;
+        let answer = write_parts(unsent, usize::MAX, |slices| socket.write_vectored(slices));
+        if matches!(answer, Answer::Ready(Err(_))) {
+            // The network thread sees it with what is left, which comes through a lock.
+            self.has_failed.store(true, Ordering::Release);
+        }
+        answer
+    }
 }
 
 impl Stream {
@@ -50,17 +74,27 @@ impl Stream {
     ) -> Result<Self, Fault> {
         const INTEREST: Interest = sys::STREAM_INTEREST;
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
-        Ok(Self { socket, input: Drained::default(), read_size: ReadSize::default() })
+        let shared = Arc::new(SharedStream { socket, has_failed: AtomicBool::new(false) });
+        Ok(Self { shared, input: Drained::default(), read_size: ReadSize::default() })
+    }
+
+    /// What workers get of it.
+    pub(crate) fn share(&self) -> Arc<SharedStream> {
+        Arc::clone(&self.shared)
+    }
+
+    fn socket(&self) -> &StreamSocket {
+        &self.shared.socket
     }
 
     /// Whether the connect is done: the pending error first, because it is told once; then the
     /// peer's name, which only a connected socket has.
     pub(crate) fn connected(&self) -> Answer<Result<Connected, Fault>> {
-        match self.socket.take_error() {
+        match self.socket().take_error() {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Answer::Ready(Err(fault(&error))),
         }
-        match self.socket.peer() {
+        match self.socket().peer() {
             Ok(peer) => Answer::Ready(self.ends(peer)),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Answer::Later,
             Err(error) => Answer::Ready(Err(fault(&error))),
@@ -69,7 +103,7 @@ impl Stream {
 
     /// The ends of a stream whose peer is known.
     pub(crate) fn ends(&self, peer: Endpoint) -> Result<Connected, Fault> {
-        let local = self.socket.local().map_err(|error| fault(&error))?;
+        let local = self.socket().local().map_err(|error| fault(&error))?;
         Ok(Connected { local, peer })
     }
 
@@ -78,8 +112,8 @@ impl Stream {
     }
 
     /// Whether a read would answer without asking the system.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.input.is_drained()
+    pub(crate) fn is_drained(&mut self) -> bool {
+        self.input.is_drained() && !self.has_failed_elsewhere()
     }
 
     pub(crate) fn read(
@@ -87,14 +121,15 @@ impl Stream {
         ring: &mut BufferRing,
         size_hint: usize,
     ) -> Answer<Result<Bytes, Fault>> {
-        if self.input.is_drained() {
+        if self.is_drained() {
             return Answer::Later;
         }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
-        let result = ring.fill(size, |buffer| uninterrupted(|| self.socket.read(buffer)));
+        let socket = &self.shared.socket;
+        let result = ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer)));
         if let Ok(bytes) = &result {
             self.read_size.handle_read(size, bytes.len());
-            if self.socket.can_be_drained() {
+            if self.shared.socket.can_be_drained() {
                 self.input.handle_read(size, bytes.len());
             }
         }
@@ -106,7 +141,7 @@ impl Stream {
         unsent: &mut Outbox,
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
-        let socket = &self.socket;
+        let socket = &self.shared.socket;
         let answer = write_parts(unsent, size_max, |slices| socket.write_vectored(slices));
         if matches!(answer, Answer::Ready(Err(_))) {
             // What broke the stream may have come behind bytes whose event was not fetched yet.
@@ -115,28 +150,40 @@ impl Stream {
         answer
     }
 
+    /// What broke the stream may have come behind bytes whose event was not fetched yet.
+    fn has_failed_elsewhere(&mut self) -> bool {
+        let has_failed = self.shared.has_failed.swap(false, Ordering::AcqRel);
+        if has_failed {
+            self.input = Drained::default();
+        }
+        has_failed
+    }
+
     pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {
-        sys::shutdown_write(&self.socket).map_err(|error| fault(&error))
+        sys::shutdown_write(self.socket()).map_err(|error| fault(&error))
     }
 
     pub(crate) fn take_error(&self) -> Result<(), Fault> {
-        match self.socket.take_error() {
+        match self.socket().take_error() {
             Ok(None) => Ok(()),
             Ok(Some(error)) | Err(error) => Err(fault(&error)),
         }
     }
 
     pub(crate) fn set_option(&self, option: &SocketOption) -> Result<(), Fault> {
-        sys::set_option(&self.socket, option).map_err(|error| fault(&error))
+        sys::set_option(self.socket(), option).map_err(|error| fault(&error))
     }
 
-    pub(crate) fn close(mut self, registry: &Registry, how: CloseHow) {
+    pub(crate) fn close(self, registry: &Registry, how: CloseHow) {
+        // The Mux closes nothing that is written: so the descriptor is closed here and now, and
+        // nobody writes to the one that gets its number next.
+        let mut shared = Arc::into_inner(self.shared).expect("nobody writes what is closed");
         if how == CloseHow::Reset
-            && let Err(error) = sys::reset_on_close(&self.socket)
+            && let Err(error) = sys::reset_on_close(&shared.socket)
         {
             tracing::debug!(%error, "no reset on close; the peer may see a plain end");
         }
-        if let Err(error) = registry.deregister(&mut self.socket) {
+        if let Err(error) = registry.deregister(&mut shared.socket) {
             tracing::warn!(%error, "a stream could not be deregistered before its close");
         }
     }

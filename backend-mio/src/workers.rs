@@ -5,12 +5,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tidelock_core::{Batch, Command, Delivery, Directory, Dispatcher, Outlet, ServiceId};
+use tidelock_core::{
+    Answer, Batch, Command, Delivery, Directory, Dispatcher, Fault, Outbox, Outlet, ServiceId,
+    SocketId,
+};
 
 use crate::clock::Clock;
 use crate::guarded::{AbortOnPanic, guard, run_batch};
 use crate::inbox::Inbox;
 use crate::inside;
+use crate::remote::Remote;
 
 /// Services on threads of their own: one mailbox per service, and whoever is idle takes the next
 /// service that has messages.
@@ -46,6 +50,8 @@ impl std::fmt::Debug for State {
 pub(crate) struct WorkerContext {
     pub(crate) directory: Arc<Directory>,
     pub(crate) inbox: Arc<Inbox>,
+    /// `None`: the network thread writes all.
+    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) clock: Clock,
 }
 
@@ -148,7 +154,8 @@ impl Pool {
         inside::enter();
         let mut commands = Vec::new();
         while let Some(batch) = self.take(worker) {
-            let mut outlet = Publish { inbox: &context.inbox };
+            let mut outlet =
+                WorkerOutlet { inbox: &context.inbox, remote: context.remote.as_deref() };
             let now = context.clock.now();
             let batch = run_batch(batch, &context.directory, now, &mut commands, &mut outlet);
             context.inbox.push_batch(&mut commands);
@@ -201,13 +208,26 @@ impl Pool {
     }
 }
 
-/// Lets a service's commands go before its batch ends.
-struct Publish<'a> {
+/// A worker's way out: what a service asks goes to the network thread, but what it can write
+/// itself.
+struct WorkerOutlet<'a> {
     inbox: &'a Inbox,
+    remote: Option<&'a Remote>,
 }
 
-impl Outlet for Publish<'_> {
+impl Outlet for WorkerOutlet<'_> {
     fn publish(&mut self, commands: &mut Vec<Command>) {
         self.inbox.push_batch(commands);
+    }
+
+    fn writes_directly(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
+        let remote = self.remote.expect("only who writes is asked to");
+        let answer = remote.write(id, unsent);
+        tracing::trace!(%id, ?answer, left = unsent.pending_bytes(), "direct write");
+        answer
     }
 }

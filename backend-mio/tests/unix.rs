@@ -132,7 +132,7 @@ const ADDRESS_IN_USE: i32 = rustix::io::Errno::ADDRINUSE.raw_os_error();
 fn the_file_of_a_listener_that_is_gone_makes_way_and_nothing_else_does() {
     bounded("stale file", || {
         let folder = Folder::new("stale");
-        let [runtime, _] = runtimes();
+        let [runtime, ..] = runtimes();
         let options = ListenOptions::default;
         let (abandoned, at) = folder.socket("abandoned");
         drop(UnixListener::bind(&abandoned).unwrap());
@@ -158,7 +158,7 @@ fn the_file_of_another_listener_stays() {
     bounded("replaced file", || {
         let folder = Folder::new("replaced");
         let (path, at) = folder.socket("twice");
-        let [first, second] = runtimes();
+        let [first, second, _] = runtimes();
         listen_at(&first, &at, ListenOptions::default()).unwrap();
         fs::rename(&path, folder.0.join("elsewhere")).unwrap();
         listen_at(&second, &at, ListenOptions::default()).unwrap();
@@ -186,7 +186,7 @@ fn connect_fails(runtime: &Runtime, to: Endpoint, options: ConnectOptions) -> Fa
 fn a_connect_that_fails_says_why() {
     bounded("failed connects", || {
         let folder = Folder::new("failed");
-        let [runtime, _] = runtimes();
+        let [runtime, ..] = runtimes();
         let plain = ConnectOptions::default;
         let (_, nowhere) = folder.socket("nowhere");
         let kind = connect_fails(&runtime, nowhere, plain());
@@ -212,7 +212,7 @@ fn a_connect_that_fails_says_why() {
 fn a_client_can_have_a_name() {
     bounded("named client", || {
         let folder = Folder::new("named");
-        let [runtime, _] = runtimes();
+        let [runtime, ..] = runtimes();
         let (path, at) = folder.socket("server");
         let (client_path, client_at) = folder.socket("client");
         let server = UnixListener::bind(path).unwrap();

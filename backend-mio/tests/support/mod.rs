@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service, ServiceId, SocketId};
+use tidelock_core::{Config, Endpoint, ListenOptions, Message, Net, Service, ServiceId, SocketId};
 use tidelock_mio::Runtime;
 
 /// No wait of a test is longer.
@@ -162,9 +162,13 @@ pub(crate) fn client(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A runtime of each kind: services on the network thread, and on two workers.
-pub(crate) fn runtimes() -> [Runtime; 2] {
-    [0, 2].map(|workers| Runtime::builder().workers(workers).build().unwrap())
+/// A runtime of each kind: services on the network thread, on two workers, and on two workers that
+/// write themselves.
+pub(crate) fn runtimes() -> [Runtime; 3] {
+    [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
+        let config = Config { direct_write, ..Config::default() };
+        Runtime::builder().workers(workers).config(config).build().unwrap()
+    })
 }
 
 /// Bytes that differ by position, so that any loss, repetition or reordering shows.
