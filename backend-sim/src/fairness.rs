@@ -130,7 +130,7 @@ mod tests {
         let wish = |asked: SocketId| (asked != id(1)).then_some(READS);
         assert_eq!(fairness.check(14, wish), Ok(()), "there is time until turn 15");
         let starved = fairness.check(15, wish).expect_err("another direction is no service");
-        assert_eq!(starved.0, id(1));
+        assert_eq!(starved.0, id(2));
         let starved = starved.1;
         assert!(starved.contains("wished in for 5 turns"), "{starved}");
     }

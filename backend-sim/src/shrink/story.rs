@@ -181,7 +181,10 @@ impl Search<'_> {
         let judge = |script: &Script| self.judge(script);
         let may_go_on = |more| (self.may_go_on)(self.runs + more);
         let loud = Watch { record: true, is_noise_written: true, ..self.brief.clone() };
-        let write = |script: &Script| self.run(script, &loud).script;
+        // A simulator of somebody's own may have no noise to write out.
+        let write = |script: &Script| {
+            self.run(script, &loud).script.filter(|script| script.noise == Some(0))
+        };
         let shrinker = Shrinker::new(script, self.signature.clone(), &judge, &may_go_on);
         let shrunk = shrinker.write_noise_by(&write).shrink();
         self.runs += shrunk.runs;
