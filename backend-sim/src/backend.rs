@@ -143,7 +143,7 @@ fn answered(call: Call, answer: u64, asked: u64) -> Answered {
         (_, FAULT..) => Answered::Fault,
         // Resolving is always answered by an event; its number is the port.
         (Call::Resolve, _) | (Call::Close, 1) => Answered::Later,
-        (Call::TakeError, 1) | (Call::Adopt, _) => Answered::Fault,
+        (Call::TakeError | Call::SetOption, 1) | (Call::Adopt, _) => Answered::Fault,
         (Call::Listen | Call::Shutdown | Call::OpenDatagram | Call::ConnectDatagram, 0) => {
             Answered::Fault
         }

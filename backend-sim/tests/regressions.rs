@@ -46,6 +46,7 @@ macro_rules! regressions {
 // One for each `.tide` file, with `_` in place of `-`.
 regressions! {
     finish_after_shutdown_while_connecting,
+    peer_for_a_stream_that_is_connecting,
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
     reset_without_loss,

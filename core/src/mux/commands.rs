@@ -6,7 +6,7 @@ use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
-    CloseReason, Command, FaultKind, Instant, Message, Operation, Priority, RefusedReason,
+    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason,
     ServiceId, SocketId, SocketState,
 };
 
@@ -97,15 +97,7 @@ impl Mux {
             Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
             Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
             Command::SetOption { option, .. } => self.defer(id, Deferred::Option(option)),
-            Command::UdpConnect { peer, .. } => {
-                let slot = self.table.slot(id);
-                if slot.kind == Kind::Datagram {
-                    self.defer(id, Deferred::Peer(peer));
-                } else if slot.state != SocketState::Closing {
-                    let fault = FaultKind::InvalidInput.into();
-                    self.tell_passing_error(id, fault, Operation::ConnectDatagram);
-                }
-            }
+            Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
             Command::FinishAfterEof { owner, .. } => {
                 let slot = self.table.slot(id);
                 let is_due = slot.state == SocketState::EofSeen
@@ -281,8 +273,6 @@ impl Mux {
 
     fn defer(&mut self, id: SocketId, deferred: Deferred) {
         let slot = self.table.slot_mut(id);
-        let is_datagram = slot.kind == Kind::Datagram;
-        assert!(is_datagram || !matches!(deferred, Deferred::Peer(_)), "{id} has a peer for good");
         if slot.state != SocketState::Closing {
             slot.rare.deferred.push_back(deferred);
         }
