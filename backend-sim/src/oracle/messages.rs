@@ -41,7 +41,8 @@ impl Oracle {
             return self.check(Law::SendReady, result);
         }
         let view = self.socket(host, id).expect("it was just there");
-        let result = view.told_to(service, step).map_err(|detail| format!("{message}, {detail}"));
+        let result = view.told_to(service, message, step);
+        let result = result.map_err(|detail| format!("{message}, {detail}"));
         self.check(Law::MessageOwner, result);
         self.check_warnings(host, id, message);
         match message {

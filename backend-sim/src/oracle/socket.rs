@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
-use tidelock_core::{ServiceId, SocketId};
+use tidelock_core::{Message, ServiceId, SocketId};
 
 use super::ending::Ending;
 use super::grammar::{Kind, Phase};
@@ -31,6 +31,9 @@ pub struct SocketView {
     /// Who asked to be the owner in the step `claims_step`, in order.
     pub(super) claims: Vec<ServiceId>,
     pub(super) claims_step: u64,
+    /// Who owned it when a service that was to end asked to: if it was ending already, that one
+    /// was refused without a word, and this one is told the rest.
+    pub(super) last_owner: Option<ServiceId>,
     /// What it must write next.
     pub outbox: OutboxModel,
     /// What a worker writes itself, or has written a part of.
@@ -84,6 +87,7 @@ impl SocketView {
             owners: Vec::new(),
             claims: Vec::new(),
             claims_step: 0,
+            last_owner: None,
             outbox: OutboxModel::default(),
             direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
@@ -177,9 +181,18 @@ impl SocketView {
     ///
     /// # Errors
     /// If that is not its owner.
-    pub(super) fn told_to(&mut self, service: ServiceId, step: u64) -> Result<(), String> {
+    pub(super) fn told_to(
+        &mut self,
+        service: ServiceId,
+        message: &Message,
+        step: u64,
+    ) -> Result<(), String> {
         self.resolve_claims(step);
-        if self.owner == Some(service) {
+        // What one that is ending may still say.
+        let is_of_end =
+            matches!(message, Message::Data { .. } | Message::Error { .. } | Message::Close { .. });
+        let is_left_to = is_of_end && self.last_owner == Some(service);
+        if self.owner == Some(service) || is_left_to {
             return Ok(());
         }
         match self.claims.iter().position(|claim| *claim == service) {

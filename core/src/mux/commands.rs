@@ -6,8 +6,8 @@ use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
-    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason,
-    ServiceId, SocketId, SocketState,
+    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
+    SocketId, SocketState,
 };
 
 impl Mux {
