@@ -79,9 +79,8 @@ impl Oracle {
         match command {
             // A service that is to end takes a socket with it, unless that ends already: then it is
             // refused, and nobody can tell it so.
-            Command::Start { by, .. } if is_late_claim => {
-                view.last_owner = view.next_owner().filter(|owner| owner != by);
-                view.claim(*by, step);
+            Command::Start { .. } if is_late_claim => {
+                view.late_claim_step.get_or_insert(step);
                 view.is_maybe_ending = true;
             }
             Command::Start { by, .. } => {
@@ -90,6 +89,8 @@ impl Oracle {
                 view.is_reading = true;
                 view.is_paused = false;
                 view.is_start_last = true;
+                view.start_step = step;
+                view.pauses_at_start = view.pauses_asked;
             }
             Command::Pause { .. } => {
                 view.is_reading = false;

@@ -73,7 +73,10 @@ impl SocketView {
                 if self.pauses_told > self.pauses_asked {
                     return Err(format!("{message}, and nobody asked to pause"));
                 }
-                self.is_paused = !self.is_start_last;
+                // Of one step's pauses those before a `start` are told after it was handled.
+                let was_before_start =
+                    self.start_step == step && self.pauses_told <= self.pauses_at_start;
+                self.is_paused = !self.is_start_last && !was_before_start;
             }
             _ => {}
         }

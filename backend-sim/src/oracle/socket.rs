@@ -31,9 +31,9 @@ pub struct SocketView {
     /// Who asked to be the owner in the step `claims_step`, in order.
     pub(super) claims: Vec<ServiceId>,
     pub(super) claims_step: u64,
-    /// Who owned it when a service that was to end asked to: if it was ending already, that one
-    /// was refused without a word, and this one is told the rest.
-    pub(super) last_owner: Option<ServiceId>,
+    /// The step in which a service that was to end asked to be the owner: it took the socket with it, or was refused
+    /// without a word because that was ending already.
+    pub(super) late_claim_step: Option<u64>,
     /// What it must write next.
     pub outbox: OutboxModel,
     /// What a worker writes itself, or has written a part of.
@@ -64,6 +64,9 @@ pub struct SocketView {
     pub(super) pauses_told: u64,
     /// `start` was asked after the last `pause`.
     pub(super) is_start_last: bool,
+    /// The step of the last `start`, and how many pauses had been asked before it.
+    pub(super) start_step: u64,
+    pub(super) pauses_at_start: u64,
     /// Another service asked to start since the last `Eof`.
     pub(super) has_new_owner: bool,
     /// The operation that completes when it opens.
@@ -87,7 +90,7 @@ impl SocketView {
             owners: Vec::new(),
             claims: Vec::new(),
             claims_step: 0,
-            last_owner: None,
+            late_claim_step: None,
             outbox: OutboxModel::default(),
             direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
@@ -105,6 +108,8 @@ impl SocketView {
             pauses_asked: 0,
             pauses_told: 0,
             is_start_last: false,
+            start_step: 0,
+            pauses_at_start: 0,
             has_new_owner: false,
             opening: None,
             has_eof: false,
@@ -172,9 +177,10 @@ impl SocketView {
         }
     }
 
-    /// Who is told next: claims that were not refused hold.
+    /// Who must be told next, if anybody must: claims that were not refused hold.
     pub(super) fn next_owner(&self) -> Option<ServiceId> {
-        self.claims.last().copied().or(self.owner)
+        let owner = self.claims.last().copied().or(self.owner);
+        owner.filter(|_| self.late_claim_step.is_none())
     }
 
     /// A message about it goes to this service.
@@ -191,8 +197,10 @@ impl SocketView {
         // What one that is ending may still say.
         let is_of_end =
             matches!(message, Message::Data { .. } | Message::Error { .. } | Message::Close { .. });
-        let is_left_to = is_of_end && self.last_owner == Some(service);
-        if self.owner == Some(service) || is_left_to {
+        if self.late_claim_step.is_some_and(|late| late < step) && !is_of_end {
+            return Err(format!("told to {service}, and it goes with another"));
+        }
+        if self.owner == Some(service) {
             return Ok(());
         }
         match self.claims.iter().position(|claim| *claim == service) {
