@@ -75,9 +75,12 @@ impl<C: Choices> SimBackend<'_, C> {
         let (regarded, place) = self.io.regarded.expect("the Mux says how a socket stands");
         assert_eq!(regarded, id, "{call:?} is about the socket that was told of");
         let met = Met::answer(call, answered(call, answer, self.io.asked_bytes));
-        let descriptor = self.io.socket(id);
+        let (descriptor, unopened) = (self.io.socket(id), self.io.unopened.take());
         let Shared { coverage, kernel, .. } = &mut *self.shared;
-        coverage.meets(kernel, self.host, descriptor, place, met);
+        match unopened {
+            Some(entity) => coverage.fails(kernel, self.host, entity, place, met),
+            None => coverage.meets(kernel, self.host, descriptor, place, met),
+        }
         self.shared
             .digest
             .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
@@ -242,6 +245,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                     Some(side) => side.to_string(),
                     None => format!("{own}/connect#{unnamed}"),
                 };
+                let next = self.shared.kernel.entities();
                 match self.shared.kernel.connect(host, id.to_bits(), to, &name) {
                     Ok(socket) => {
                         let end = self.shared.kernel.end_of(socket);
@@ -255,6 +259,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                     }
                     Err(errno) => {
                         self.failed(Call::Connect, id, errno);
+                        let was_born = self.shared.kernel.entities() > next;
+                        self.io.unopened = was_born.then_some(next);
                         self.note(Call::Connect, id, FAULT + errno.number() as u64);
                         return Answer::Ready(Err(fault(errno)));
                     }
@@ -435,8 +441,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         };
         self.shared.digest.bytes(payload);
         let result = uninterrupted(|| self.shared.kernel.send_to(socket, to, payload.clone()));
-        if result != Err(Errno::WouldBlock) {
-            self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        match result {
+            Err(Errno::WouldBlock) => self.shared.oracle.offered_datagram(self.host, id, payload),
+            _ => self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok()),
         }
         self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
     }

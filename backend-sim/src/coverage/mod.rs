@@ -59,10 +59,30 @@ impl Coverage {
         self.trail.meets(&mut kernel.choices, subject);
     }
 
-    /// Something is done to the world as a whole.
-    pub fn trouble_begins(&mut self) {
+    /// A connection that failed before it had a descriptor meets that. `entity`: its near end's.
+    pub fn fails<C: Choices>(
+        &mut self,
+        kernel: &mut Kernel<C>,
+        host: u16,
+        entity: u32,
+        place: Place,
+        met: Met,
+    ) {
+        self.cells.insert(Cell::new(place, met, kernel.readiness(host)).index());
+        let host = kernel.host_entity(host);
+        let subject = Subject { entity, is_connection: true, host };
+        self.trail.meets(&mut kernel.choices, subject);
+    }
+
+    /// Something is done to the links between hosts, which concerns every socket.
+    pub fn links_trouble(&mut self) {
         const WORLD: u32 = 0;
         self.trail.begins(WORLD, Family::World);
+    }
+
+    /// Something is done to a host, which concerns every socket of it.
+    pub fn host_trouble(&mut self, host_entity: u32) {
+        self.trail.begins(host_entity, Family::Machines);
     }
 
     /// What was reached.

@@ -65,8 +65,9 @@ impl SocketView {
         self.phase = self.next_phase(message)?;
         match message {
             Message::Eof { .. } => {
+                // The first one answers nobody; later ones are for the owners that came since.
+                self.new_owners = if self.has_eof { self.new_owners.saturating_sub(1) } else { 0 };
                 self.has_eof = true;
-                self.has_new_owner = false;
             }
             Message::Paused { .. } => {
                 self.pauses_told += 1;
@@ -126,7 +127,7 @@ impl SocketView {
             }
             (Phase::Open, Message::Data { .. }) if is_stream && !self.has_eof => Phase::Open,
             (Phase::Open, Message::Eof { .. })
-                if is_stream && (!self.has_eof || self.has_new_owner) =>
+                if is_stream && (!self.has_eof || self.new_owners > 0) =>
             {
                 Phase::Open
             }

@@ -67,8 +67,8 @@ pub struct SocketView {
     /// The step of the last `start`, and how many pauses had been asked before it.
     pub(super) start_step: u64,
     pub(super) pauses_at_start: u64,
-    /// Another service asked to start since the last `Eof`.
-    pub(super) has_new_owner: bool,
+    /// Claims of other services since the first `Eof` that no further `Eof` answered.
+    pub(super) new_owners: u32,
     /// The operation that completes when it opens.
     pub opening: Option<u32>,
     /// The end of the stream was told.
@@ -110,7 +110,7 @@ impl SocketView {
             is_start_last: false,
             start_step: 0,
             pauses_at_start: 0,
-            has_new_owner: false,
+            new_owners: 0,
             opening: None,
             has_eof: false,
             last: "open",
@@ -154,7 +154,7 @@ impl SocketView {
         if self.owner != Some(by) || !self.claims.is_empty() {
             self.claims.push(by);
             self.claims_step = step;
-            self.has_new_owner = true;
+            self.new_owners += 1;
             self.owners.push(by);
         }
     }
@@ -164,6 +164,7 @@ impl SocketView {
         self.ending.starts = self.ending.starts.saturating_sub(1);
         if let Some(at) = self.claims.iter().position(|claim| *claim == by) {
             self.claims.remove(at);
+            self.new_owners = self.new_owners.saturating_sub(1);
         }
     }
 
@@ -195,8 +196,15 @@ impl SocketView {
     ) -> Result<(), String> {
         self.resolve_claims(step);
         // What one that is ending may still say.
-        let is_of_end =
-            matches!(message, Message::Data { .. } | Message::Error { .. } | Message::Close { .. });
+        let is_of_end = matches!(
+            message,
+            Message::Connect { .. }
+                | Message::Listening { .. }
+                | Message::Paused { .. }
+                | Message::Data { .. }
+                | Message::Error { .. }
+                | Message::Close { .. }
+        );
         if self.late_claim_step.is_some_and(|late| late < step) && !is_of_end {
             return Err(format!("told to {service}, and it goes with another"));
         }

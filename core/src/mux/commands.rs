@@ -220,6 +220,10 @@ impl Mux {
         let is_over = match slot.state {
             SocketState::Closing => true,
             SocketState::Flushing | SocketState::Draining => !slot.is_finishing,
+            // It will flush as soon as it is open, and is not read any more.
+            SocketState::Opening | SocketState::Connecting => {
+                slot.is_shutdown_wanted && !slot.is_finishing
+            }
             _ => false,
         };
         if is_over {
