@@ -269,14 +269,14 @@ const ROWS: &[Row] = &[
         "a failure without an end leaves the output to fail, so that it is writable",
     ),
     row(
-        In(STREAMS),
+        In(&["accepted", "open", "eof-seen", "draining"]),
         Nothing,
         &["readable+writable+failed", "readable+failed", "writable+failed"],
         &[],
         "an open stream that broke has ended, too",
     ),
     row(
-        In(&["closing"]),
+        In(&["flushing", "closing"]),
         EofOrBegun,
         &["readable+writable+failed", "readable+failed", "writable+failed"],
         &[],
@@ -383,7 +383,7 @@ const ROWS: &[Row] = &[
     row(
         In(&["closing"]),
         EofWithoutBegun,
-        &["close:later", "closed:"],
+        &["close:later"],
         &[],
         "after the end of a stream nothing is pending but a write",
     ),

@@ -58,9 +58,12 @@ fn adjust(options: &mut Options) {
     if options.workers > 0 && is_one_in(13, 2) {
         options.direct_write = 1;
     }
-    if !options.is_calm() && is_one_in(15, 3) {
-        // What nothing caused comes in every state, too.
-        options.rates[Family::Events as usize] = 3 + (noise >> 46) % 3;
+    // What nothing caused comes in every state, too, and so do errors.
+    let often = [Family::Events, Family::Errnos, Family::Datagrams, Family::Completions];
+    if let Some(family) = often.get((noise >> 15) as usize % 6)
+        && !options.is_calm()
+    {
+        options.rates[*family as usize] = 3 + (noise >> 46) % 3;
     }
     keep_valid(options);
     keep_calm(options);
@@ -82,12 +85,50 @@ const PORTS: u64 = 3;
 const KNOWN_MAX: usize = 12;
 /// So much one of them asks at most, by itself …
 const TICKS_MIN: u64 = 10;
-const TICKS_MAX: u64 = 60;
+const TICKS_MAX: u64 = 80;
 /// … and in all, what it does because it was told something included.
 const ACTS_PER_TICK: u64 = 6;
 
+/// What a world's services do how often.
+struct Mood {
+    /// What is opened: a listener, a datagram socket, a stream to nobody, one by name, one by
+    /// address.
+    opens: [u64; 5],
+    /// What is asked, in the order of `Fidget::act`.
+    acts: [u64; 13],
+}
+
+const MOODS: [Mood; 6] = [
+    // A little of everything.
+    Mood { opens: [3, 3, 1, 3, 6], acts: [8, 3, 3, 3, 4, 2, 1, 1, 1, 1, 2, 3, 1] },
+    // Streams with one direction ended, that are full and not read.
+    Mood { opens: [1, 0, 0, 1, 8], acts: [10, 4, 2, 6, 3, 3, 1, 3, 1, 1, 0, 0, 1] },
+    // Streams that live for long.
+    Mood { opens: [1, 0, 0, 2, 8], acts: [10, 6, 8, 4, 4, 4, 0, 1, 0, 1, 0, 0, 1] },
+    // Datagrams.
+    Mood { opens: [1, 8, 0, 0, 1], acts: [4, 2, 3, 4, 4, 1, 1, 1, 1, 1, 4, 10, 1] },
+    // Attempts to connect that are ended before they are over.
+    Mood { opens: [1, 1, 2, 8, 3], acts: [6, 3, 2, 4, 3, 1, 2, 2, 3, 1, 1, 1, 1] },
+    // Listeners that come, pause and go.
+    Mood { opens: [6, 1, 1, 1, 6], acts: [3, 1, 6, 6, 6, 1, 1, 1, 2, 1, 1, 1, 1] },
+];
+
+/// Which of the weights a random number falls upon.
+fn weighed(weights: &[u64], number: u64) -> usize {
+    let mut left = number % weights.iter().sum::<u64>();
+    let falls = |weight: &u64| match left.checked_sub(*weight) {
+        Some(rest) => {
+            left = rest;
+            false
+        }
+        None => true,
+    };
+    weights.iter().position(falls).expect("it is less than their sum")
+}
+
 /// Asks what a random number says.
 struct Fidget {
+    mood: &'static Mood,
     far: u16,
     bytes_max: u64,
     /// Time between two ticks, at most.
@@ -105,6 +146,7 @@ impl Fidget {
     fn new(options: &Options, far: u16) -> Self {
         let ticks = options.operations.clamp(TICKS_MIN, TICKS_MAX);
         Self {
+            mood: &MOODS[(options.noise >> 20) as usize % MOODS.len()],
             far,
             bytes_max: options.message_bytes_max,
             period_nanos: 2 * options.quiet_at_nanos.min(100_000_000) / ticks + 2,
@@ -148,21 +190,21 @@ impl Fidget {
         let here = Endpoint::from(([0, 0, 0, 0], port));
         let there = address::endpoint(Address { host: self.far, port });
         let to_stream = ConnectOptions::default().paused(is_paused).half_open(is_other);
-        let opened = match number % 16 {
-            0..=2 => {
+        let opened = match weighed(&self.mood.opens, number >> 16) {
+            0 => {
                 let options = ListenOptions::default().paused(is_paused).auto_start(is_other);
                 net.listen(here, options.backlog(1 + (number >> 10 & 7) as u32))
             }
-            3..=5 => {
+            1 => {
                 let at = if is_other { here } else { Endpoint::from(([0, 0, 0, 0], 0)) };
                 let options = UdpOptions::default().bind(at).paused(is_paused);
                 net.udp(if number >> 10 & 1 == 1 { options.peer(there) } else { options })
             }
-            6 => {
+            2 => {
                 let nobody = address::endpoint(Address { host: self.far, port: DEAD_PORT });
                 net.connect(nobody, to_stream)
             }
-            7..=9 => {
+            3 => {
                 let (name, _) = NAMES[(number >> 10) as usize % NAMES.len()];
                 // An address that does not answer is given up in time for the next one.
                 let patience = Duration::from_millis(1 << (number >> 13 & 15));
@@ -204,20 +246,39 @@ impl Fidget {
         let payload = vec![number as u8; length as usize];
         let port = if number >> 12 & 3 == 0 { DEAD_PORT } else { Self::some_port(net) };
         let there = address::endpoint(Address { host: self.far, port });
-        match number % 32 {
-            0..=7 => drop(net.send(id, payload)),
-            8..=10 => drop(net.send_low(id, payload)),
-            11..=13 => drop(net.set_option(id, some_option(number >> 12))),
-            14..=16 => drop(net.pause(id)),
-            17..=20 => drop(net.start(id)),
-            21 | 22 => drop(net.keep_open(id)),
-            23 => drop(net.shutdown(id)),
-            24 => drop(net.finish(id)),
-            25 => drop(net.close(id)),
-            26 | 27 => drop(net.udp_connect(id, there)),
-            28..=30 => drop(net.send_to(id, there, payload)),
-            _ => net.flush(id),
+        match weighed(&self.mood.acts, number >> 40) {
+            0 => drop(net.send(id, payload)),
+            1 => drop(net.send_low(id, payload)),
+            2 => drop(net.set_option(id, some_option(number >> 12))),
+            3 => drop(net.pause(id)),
+            4 => drop(net.start(id)),
+            5 => drop(net.keep_open(id)),
+            6 => drop(net.shutdown(id)),
+            7 => drop(net.finish(id)),
+            8 => drop(net.close(id)),
+            9 => net.flush(id),
+            10 => drop(net.udp_connect(id, there)),
+            11 => drop(net.send_to(id, there, payload)),
+            // What ends the output, right behind some of it.
+            _ => self.end(net, id, payload),
         }
+    }
+
+    /// Sends, and ends at once in some way.
+    fn end(&mut self, net: &mut Net<'_>, id: SocketId, payload: Vec<u8>) {
+        let number = net.random();
+        for _ in 0..number >> 8 & 3 {
+            let _refused = net.send(id, payload.clone());
+        }
+        if number >> 12 & 1 == 1 {
+            let _gone = net.set_option(id, some_option(number >> 16));
+        }
+        let _gone = match number & 3 {
+            0 => net.close(id),
+            1 => net.finish(id),
+            2 => net.pause(id).and_then(|()| net.finish(id)),
+            _ => net.shutdown(id),
+        };
     }
 
     fn tick(&mut self, net: &mut Net<'_>) {
@@ -312,10 +373,15 @@ impl Service for Fidget {
                 _ => {}
             },
             Message::Eof { socket } => {
-                if number.is_multiple_of(2) {
+                if !number.is_multiple_of(3) {
                     let _gone = net.keep_open(socket);
                 }
-                if number.is_multiple_of(3) {
+                if number >> 8 & 1 == 1 {
+                    for _ in 0..1 + (number >> 16 & 3) {
+                        let _refused = net.send(socket, vec![0; self.bytes_max as usize]);
+                    }
+                }
+                if number >> 9 & 1 == 1 {
                     self.fiddle(net, socket);
                 }
             }
