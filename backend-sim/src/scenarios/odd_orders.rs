@@ -37,19 +37,27 @@ fn adjust(options: &mut Options) {
     options.message_bytes_max = options.message_bytes_max.clamp(16, 1 << 11);
     options.send_buffer_bytes = options.send_buffer_bytes.clamp(16, 1 << 12);
     options.receive_buffer_bytes = options.receive_buffer_bytes.clamp(16, 1 << 12);
-    options.latency_nanos = options.latency_nanos.min(1_000_000);
+    // Mostly no longer than a few turns, so that answers meet what was asked meanwhile.
+    let latency_nanos_max = if is_one_in(19, 4) { 1_000_000 } else { 5_000 };
+    options.latency_nanos = options.latency_nanos.min(latency_nanos_max);
     options.jitter_nanos = options.jitter_nanos.min(2 * options.latency_nanos);
     options.sockets_max = options.sockets_max.max(16);
     if is_one_in(3, 2) {
         options.sockets_per_turn = 1;
     }
     if is_one_in(5, 2) {
-        options.hand_over_max = 1 + (noise >> 40) % 2;
+        options.hand_over_max = 1;
     }
-    if is_one_in(7, 3) {
+    if is_one_in(7, 4) {
         options.batch_max = 1 + (noise >> 42) % 3;
     }
-    if is_one_in(9, 2) {
+    if is_one_in(17, 2) {
+        // Less than what is sent fits, so that much is full where nobody reads.
+        options.message_bytes_max = options.message_bytes_max.max(1 << 9);
+        options.send_buffer_bytes = options.send_buffer_bytes.min(1 << 8);
+        options.receive_buffer_bytes = options.receive_buffer_bytes.min(1 << 7);
+    }
+    if is_one_in(9, 3) {
         options.commands_per_turn = 1 + (noise >> 44) % 3;
     }
     if is_one_in(11, 2) {
@@ -87,7 +95,7 @@ const KNOWN_MAX: usize = 12;
 const TICKS_MIN: u64 = 10;
 const TICKS_MAX: u64 = 80;
 /// … and in all, what it does because it was told something included.
-const ACTS_PER_TICK: u64 = 6;
+const ACTS_PER_TICK: u64 = 9;
 
 /// What a world's services do how often.
 struct Mood {
@@ -281,6 +289,18 @@ impl Fidget {
         };
     }
 
+    /// Asks something of every socket at once, so that most of them wait for their turn.
+    fn storm(&mut self, net: &mut Net<'_>) {
+        let number = net.random();
+        for id in self.known.clone() {
+            if number & 3 == 0 {
+                self.end(net, id, vec![0; (number >> 8 & 0xFF) as usize]);
+            } else {
+                self.fiddle(net, id);
+            }
+        }
+    }
+
     fn tick(&mut self, net: &mut Net<'_>) {
         if self.ticks == 0 || net.is_stopped() {
             return;
@@ -290,6 +310,7 @@ impl Fidget {
         match self.known.len() as u64 {
             0 => self.open(net),
             _ if number.is_multiple_of(4) => self.open(net),
+            _ if number % 4 == 1 && number >> 40 & 1 == 1 => self.storm(net),
             known => {
                 let id = self.known[((number >> 8) % known) as usize];
                 self.fiddle(net, id);
@@ -302,7 +323,7 @@ impl Fidget {
         // Now at once, now after about as long as a packet takes, now later.
         let most = match number >> 4 & 3 {
             0 => 1,
-            1 => self.period_nanos.min(20_000),
+            1 | 2 => self.period_nanos.min(10_000),
             _ => self.period_nanos,
         };
         net.set_timer(Duration::from_nanos((number >> 16) % most));
