@@ -67,11 +67,16 @@ fn adjust(options: &mut Options) {
         options.direct_write = 1;
     }
     // What nothing caused comes in every state, too, and so do errors.
-    let often = [Family::Events, Family::Errnos, Family::Datagrams, Family::Completions];
+    let often =
+        [Family::Events, Family::Events, Family::Errnos, Family::Datagrams, Family::Completions];
     if let Some(family) = often.get((noise >> 15) as usize % 6)
         && !options.is_calm()
     {
-        options.rates[*family as usize] = 3 + (noise >> 46) % 3;
+        options.rates[*family as usize] = 3 + (noise >> 46) % 2;
+    }
+    if options.readiness == 1 && !is_one_in(21, 4) {
+        // What is promised and no more has the fewest events; the others say more of each state.
+        options.readiness = [0, 0, 2, 3][(noise >> 48) as usize % 4];
     }
     keep_valid(options);
     keep_calm(options);
@@ -92,8 +97,8 @@ const PORTS: u64 = 3;
 /// So many sockets one of them thinks of; older ones it forgets.
 const KNOWN_MAX: usize = 12;
 /// So much one of them asks at most, by itself …
-const TICKS_MIN: u64 = 10;
-const TICKS_MAX: u64 = 80;
+const TICKS_MIN: u64 = 30;
+const TICKS_MAX: u64 = 120;
 /// … and in all, what it does because it was told something included.
 const ACTS_PER_TICK: u64 = 9;
 
