@@ -407,8 +407,15 @@ impl Service for Fidget {
                         let _refused = net.send(socket, vec![0; self.bytes_max as usize]);
                     }
                 }
-                if number >> 9 & 1 == 1 {
-                    self.fiddle(net, socket);
+                match number >> 9 & 7 {
+                    0 | 1 => self.end(net, socket, vec![1; (number >> 24 & 0xFF) as usize]),
+                    2 => {
+                        self.storm(net);
+                        let _gone = net.close(socket);
+                    }
+                    3 => self.storm(net),
+                    4 => {}
+                    _ => self.fiddle(net, socket),
                 }
             }
             Message::Udp { socket, from, payload } if number.is_multiple_of(4) && self.acts > 0 => {
