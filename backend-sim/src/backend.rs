@@ -490,3 +490,23 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         if is_later { Answer::Later } else { Answer::Ready(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_the_digest_says_how_a_call_ended() {
+        for call in [Call::TakeError, Call::SetOption] {
+            assert_eq!(answered(call, 1, 0), Answered::Fault, "{call:?} met an error");
+            assert_eq!(answered(call, 0, 0), Answered::Done { count: 0, asked: 0 }, "{call:?}");
+        }
+        for call in [Call::Listen, Call::Shutdown, Call::OpenDatagram, Call::ConnectDatagram] {
+            assert_eq!(answered(call, 0, 0), Answered::Fault, "{call:?} failed");
+            assert_eq!(answered(call, 1, 0), Answered::Done { count: 1, asked: 0 }, "{call:?}");
+        }
+        assert_eq!(answered(Call::Close, 1, 0), Answered::Later);
+        assert_eq!(answered(Call::Read, LATER, 9), Answered::Later);
+        assert_eq!(answered(Call::Read, FAULT + 4, 9), Answered::Fault);
+    }
+}

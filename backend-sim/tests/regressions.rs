@@ -50,6 +50,7 @@ regressions! {
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
     reset_without_loss,
+    start_after_release_while_connecting,
     write_fails_before_the_first_completion,
 }
 

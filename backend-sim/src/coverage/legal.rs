@@ -526,6 +526,8 @@ pub fn legal_pairs() -> Set {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::coverage::{Reached, pair, pair_name};
     use crate::run::{Source, Watch};
@@ -591,10 +593,16 @@ mod tests {
     #[test]
     fn a_short_campaign_reaches_much_of_what_is_legal_and_nothing_else() {
         let mut sum = Reached::default();
+        let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
         for scenario in scenarios::all() {
             for seed in 0..250 {
-                let reached =
-                    simulate::run(scenario, Source::Seed(seed), &Watch::default()).reached;
+                let report = simulate::run(scenario, Source::Seed(seed), &Watch::default());
+                let reached = report.reached;
+                report
+                    .injected
+                    .iter()
+                    .for_each(|(name, n)| counts.entry(*name).or_default()[0] += n);
+                reached.seen.iter().for_each(|(name, n)| counts.entry(*name).or_default()[1] += n);
                 sum.cells.add(&reached.cells);
                 sum.pairs.add(&reached.pairs);
             }
@@ -605,8 +613,15 @@ mod tests {
         let pairs = pairs.filter_map(|pair| Some((pair_name(pair), why_not_pair(pair)?)));
         let wrong: Vec<_> = cells.chain(pairs).collect();
         assert!(wrong.is_empty(), "reached all the same: {wrong:#?}");
-        let legal = legal_cells().len();
-        // So few runs reach nearly half; that there is a floor shows that cells are counted.
-        assert!(sum.cells.len() * 5 > legal * 2, "{} of {legal}", sum.cells.len());
+        for family in Family::ALL {
+            let [injected, seen] = counts[family.name()];
+            let name = family.name();
+            assert!(seen > 0, "{name}: of {injected} none was seen");
+            assert!(seen <= injected, "{name}: {seen} were seen of {injected}");
+        }
+        let (cells, pairs) = (legal_cells().len(), legal_pairs().len());
+        // That there is a floor shows that cells and pairs are counted.
+        assert!(sum.cells.len() * 20 > cells * 13, "{} of {cells} cells", sum.cells.len());
+        assert!(sum.pairs.len() * 10 > pairs * 6, "{} of {pairs} pairs", sum.pairs.len());
     }
 }

@@ -85,6 +85,20 @@ fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
 }
 
 #[test]
+fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
+    let mut world = World::new();
+    let id = build(&mut world, "Connecting");
+    world.ask(move |net| net.finish(id).unwrap());
+    world.ask(move |net| net.start(id).unwrap());
+    world.work();
+    assert!(world.told.is_empty(), "after `finish` it is read on: {:?}", world.told);
+    world.ask(move |net| net.shutdown(id).unwrap());
+    world.ask(move |net| net.start(id).unwrap());
+    world.work();
+    assert_eq!(world.told, ["Refused"]);
+}
+
+#[test]
 fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
     for name in ["Open, output pending", "Flushing, finish"] {
         let mut world = World::new();
