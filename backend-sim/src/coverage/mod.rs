@@ -1,4 +1,17 @@
 //! What a run reached: cells, pairs of faults, probes; and what became of its faults.
+//!
+//! Which cells and pairs can be reached stands in a table with reasons. What campaigns still leave
+//! open are races that need several rare things at once, and none of them is excluded for that:
+//!
+//! * events for a socket that the Mux has let go of, or that it flushes, with something unsent:
+//!   they must fall into the few turns for which such a socket waits, because others were served;
+//! * events that tell of FIN and not of room to write (`readable+fin` under `linux`): the system's
+//!   buffer must be full at that time, and nobody at the far end read;
+//! * `take-error:none`: a worker's own write met the error, and the event that told of it came
+//!   before what was left of the write, while others had queued more;
+//! * completions of reads and names for sockets that were shut down or closed meanwhile.
+//!
+//! The scenario `odd-orders` aims at them; more seeds of it reach more of them.
 
 mod answer;
 mod cell;

@@ -232,6 +232,7 @@ impl Mux {
         slot.is_reading = true;
         slot.is_pause_owed = false;
         assert!(slot.cause.is_none() || slot.state != SocketState::Open, "{id} is over");
+        assert!(!slot.discards_input(), "{id} throws away what it was started to read");
         let is_new_owner = slot.owner != Some(by);
         if slot.state == SocketState::Accepted {
             slot.enter(SocketState::Open, self.now);
@@ -277,6 +278,7 @@ impl Mux {
 
     fn defer(&mut self, id: SocketId, deferred: Deferred) {
         let slot = self.table.slot_mut(id);
+        assert!(slot.is_told || slot.state == SocketState::Closing, "{id}: nobody knows of it");
         if slot.state != SocketState::Closing {
             slot.rare.deferred.push_back(deferred);
         }
