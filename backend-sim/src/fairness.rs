@@ -42,6 +42,11 @@ impl Fairness {
         self.called[index][direction] = turn;
     }
 
+    /// After this turn nothing is read of a socket for a while: what was owed is not any more.
+    pub fn withdrawn(&mut self, id: SocketId, turn: u64) {
+        self.called(id, 0, turn + 1);
+    }
+
     /// A turn is over and left this socket with work. Each turn serves at least one of the
     /// `sockets` that live, in each direction, and lets at least one go that waited for room in its
     /// owner's mailbox; and they take turns. So it is bounded when this one is served.
@@ -124,5 +129,15 @@ mod tests {
         assert_eq!(fairness.check(14, wish), Ok(()), "there is time until turn 15");
         let starved = fairness.check(15, wish).expect_err("another direction is no service");
         assert!(starved.contains("wished in for 5 turns"), "{starved}");
+    }
+
+    #[test]
+    fn a_pause_takes_back_what_was_owed() {
+        let mut fairness = Fairness::default();
+        fairness.left(id(0), READS, 10, 2);
+        fairness.left(id(1), READS, 10, 2);
+        fairness.withdrawn(id(0), 10);
+        let starved = fairness.check(15, |_| Some(READS)).expect_err("nobody paused the other");
+        assert!(starved.starts_with(&id(1).to_string()), "{starved}");
     }
 }

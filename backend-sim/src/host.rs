@@ -317,9 +317,7 @@ impl Host {
             shared.digest.word(socket.map_or(0, SocketId::to_bits));
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-            if let Some(id) = socket {
-                self.io.touch(id);
-            }
+            self.io.asked(&command);
             shared.oracle.command(self.number, &command);
             self.mux.handle_command(command, now);
         }

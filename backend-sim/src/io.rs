@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use tidelock_core::SocketId;
+use tidelock_core::{Command, SocketId};
 
 use crate::coverage::Place;
 use crate::fairness::Fairness;
@@ -94,6 +94,15 @@ impl Io {
     pub(crate) fn touch(&mut self, id: SocketId) {
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
+        }
+    }
+
+    /// A command goes into the Mux.
+    pub(crate) fn asked(&mut self, command: &Command) {
+        let Some(id) = command.socket() else { return };
+        self.touch(id);
+        if let Command::Pause { .. } = command {
+            self.fairness.withdrawn(id, self.turns);
         }
     }
 
