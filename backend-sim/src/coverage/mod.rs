@@ -16,13 +16,15 @@
 mod answer;
 mod cell;
 mod legal;
+mod pairs;
 mod probes;
 mod set;
 mod trail;
 
 pub use answer::{Answered, Call};
 pub use cell::{CELLS, Cell, Met, Place};
-pub use legal::{Excluded, legal_cells, legal_pairs, why_not, why_not_pair};
+pub use legal::{Excluded, legal_cells, why_not};
+pub use pairs::{legal_pairs, why_not_pair};
 pub use probes::{CATALOGUE, Probes, probe};
 pub use set::Set;
 pub use trail::{FAMILIES, PAIR_EVENTS_MAX, PAIRS, Subject, Trail, families, pair, pair_name};
