@@ -75,9 +75,12 @@ impl<C: Choices> SimBackend<'_, C> {
         let (regarded, place) = self.io.regarded.expect("the Mux says how a socket stands");
         assert_eq!(regarded, id, "{call:?} is about the socket that was told of");
         let met = Met::answer(call, answered(call, answer, self.io.asked_bytes));
-        let descriptor = self.io.socket(id);
+        let (descriptor, unopened) = (self.io.socket(id), self.io.unopened.take());
         let Shared { coverage, kernel, .. } = &mut *self.shared;
-        coverage.meets(kernel, self.host, descriptor, place, met);
+        match unopened {
+            Some(entity) => coverage.fails(kernel, self.host, entity, place, met),
+            None => coverage.meets(kernel, self.host, descriptor, place, met),
+        }
         self.shared
             .digest
             .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
@@ -143,7 +146,7 @@ fn answered(call: Call, answer: u64, asked: u64) -> Answered {
         (_, FAULT..) => Answered::Fault,
         // Resolving is always answered by an event; its number is the port.
         (Call::Resolve, _) | (Call::Close, 1) => Answered::Later,
-        (Call::TakeError, 1) | (Call::Adopt, _) => Answered::Fault,
+        (Call::TakeError | Call::SetOption, 1) | (Call::Adopt, _) => Answered::Fault,
         (Call::Listen | Call::Shutdown | Call::OpenDatagram | Call::ConnectDatagram, 0) => {
             Answered::Fault
         }
@@ -242,6 +245,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                     Some(side) => side.to_string(),
                     None => format!("{own}/connect#{unnamed}"),
                 };
+                let next = self.shared.kernel.entities();
                 match self.shared.kernel.connect(host, id.to_bits(), to, &name) {
                     Ok(socket) => {
                         let end = self.shared.kernel.end_of(socket);
@@ -255,6 +259,8 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                     }
                     Err(errno) => {
                         self.failed(Call::Connect, id, errno);
+                        let was_born = self.shared.kernel.entities() > next;
+                        self.io.unopened = was_born.then_some(next);
                         self.note(Call::Connect, id, FAULT + errno.number() as u64);
                         return Answer::Ready(Err(fault(errno)));
                     }
@@ -435,8 +441,9 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         };
         self.shared.digest.bytes(payload);
         let result = uninterrupted(|| self.shared.kernel.send_to(socket, to, payload.clone()));
-        if result != Err(Errno::WouldBlock) {
-            self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok());
+        match result {
+            Err(Errno::WouldBlock) => self.shared.oracle.offered_datagram(self.host, id, payload),
+            _ => self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok()),
         }
         self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
     }
@@ -481,5 +488,25 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         self.note(Call::Close, id, u64::from(is_later));
         self.io.remove(id);
         if is_later { Answer::Later } else { Answer::Ready(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_the_digest_says_how_a_call_ended() {
+        for call in [Call::TakeError, Call::SetOption] {
+            assert_eq!(answered(call, 1, 0), Answered::Fault, "{call:?} met an error");
+            assert_eq!(answered(call, 0, 0), Answered::Done { count: 0, asked: 0 }, "{call:?}");
+        }
+        for call in [Call::Listen, Call::Shutdown, Call::OpenDatagram, Call::ConnectDatagram] {
+            assert_eq!(answered(call, 0, 0), Answered::Fault, "{call:?} failed");
+            assert_eq!(answered(call, 1, 0), Answered::Done { count: 1, asked: 0 }, "{call:?}");
+        }
+        assert_eq!(answered(Call::Close, 1, 0), Answered::Later);
+        assert_eq!(answered(Call::Read, LATER, 9), Answered::Later);
+        assert_eq!(answered(Call::Read, FAULT + 4, 9), Answered::Fault);
     }
 }

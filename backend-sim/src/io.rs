@@ -33,6 +33,8 @@ pub struct Io {
     pub(crate) times_listened: BTreeMap<u16, u32>,
     /// Which socket the next call is about, and how it stands.
     pub(crate) regarded: Option<(SocketId, Place)>,
+    /// The near end's entity of a connection that just failed and has no descriptor.
+    pub(crate) unopened: Option<u32>,
     /// How many bytes the call asks for.
     pub(crate) asked_bytes: u64,
     /// By index of the id: the bytes that the last write was offered that is to be completed.
@@ -66,8 +68,8 @@ impl Io {
         // Named one by one, so that a new field is not forgotten.
         let Self { sockets, sides, touched, fairness, turns, unnamed, attempts, .. } = self;
         let Self { times_listened, offered_bytes, times_bound, .. } = self;
-        // How much was done is for the judge alone.
-        let Self { regarded: _, asked_bytes: _, deeds: _, .. } = self;
+        // How much was done, and what is being done, is for the judge alone.
+        let Self { regarded: _, asked_bytes: _, deeds: _, unopened: _, .. } = self;
         (sockets, sides, touched, unnamed, attempts).hash(state);
         (times_listened, offered_bytes, times_bound).hash(state);
         fairness.fingerprint(*turns, state);

@@ -200,19 +200,19 @@ impl Trouble {
 }
 
 impl TroubleKind {
-    /// Whether it is done to a host, not to a link.
-    pub fn is_of_hosts(&self) -> bool {
+    /// The host that it is done to; `None` if it is done to a link.
+    pub fn host(&self) -> Option<u16> {
         match self {
             TroubleKind::Partition { .. }
             | TroubleKind::Split { .. }
             | TroubleKind::Hold { .. }
-            | TroubleKind::Clog { .. } => false,
-            TroubleKind::Pause { .. }
-            | TroubleKind::Descriptors { .. }
-            | TroubleKind::Crash { .. }
-            | TroubleKind::Drift { .. }
-            | TroubleKind::Jump { .. }
-            | TroubleKind::Resolver { .. } => true,
+            | TroubleKind::Clog { .. } => None,
+            TroubleKind::Pause { host }
+            | TroubleKind::Descriptors { host }
+            | TroubleKind::Crash { host }
+            | TroubleKind::Drift { host, .. }
+            | TroubleKind::Jump { host, .. }
+            | TroubleKind::Resolver { host, .. } => Some(*host),
         }
     }
 }

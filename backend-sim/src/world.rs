@@ -259,8 +259,14 @@ impl<C: Choices> World<C> {
                     format!("fault {} until {until}ns", trouble_words(&trouble.kind, cast))
                 });
                 if !self.shared.kernel.is_quiet {
-                    self.troubles_begun[usize::from(trouble.kind.is_of_hosts())] += 1;
-                    self.shared.coverage.trouble_begins();
+                    self.troubles_begun[usize::from(trouble.kind.host().is_some())] += 1;
+                    match trouble.kind.host() {
+                        None => self.shared.coverage.links_trouble(),
+                        Some(host) => {
+                            let entity = self.shared.kernel.host_entity(host);
+                            self.shared.coverage.host_trouble(entity);
+                        }
+                    }
                 }
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });

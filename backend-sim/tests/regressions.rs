@@ -46,9 +46,11 @@ macro_rules! regressions {
 // One for each `.tide` file, with `_` in place of `-`.
 regressions! {
     finish_after_shutdown_while_connecting,
+    peer_for_a_stream_that_is_connecting,
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
     reset_without_loss,
+    start_after_release_while_connecting,
     write_fails_before_the_first_completion,
     unlinked_output_while_a_flush_is_on_its_way,
     wish_while_a_flush_is_on_its_way,

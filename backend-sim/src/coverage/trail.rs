@@ -11,6 +11,8 @@ pub const PAIRS: usize = FAMILIES * FAMILIES;
 /// Two faults make a pair if so many events and answers of the connection lie between them, or
 /// fewer.
 pub const PAIR_EVENTS_MAX: u32 = 10;
+/// More than so many decisions between two events, and their order is not known.
+const TAKEN_MAX: u64 = 1 << 10;
 
 /// Follows each fault to the first event or answer that the code under test meets afterwards, on
 /// the socket that the fault concerns: that is when it was *seen*.
@@ -20,7 +22,9 @@ pub const PAIR_EVENTS_MAX: u32 = 10;
 #[derive(Clone, Debug)]
 pub struct Trail {
     /// For each entity and family, faults that nothing was met after yet.
-    waiting: Vec<[u16; FAMILIES]>,
+    waiting: Vec<[Waiting; FAMILIES]>,
+    /// Faults that began so far, with gaps: which of two was first.
+    begun: u64,
     /// How many faults wait.
     waiting_count: u32,
     /// For each connection that saw a fault, by the entity of its near end.
@@ -28,6 +32,14 @@ pub struct Trail {
     /// For each family, faults that were seen.
     seen: [u64; FAMILIES],
     pairs: Set,
+}
+
+/// Faults of one family that nothing was met after yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    count: u16,
+    /// When the first of them began.
+    since: u64,
 }
 
 /// The faults that one connection saw.
@@ -54,6 +66,7 @@ impl Default for Trail {
     fn default() -> Self {
         Self {
             waiting: Vec::new(),
+            begun: 0,
             waiting_count: 0,
             histories: Vec::new(),
             seen: [0; FAMILIES],
@@ -75,20 +88,26 @@ impl Trail {
 
     /// A fault begins that concerns this entity.
     pub fn begins(&mut self, entity: u32, family: Family) {
+        self.begun += 1;
+        self.waits(entity, family, self.begun);
+    }
+
+    fn waits(&mut self, entity: u32, family: Family, since: u64) {
         let at = entity as usize;
         if self.waiting.len() <= at {
-            self.waiting.resize(at + 1, [0; FAMILIES]);
+            self.waiting.resize(at + 1, [Waiting::default(); FAMILIES]);
         }
-        let count = &mut self.waiting[at][family as usize];
-        *count = count.saturating_add(1);
+        let waiting = &mut self.waiting[at][family as usize];
+        waiting.since = if waiting.count == 0 { since } else { waiting.since.min(since) };
+        waiting.count = waiting.count.saturating_add(1);
         self.waiting_count += 1;
     }
 
     /// Takes note of the faults that were decided since the last time.
     #[inline]
     pub fn take_faults<C: Choices>(&mut self, choices: &mut C) {
-        while let Some(Site { kind, entity }) = choices.take_fault() {
-            self.begins(entity, kind.info().family);
+        if let Some(newest) = choices.take_fault() {
+            self.take_rest(choices, newest);
         }
     }
 
@@ -109,22 +128,39 @@ impl Trail {
         }
     }
 
+    /// Decisions are taken with the last of them first.
+    #[cold]
+    fn take_rest<C: Choices>(&mut self, choices: &mut C, newest: Site) {
+        self.begun += TAKEN_MAX;
+        let mut since = self.begun;
+        let rest = std::iter::from_fn(|| choices.take_fault());
+        for Site { kind, entity } in std::iter::once(newest).chain(rest) {
+            self.waits(entity, kind.info().family, since);
+            since = since.saturating_sub(1);
+        }
+    }
+
     #[cold]
     fn sees(&mut self, subject: Subject) {
         const WORLD: u32 = 0;
         let far = if subject.is_connection { subject.entity + 1 } else { subject.entity };
-        let mut families = [false; FAMILIES];
+        let mut first = [u64::MAX; FAMILIES];
         for entity in [WORLD, subject.host, subject.entity, far] {
             let Some(waiting) = self.waiting.get_mut(entity as usize) else { continue };
-            for (family, count) in waiting.iter_mut().enumerate() {
-                families[family] |= *count > 0;
-                self.seen[family] += u64::from(*count);
-                self.waiting_count -= u32::from(*count);
-                *count = 0;
+            for (family, Waiting { count, since }) in waiting.iter_mut().enumerate() {
+                if *count > 0 {
+                    first[family] = first[family].min(*since);
+                    self.seen[family] += u64::from(*count);
+                    self.waiting_count -= u32::from(*count);
+                    *count = 0;
+                }
             }
         }
-        for (second, _) in families.iter().enumerate().filter(|(_, is_seen)| **is_seen) {
-            self.pair_up(subject.entity, second);
+        // Of those that are seen at once, the one that began first comes first.
+        let mut seen: [usize; FAMILIES] = std::array::from_fn(|family| family);
+        seen.sort_unstable_by_key(|family| first[*family]);
+        for family in seen.into_iter().filter(|family| first[*family] < u64::MAX) {
+            self.pair_up(subject.entity, family);
         }
     }
 
@@ -205,6 +241,21 @@ mod tests {
         assert_eq!(trail.seen()[Family::World as usize], 2);
         meets(&mut trail, OTHER);
         assert_eq!(trail.seen()[Family::World as usize], 2, "once");
+    }
+
+    #[test]
+    fn of_two_faults_that_are_seen_at_once_the_one_that_began_first_comes_first() {
+        for (first, second, name) in [
+            (Family::Machines, Family::Cuts, "machines>cuts"),
+            (Family::Cuts, Family::Machines, "cuts>machines"),
+        ] {
+            let mut trail = Trail::default();
+            let entity = |family| if family == Family::Machines { CONNECTION.host } else { 5 };
+            trail.begins(entity(first), first);
+            trail.begins(entity(second), second);
+            meets(&mut trail, CONNECTION);
+            assert_eq!(pairs(&trail), [name]);
+        }
     }
 
     #[test]

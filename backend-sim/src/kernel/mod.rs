@@ -348,6 +348,11 @@ impl<C: Choices> Kernel<C> {
         u64::from(self.draw(kind, entity, self.settings.delay_nanos_max))
     }
 
+    /// How many entities there are; the next one has this number.
+    pub fn entities(&self) -> u32 {
+        self.entities
+    }
+
     fn next_entity(&mut self, name: &dyn Fn() -> String) -> u32 {
         let entity = self.entities;
         self.entities += 1;

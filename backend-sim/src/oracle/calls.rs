@@ -104,6 +104,14 @@ impl Oracle {
         self.check(Law::LossIsTold, result);
     }
 
+    /// The system was given a datagram, and takes it later.
+    pub fn offered_datagram(&mut self, host: u16, id: SocketId, payload: &[u8]) {
+        self.begin(host, id);
+        let Some(view) = self.socket(host, id) else { return };
+        let result = view.outbox.offer_datagram(payload);
+        self.check(Law::OutputOrder, result.map_err(|detail| format!("{id}: {detail}")));
+    }
+
     /// The system was given a datagram, and took it or did not.
     pub fn sent_datagram(&mut self, host: u16, id: SocketId, payload: &[u8], is_taken: bool) {
         self.begin(host, id);

@@ -59,7 +59,9 @@ impl Oracle {
             Command::AwaitSendReady { id, by, charge_bytes, total } => {
                 let waiter = Waiter { charge_bytes: *charge_bytes, is_total: *total };
                 let is_open = self.socket(host, *id).is_some_and(|view| view.is_told_open());
-                if is_open {
+                // A service that is to end is told nothing, whatever it still asks.
+                let is_released = self.hosts[host as usize].released.contains(by);
+                if is_open && !is_released {
                     self.hosts[host as usize].services.wait(*id, *by, waiter);
                 }
             }
@@ -71,14 +73,24 @@ impl Oracle {
 
     fn socket_command(&mut self, host: u16, command: &Command) {
         let (now, step) = (self.now, self.hosts[host as usize].step);
+        let is_released = |view: &Self, by| view.hosts[host as usize].released.contains(by);
+        let is_late_claim = matches!(command, Command::Start { by, .. } if is_released(self, by));
         let Some(view) = command.socket().and_then(|id| self.socket(host, id)) else { return };
         match command {
+            // A service that is to end takes a socket with it, unless that ends already: then it is
+            // refused, and nobody can tell it so.
+            Command::Start { .. } if is_late_claim => {
+                view.late_claim_step.get_or_insert(step);
+                view.is_maybe_ending = true;
+            }
             Command::Start { by, .. } => {
                 view.claim(*by, step);
                 view.ending.starts += 1;
                 view.is_reading = true;
                 view.is_paused = false;
                 view.is_start_last = true;
+                view.start_step = step;
+                view.pauses_at_start = view.pauses_asked;
             }
             Command::Pause { .. } => {
                 view.is_reading = false;

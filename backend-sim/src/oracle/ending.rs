@@ -134,7 +134,8 @@ impl Ending {
             Some("own close")
         } else if !is_open {
             is_over(&[Some(self.born_at)], self.connect_nanos).then_some("opening")
-        } else if !self.is_started && self.starts == 0 {
+        } else if !self.is_started && self.starts == 0 && asked.is_none() {
+            // An end that was asked for needs no start any more: the bounds of ends hold.
             is_over(&[Some(self.born_at)], bounds.start_nanos).then_some("waiting for start")
         } else if asked.is_some() && fin.is_none() {
             is_over(&[asked, self.took_at], bounds.flush_stall_nanos).then_some("flushing")
@@ -245,7 +246,14 @@ mod tests {
         assert!(lingering.check_bounds(80 + second, true, &BOUNDS).is_ok());
         assert!(lingering.check_bounds(81 + second, true, &BOUNDS).is_err());
         assert!(started.check_bounds(9 * second, true, &BOUNDS).is_ok());
-        assert!(Ending::default().check_bounds(9 * second, true, &BOUNDS).is_err());
+        let unstarted = Ending::default();
+        assert!(unstarted.check_bounds(9 * second, true, &BOUNDS).is_err());
+        let at = Some(5 * second);
+        let finishing =
+            Ending { last_shutdown_at: at, fin_at: at, is_finishing: true, ..unstarted };
+        assert!(finishing.check_bounds(9 * second, true, &BOUNDS).is_ok());
+        let lingering = Ending { is_finishing: false, ..finishing };
+        assert!(lingering.check_bounds(9 * second, true, &BOUNDS).is_err());
         assert!(started.check_bounds(9 * second, false, &BOUNDS).is_err());
     }
 

@@ -65,15 +65,19 @@ impl SocketView {
         self.phase = self.next_phase(message)?;
         match message {
             Message::Eof { .. } => {
+                // The first one answers nobody; later ones are for the owners that came since.
+                self.new_owners = if self.has_eof { self.new_owners.saturating_sub(1) } else { 0 };
                 self.has_eof = true;
-                self.has_new_owner = false;
             }
             Message::Paused { .. } => {
                 self.pauses_told += 1;
                 if self.pauses_told > self.pauses_asked {
                     return Err(format!("{message}, and nobody asked to pause"));
                 }
-                self.is_paused = !self.is_start_last;
+                // Of one step's pauses those before a `start` are told after it was handled.
+                let was_before_start =
+                    self.start_step == step && self.pauses_told <= self.pauses_at_start;
+                self.is_paused = !self.is_start_last && !was_before_start;
             }
             _ => {}
         }
@@ -126,7 +130,7 @@ impl SocketView {
             }
             (Phase::Open, Message::Data { .. }) if is_stream && !self.has_eof => Phase::Open,
             (Phase::Open, Message::Eof { .. })
-                if is_stream && (!self.has_eof || self.has_new_owner) =>
+                if is_stream && (!self.has_eof || self.new_owners > 0) =>
             {
                 Phase::Open
             }

@@ -47,9 +47,9 @@ impl Oracle {
         let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return false };
         view.resolve_claims(step);
-        let (phase, owner) = (view.phase, view.owner);
+        let (phase, owner, is_taken) = (view.phase, view.owner, view.late_claim_step.is_some());
         let services = &self.hosts[host as usize].services;
-        phase == Phase::Unborn || owner.is_some_and(|owner| !services.is_alive(owner))
+        phase == Phase::Unborn || is_taken || owner.is_some_and(|owner| !services.is_alive(owner))
     }
 
     /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.

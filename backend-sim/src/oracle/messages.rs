@@ -41,7 +41,8 @@ impl Oracle {
             let result = self.hosts[host as usize].services.ready(id, service);
             return self.check(Law::SendReady, result);
         }
-        let owner = view.told_to(service, step).map_err(|detail| format!("{message}, {detail}"));
+        let owner = view.told_to(service, message, step);
+        let owner = owner.map_err(|detail| format!("{message}, {detail}"));
         let warnings = match message {
             Message::Warning { pending_bytes, .. } => view.warnings.told(*pending_bytes),
             Message::Close { .. } | Message::Error { fatal: true, .. } => Ok(()),

@@ -127,6 +127,25 @@ impl OutboxModel {
         if is_low { self.low.push_back(datagram) } else { self.high.push_back(datagram) }
     }
 
+    /// The system was given this datagram and cannot take it yet: it has begun, and is the one that
+    /// is given again.
+    ///
+    /// # Errors
+    /// What it should have been given instead.
+    pub fn offer_datagram(&mut self, payload: &[u8]) -> Result<(), String> {
+        let length = payload.len();
+        if self.begun.is_empty() && !self.begin() {
+            return Err(format!("a datagram of {length} B was offered beyond what was accepted"));
+        }
+        match self.begun.front() {
+            Some(front) if front != payload => {
+                let next = front.len();
+                Err(format!("a datagram of {length} B was offered, and the next has {next} B"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The system was given this datagram, and took it or did not.
     ///
     /// # Errors
@@ -208,6 +227,18 @@ mod tests {
         model.take_datagram(b"low", false).unwrap();
         assert_eq!((model.pending_bytes(), model.unsent_bytes()), (0, 3));
         assert!(model.take_datagram(b"", true).is_err());
+    }
+
+    #[test]
+    fn a_datagram_that_waits_for_the_system_is_not_overtaken() {
+        let mut model = OutboxModel::default();
+        model.push_datagram("low".into(), true);
+        model.offer_datagram(b"low").unwrap();
+        model.push_datagram("high".into(), false);
+        assert!(model.offer_datagram(b"high").is_err());
+        assert!(model.clone().take_datagram(b"high", true).is_err());
+        model.take_datagram(b"low", true).unwrap();
+        model.take_datagram(b"high", true).unwrap();
     }
 
     #[test]

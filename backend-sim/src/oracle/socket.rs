@@ -1,7 +1,7 @@
 //! What is known of one id.
 
 use bytes::{Buf, Bytes};
-use tidelock_core::{ServiceId, SocketId};
+use tidelock_core::{Message, ServiceId, SocketId};
 
 use super::ending::Ending;
 use super::grammar::{Kind, Phase};
@@ -33,6 +33,9 @@ pub struct SocketView {
     /// Who asked to be the owner in the step `claims_step`, in order.
     pub(super) claims: Vec<ServiceId>,
     pub(super) claims_step: u64,
+    /// The step in which a service that was to end asked to be the owner: it took the socket with
+    /// it, or was refused without a word because that was ending already.
+    pub(super) late_claim_step: Option<u64>,
     /// What it must write next.
     pub outbox: OutboxModel,
     /// What a worker writes itself, or has written a part of.
@@ -63,8 +66,11 @@ pub struct SocketView {
     pub(super) pauses_told: u32,
     /// `start` was asked after the last `pause`.
     pub(super) is_start_last: bool,
-    /// Another service asked to start since the last `Eof`.
-    pub(super) has_new_owner: bool,
+    /// The step of the last `start`, and how many pauses had been asked before it.
+    pub(super) start_step: u64,
+    pub(super) pauses_at_start: u32,
+    /// Claims of other services since the first `Eof` that no further `Eof` answered.
+    pub(super) new_owners: u32,
     /// The operation that completes when it opens.
     pub opening: Option<u32>,
     /// The end of the stream was told.
@@ -86,6 +92,7 @@ impl SocketView {
             owners: Few::default(),
             claims: Vec::new(),
             claims_step: 0,
+            late_claim_step: None,
             outbox: OutboxModel::default(),
             direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
@@ -103,7 +110,9 @@ impl SocketView {
             pauses_asked: 0,
             pauses_told: 0,
             is_start_last: false,
-            has_new_owner: false,
+            start_step: 0,
+            pauses_at_start: 0,
+            new_owners: 0,
             opening: None,
             has_eof: false,
             last: "open",
@@ -147,7 +156,7 @@ impl SocketView {
         if self.owner != Some(by) || !self.claims.is_empty() {
             self.claims.push(by);
             self.claims_step = step;
-            self.has_new_owner = true;
+            self.new_owners += 1;
             self.owners.push_back(by);
         }
     }
@@ -157,6 +166,7 @@ impl SocketView {
         self.ending.starts = self.ending.starts.saturating_sub(1);
         if let Some(at) = self.claims.iter().position(|claim| *claim == by) {
             self.claims.remove(at);
+            self.new_owners = self.new_owners.saturating_sub(1);
         }
     }
 
@@ -170,17 +180,36 @@ impl SocketView {
         }
     }
 
-    /// Who is told next: claims that were not refused hold.
+    /// Who must be told next, if anybody must: claims that were not refused hold.
     pub(super) fn next_owner(&self) -> Option<ServiceId> {
-        self.claims.last().copied().or(self.owner)
+        let owner = self.claims.last().copied().or(self.owner);
+        owner.filter(|_| self.late_claim_step.is_none())
     }
 
     /// A message about it goes to this service.
     ///
     /// # Errors
     /// If that is not its owner.
-    pub(super) fn told_to(&mut self, service: ServiceId, step: u64) -> Result<(), String> {
+    pub(super) fn told_to(
+        &mut self,
+        service: ServiceId,
+        message: &Message,
+        step: u64,
+    ) -> Result<(), String> {
         self.resolve_claims(step);
+        // What one that is ending may still say.
+        let is_of_end = matches!(
+            message,
+            Message::Connect { .. }
+                | Message::Listening { .. }
+                | Message::Paused { .. }
+                | Message::Data { .. }
+                | Message::Error { .. }
+                | Message::Close { .. }
+        );
+        if self.late_claim_step.is_some_and(|late| late < step) && !is_of_end {
+            return Err(format!("told to {service}, and it goes with another"));
+        }
         if self.owner == Some(service) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ mod echo;
 mod files;
 mod find_the_bug;
 mod gate;
+mod odd_orders;
 mod planner;
 mod relay;
 mod slow_readers;
@@ -30,6 +31,7 @@ pub fn all() -> &'static [Scenario] {
             slow_readers::slow_readers(),
             relay::relay(),
             crew::crew(),
+            odd_orders::odd_orders(),
             find_the_bug::key_value(),
             find_the_bug::find_the_bug(),
         ]

@@ -6,8 +6,8 @@ use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
-    CloseReason, Command, FaultKind, Instant, Message, Operation, Priority, RefusedReason,
-    ServiceId, SocketId, SocketState,
+    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
+    SocketId, SocketState,
 };
 
 impl Mux {
@@ -97,15 +97,7 @@ impl Mux {
             Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
             Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
             Command::SetOption { option, .. } => self.defer(id, Deferred::Option(option)),
-            Command::UdpConnect { peer, .. } => {
-                let slot = self.table.slot(id);
-                if slot.kind == Kind::Datagram {
-                    self.defer(id, Deferred::Peer(peer));
-                } else if slot.state != SocketState::Closing {
-                    let fault = FaultKind::InvalidInput.into();
-                    self.tell_passing_error(id, fault, Operation::ConnectDatagram);
-                }
-            }
+            Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
             Command::FinishAfterEof { owner, .. } => {
                 let slot = self.table.slot(id);
                 let is_due = slot.state == SocketState::EofSeen
@@ -227,6 +219,10 @@ impl Mux {
         let is_over = match slot.state {
             SocketState::Closing => true,
             SocketState::Flushing | SocketState::Draining => !slot.is_finishing,
+            // It will flush as soon as it is open, and is not read any more.
+            SocketState::Opening | SocketState::Connecting => {
+                slot.is_shutdown_wanted && !slot.is_finishing
+            }
             _ => false,
         };
         if is_over {
@@ -235,6 +231,7 @@ impl Mux {
         slot.is_reading = true;
         slot.is_pause_owed = false;
         assert!(slot.cause.is_none() || slot.state != SocketState::Open, "{id} is over");
+        assert!(!slot.discards_input(), "{id} throws away what it was started to read");
         let is_new_owner = slot.owner != Some(by);
         if slot.state == SocketState::Accepted {
             slot.enter(SocketState::Open, self.now);
@@ -280,8 +277,7 @@ impl Mux {
 
     fn defer(&mut self, id: SocketId, deferred: Deferred) {
         let slot = self.table.slot_mut(id);
-        let is_datagram = slot.kind == Kind::Datagram;
-        assert!(is_datagram || !matches!(deferred, Deferred::Peer(_)), "{id} has a peer for good");
+        assert!(slot.is_told || slot.state == SocketState::Closing, "{id}: nobody knows of it");
         if slot.state != SocketState::Closing {
             slot.rare.deferred.push_back(deferred);
         }

@@ -3,7 +3,7 @@
 use super::slot::{Deferred, Kind, Latch, Opening};
 use super::table::Chain;
 use super::{Mux, Progress};
-use crate::{Backend, Fault, Instant, Message, Operation, SocketId, SocketState};
+use crate::{Backend, Fault, FaultKind, Instant, Message, Operation, SocketId, SocketState};
 
 impl Mux {
     /// Does a bounded amount of work, and all of the I/O: fires timers, moves ending services on,
@@ -175,9 +175,11 @@ impl Mux {
             backend.regard(id, self.table.slot(id).situation());
             let (result, operation) = match deferred {
                 Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
+                // Told only now: nothing but `Warning` comes before a socket is said to be open.
+                Deferred::Peer(_) if self.table.slot(id).kind != Kind::Datagram => {
+                    (Err(FaultKind::InvalidInput.into()), Operation::ConnectDatagram)
+                }
                 Deferred::Peer(peer) => {
-                    let kind = self.table.slot(id).kind;
-                    assert_eq!(kind, Kind::Datagram, "{id} has a peer for good");
                     let result = backend.connect_datagram(id, &peer);
                     if result.is_ok() {
                         self.table.slot_mut(id).rare.peer = Some(peer);

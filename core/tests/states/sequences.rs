@@ -72,9 +72,30 @@ fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
         let id = build(&mut world, name);
         world.ask(move |net| net.udp_connect(id, endpoint(7)).unwrap());
         world.work();
-        assert_eq!(world.told, ["Error(ConnectDatagram, passing)"], "{name}");
+        let mut expected = vec!["Error(ConnectDatagram, passing)"];
+        if name == "Connecting" {
+            assert!(world.told.is_empty(), "told before it is open: {:?}", world.told);
+            world.event(Event::Connected { id, result: Ok(connected()) });
+            world.work();
+            expected.insert(0, "Connect");
+        }
+        assert_eq!(world.told, expected, "{name}");
         assert!(world.puppet.peers.is_empty(), "{name}: the backend was asked");
     }
+}
+
+#[test]
+fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
+    let mut world = World::new();
+    let id = build(&mut world, "Connecting");
+    world.ask(move |net| net.finish(id).unwrap());
+    world.ask(move |net| net.start(id).unwrap());
+    world.work();
+    assert!(world.told.is_empty(), "after `finish` it is read on: {:?}", world.told);
+    world.ask(move |net| net.shutdown(id).unwrap());
+    world.ask(move |net| net.start(id).unwrap());
+    world.work();
+    assert_eq!(world.told, ["Refused"]);
 }
 
 #[test]
