@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 /// A queue that mostly holds one thing, or nothing: that needs no memory of its own. Worlds have
 /// several of them for each socket.
 #[derive(Clone, Debug)]
+#[expect(clippy::box_collection, reason = "where there is no more, as mostly, it is one word")]
 pub(crate) struct Few<T> {
     /// Invariant: if it is `None`, there is no more.
     first: Option<T>,
@@ -119,8 +120,8 @@ mod tests {
     #[test]
     fn another_one_comes_behind() {
         let (mut one, mut other) = (Few::default(), Few::default());
-        [1, 2].map(|value| one.push_back(value));
-        [3, 4].map(|value| other.push_back(value));
+        [1, 2].into_iter().for_each(|value| one.push_back(value));
+        [3, 4].into_iter().for_each(|value| other.push_back(value));
         one.append(&mut other);
         assert!(one.iter().eq(&[1, 2, 3, 4]) && other.is_empty());
     }
