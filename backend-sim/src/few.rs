@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 /// A queue that mostly holds one thing, or nothing: that needs no memory of its own. Worlds have
 /// several of them for each socket.
 #[derive(Clone, Debug)]
+#[expect(clippy::box_collection, reason = "where there is no more, as mostly, it is one word")]
 pub(crate) struct Few<T> {
     /// Invariant: if it is `None`, there is no more.
     first: Option<T>,

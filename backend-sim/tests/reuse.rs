@@ -1,11 +1,13 @@
 //! Worlds that begin in the room of others do what they do in room of their own.
 
+use std::fmt::Debug;
+
 use tidelock_sim::memory::Memory;
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::{scenarios, simulate};
 
 /// What a run came to.
-fn summary(report: Report) -> (u64, u64, u64, Vec<(u64, u64)>, u64, Option<String>) {
+fn summary(report: Report) -> impl PartialEq + Debug {
     let Report { digest, outcome, events, checkpoints, reached, failure, .. } = report;
     let failure = failure.map(|failure| failure.to_string());
     (digest, outcome, events, checkpoints, reached.path(), failure)

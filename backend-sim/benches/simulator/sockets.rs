@@ -1,6 +1,6 @@
 //! One world with very many sockets: whether it runs, what it keeps, and what an event costs.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use crate::load::{self, Swarm, World};
@@ -10,8 +10,8 @@ use crate::samples::{Ratio, Target};
 /// counted alone, and a profile shows nothing else.
 pub(crate) const ROLE: &str = "world";
 
-/// Runs worlds of so many connections and round trips, of so many seeds; tells their events,
-/// nanoseconds, and the kibibytes that they took.
+/// Runs worlds of so many connections and round trips, of so many seeds; tells their steps,
+/// nanoseconds, the kibibytes that they took, and what was told or asked about sockets in them.
 pub(crate) fn child(numbers: &[String]) {
     let numbers: Vec<u64> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
     let [clients, rounds, seeds] = numbers[..] else {
@@ -20,11 +20,14 @@ pub(crate) fn child(numbers: &[String]) {
     };
     let before = resident_kib("VmRSS:");
     let begin = Instant::now();
-    let run = |seed| load::run(World { clients, rounds }, Swarm::Off, seed).events;
-    let events: u64 = (0..seeds).map(run).sum();
+    let (mut steps, mut told) = (0, 0);
+    for seed in 0..seeds {
+        let report = load::run(World { clients, rounds }, Swarm::Off, seed);
+        (steps, told) = (steps + report.events, told + report.story);
+    }
     let nanos = begin.elapsed().as_nanos();
     let kib = resident_kib("VmHWM:") - before;
-    println!("{events} {nanos} {kib}");
+    println!("{steps} {nanos} {kib} {told}");
 }
 
 /// A world is mostly its connections' life; two round trips each make them live.
@@ -34,28 +37,65 @@ const ROUNDS: u64 = 2;
 pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
     let connections = 50_000;
     println!("one world with {connections} connections, {} sockets", 2 * connections);
-    let [events, nanos, kib] = run(&mut itself(&[]), connections);
+    let [steps, nanos, kib, _] = run(&mut itself(&[]), [connections, ROUNDS]);
     let bytes = kib as f64 * 1024.0 / connections as f64;
-    println!("  {events} events, {} ns each; {bytes:.0} B per connection", nanos / events);
+    println!("  {steps} steps, {} ns each; {bytes:.0} B per connection", nanos / steps);
     ratios.push(Ratio {
         name: "100k-sockets/bytes-per-connection",
         value: bytes,
         target: Target::AtMost(4096.0),
     });
-    let [events, nanos, _] = run(&mut itself(&[]), 16);
-    println!("  with 16 connections: {events} events, {} ns each", nanos / events);
+    let [steps, nanos, ..] = run(&mut itself(&[]), [16, ROUNDS]);
+    println!("  with 16 connections: {steps} steps, {} ns each", nanos / steps);
     let (few, many) = if is_full { (500, 50_000) } else { (50, 2_500) };
     match (instructions_per_event(few), instructions_per_event(many)) {
         (Some(small), Some(large)) => {
-            println!("  instructions per event: {small:.0} at {few}, {large:.0} at {many}");
+            let [of_steps, of_told] = [0, 1].map(|at| (small[at], large[at]));
+            for (name, (small, large)) in [("step", of_steps), ("event", of_told)] {
+                println!("  instructions per {name}: {small:.0} at {few}, {large:.0} at {many}");
+            }
+            // A step of a host takes in as many events as there are: there are more to a step
+            // where there are more sockets. So what is told and asked about them is counted.
             ratios.push(Ratio {
                 name: "instructions-per-event/many-to-few",
-                value: large / small,
+                value: of_told.1 / of_told.0,
                 target: Target::AtMost(1.1),
             });
         }
         _ => println!("  instructions per event: not counted, valgrind is not on this machine"),
     }
+    match allocations_per_step() {
+        Some(value) => {
+            ratios.push(Ratio { name: "allocations-per-step", value, target: Target::AtMost(0.05) })
+        }
+        None => println!("  allocations: not counted, valgrind is not on this machine"),
+    }
+}
+
+/// Allocations of each step of a world that runs, but for those of the load: each request is made
+/// in memory of its own, and the first who shares it makes that shareable. Counted, not timed.
+fn allocations_per_step() -> Option<f64> {
+    const CLIENTS: u64 = 16;
+    let [short, long] = [20, 220];
+    let count = |rounds: u64| {
+        let (steps, told) = watched(&["valgrind", "--leak-check=no"], [CLIENTS, rounds])?;
+        let line = told.lines().find_map(|line| line.split_once("total heap usage: "))?.1;
+        let allocations = line.split_once(" allocs")?.0.replace(',', "").parse::<u64>().ok()?;
+        Some([allocations, steps[0]])
+    };
+    let ([before, steps_before], [after, steps_after]) = (count(short)?, count(long)?);
+    let load = 2 * CLIENTS * (long - short);
+    let (allocations, steps) = (after - before - load, steps_after - steps_before);
+    println!("  allocations: {allocations} in {steps} steps, but for {load} of the load itself");
+    Some(allocations as f64 / steps as f64)
+}
+
+/// Runs a world below a program that watches it, if that is on this machine; and what it tells.
+fn watched(wrapper: &[&str], load: [u64; 2]) -> Option<([u64; 4], String)> {
+    Command::new(wrapper[0]).arg("--version").output().ok()?;
+    let output = output(&mut itself(wrapper), load);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some((numbers(&output, load), told))
 }
 
 /// This program, below another one if `wrapper` names one.
@@ -71,33 +111,39 @@ fn itself(wrapper: &[&str]) -> Command {
     }
 }
 
-fn run(command: &mut Command, connections: u64) -> [u64; 3] {
-    let output = command
-        .args([ROLE, &connections.to_string(), &ROUNDS.to_string(), "1"])
-        .output()
-        .expect("it starts");
+fn run(command: &mut Command, load: [u64; 2]) -> [u64; 4] {
+    numbers(&output(command, load), load)
+}
+
+/// What it says of a world of so many connections and round trips.
+fn output(command: &mut Command, load: [u64; 2]) -> Output {
+    let [connections, rounds] = load.map(|number| number.to_string());
+    command.args([ROLE, &connections, &rounds, "1"]).output().expect("it starts")
+}
+
+fn numbers(output: &Output, load: [u64; 2]) -> [u64; 4] {
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let errors = String::from_utf8_lossy(&output.stderr);
-    numbers.try_into().unwrap_or_else(|_| panic!("{connections} connections: {text}{errors}"))
+    numbers.try_into().unwrap_or_else(|_| panic!("{load:?}: {text}{errors}"))
 }
 
-/// Counted, not timed: the same in every run. The world of no connection is taken off.
-fn instructions_per_event(connections: u64) -> Option<f64> {
+/// Of each step, and of each thing told or asked about a socket. Counted, not timed: the same in
+/// every run. The world of no connection is taken off.
+fn instructions_per_event(connections: u64) -> Option<[f64; 2]> {
     let count = |connections: u64| {
-        Command::new("valgrind").arg("--version").output().ok()?;
         let file = format!("{}/simulator-cachegrind.out", env!("CARGO_TARGET_TMPDIR"));
         let out = format!("--cachegrind-out-file={file}");
         let wrapper = ["valgrind", "--tool=cachegrind", "--cache-sim=no", &out];
-        let [events, ..] = run(&mut itself(&wrapper), connections);
+        let ([steps, _, _, told], _) = watched(&wrapper, [connections, ROUNDS])?;
         let text = std::fs::read_to_string(&file).expect("valgrind wrote it");
         let line = text.lines().rev().find_map(|line| line.strip_prefix("summary: "));
         let instructions: u64 = line.and_then(|line| line.trim().parse().ok())?;
-        Some([instructions, events])
+        Some((instructions, [steps, told]))
     };
-    let [instructions, events] = count(connections)?;
-    let [empty, _] = count(0)?;
-    Some((instructions - empty) as f64 / events as f64)
+    let (instructions, counts) = count(connections)?;
+    let (empty, _) = count(0)?;
+    Some(counts.map(|count| (instructions - empty) as f64 / count as f64))
 }
 
 /// A line of the process's own status, in KiB.

@@ -206,6 +206,7 @@ struct Pending {
 }
 
 #[derive(Debug, Hash)]
+#[expect(clippy::box_collection, reason = "of very many sockets, few listen")]
 enum Shape {
     Stream { end: u32 },
     Listener { port: u16, backlog: Box<VecDeque<u32>>, backlog_max: usize },
