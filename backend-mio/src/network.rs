@@ -336,9 +336,10 @@ mod tests {
         let mut backend = MioBackend::new(registry, weak, Arc::clone(&directory));
         backend.resolver_mut().set_lookup(ports);
         let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
+        let mailbox_bytes_max = directory.config().mailbox_bytes_max;
         let shared = Arc::new(Shared {
             directory,
-            inbox: Arc::new(Inbox::new(waker)),
+            inbox: Arc::new(Inbox::new(waker, mailbox_bytes_max)),
             clock: Clock::start(),
             inside: AtomicU64::new(0),
             pool: None,
