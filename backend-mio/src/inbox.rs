@@ -23,9 +23,17 @@ pub(crate) type ListenWaiter = (SocketId, SyncSender<Result<Endpoint, Fault>>);
 /// moment not even have reached its wait: the waker's event is then pending in the poller. Taking
 /// the declaration back makes it at most one wake-up per sleep; a thread that is awake is never
 /// woken.
+///
+/// *Handled*, which ends every batch, wakes nobody by itself: where a worker wrote what its service
+/// sent, the network thread would be woken for that alone. It comes with the next command or event,
+/// or when so much was handled that a mailbox might have room again. A mailbox that holds input
+/// back has room when half of its limit is handled; so with less than that waiting here nothing is
+/// held back that need not be.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
+    /// Handled bytes from which on the network thread is woken; at most half of a mailbox.
+    quiet_bytes_max: usize,
     /// A hint that needs no lock: set under the lock with every push.
     is_filled: AtomicBool,
 }
@@ -35,20 +43,24 @@ struct Queue {
     commands: Vec<Command>,
     listen_waiters: Vec<ListenWaiter>,
     is_network_asleep: bool,
+    /// What *handled* commands in the queue give back.
+    quiet_bytes: usize,
     /// `None` once the network thread has ended; nothing is taken then.
     waker: Option<Arc<Waker>>,
 }
 
 impl Inbox {
     /// An empty one, for a network thread that is awake.
-    pub(crate) fn new(waker: Arc<Waker>) -> Self {
+    pub(crate) fn new(waker: Arc<Waker>, mailbox_bytes_max: usize) -> Self {
         let queue = Queue {
+            quiet_bytes: 0,
             commands: Vec::new(),
             listen_waiters: Vec::new(),
             is_network_asleep: false,
             waker: Some(waker),
         };
-        Self { queue: Mutex::new(queue), is_filled: AtomicBool::new(false) }
+        let quiet_bytes_max = (mailbox_bytes_max / 2).min(QUIET_BYTES_MAX);
+        Self { queue: Mutex::new(queue), quiet_bytes_max, is_filled: AtomicBool::new(false) }
     }
 
     /// Takes all of `commands`; if the network thread has ended they are dropped, because no
@@ -57,6 +69,7 @@ impl Inbox {
         if commands.is_empty() {
             return;
         }
+        let quiet_bytes = quiet_bytes(commands);
         let mut queue = self.lock();
         if queue.waker.is_none() {
             drop(queue);
@@ -67,6 +80,11 @@ impl Inbox {
             mem::swap(&mut queue.commands, commands);
         } else {
             queue.commands.append(commands);
+        }
+        queue.quiet_bytes = queue.quiet_bytes.saturating_add(quiet_bytes.unwrap_or(0));
+        if quiet_bytes.is_some() && queue.quiet_bytes < self.quiet_bytes_max {
+            self.is_filled.store(true, Ordering::Release);
+            return;
         }
         self.filled(queue);
     }
@@ -120,6 +138,7 @@ impl Inbox {
         assert!(commands.is_empty(), "commands would be out of order");
         let mut queue = self.lock();
         queue.is_network_asleep = false;
+        queue.quiet_bytes = 0;
         self.is_filled.store(false, Ordering::Release);
         mem::swap(&mut queue.commands, commands);
         mem::take(&mut queue.listen_waiters)
@@ -162,6 +181,17 @@ impl Inbox {
     }
 }
 
+/// So much is handled without a word at most: memory for the commands is bounded, too.
+const QUIET_BYTES_MAX: usize = 64 << 10;
+
+/// What a batch gives back, if that is all that it does.
+fn quiet_bytes(commands: &[Command]) -> Option<usize> {
+    commands.iter().try_fold(0_usize, |sum, command| match command {
+        Command::Handled { charge_bytes, exit: false, .. } => sum.checked_add(*charge_bytes),
+        _ => None,
+    })
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -179,7 +209,8 @@ mod tests {
     fn setup() -> (Poll, Inbox) {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN).unwrap());
-        (poll, Inbox::new(waker))
+        // Every command wakes.
+        (poll, Inbox::new(waker, 0))
     }
 
     fn wake_ups(poll: &mut Poll) -> usize {
@@ -233,6 +264,37 @@ mod tests {
                 count += commands.drain(..).count() as u64;
             }
         });
+    }
+
+    #[test]
+    fn what_was_handled_wakes_when_a_mailbox_may_have_room() {
+        let (mut poll, Inbox { queue, .. }) = setup();
+        let waker = queue.into_inner().unwrap().waker.unwrap();
+        let inbox = Inbox::new(waker, 200);
+        assert!(inbox.fall_asleep());
+        inbox.push_batch(&mut vec![command(64)]);
+        assert_eq!(wake_ups(&mut poll), 0, "it need not know yet");
+        assert!(inbox.is_filled() && !inbox.fall_asleep(), "it takes it before it sleeps again");
+        let mut taken = Vec::new();
+        inbox.take(&mut taken);
+        assert_eq!(taken.drain(..).len(), 1);
+        assert!(inbox.fall_asleep());
+        inbox.push_batch(&mut vec![command(64)]);
+        inbox.push_batch(&mut vec![command(36)]);
+        assert_eq!(wake_ups(&mut poll), 1, "half of a mailbox is handled");
+        inbox.take(&mut taken);
+        assert_eq!(taken.drain(..).len(), 2);
+        assert!(inbox.fall_asleep());
+        inbox.push_batch(&mut vec![command(64)]);
+        let service = ServiceId::from_bits(1 << 32).unwrap();
+        let release = Command::Release { service, abrupt: false };
+        inbox.push_batch(&mut vec![command(1), release]);
+        assert_eq!(wake_ups(&mut poll), 1, "the other does not wait");
+        let exit = Command::Handled { service, charge_bytes: 1, exit: true };
+        inbox.take(&mut taken);
+        assert!(inbox.fall_asleep());
+        inbox.push_batch(&mut vec![exit]);
+        assert_eq!(wake_ups(&mut poll), 1, "an exit goes on");
     }
 
     #[test]

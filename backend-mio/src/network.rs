@@ -366,9 +366,10 @@ mod tests {
         let lookup = Lookup { resolve: Arc::new(Ports), threads: 1 };
         let backend = MioBackend::new(registry, weak, Arc::clone(&directory), lookup);
         let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
+        let mailbox_bytes_max = directory.config().mailbox_bytes_max;
         let shared = Arc::new(Shared {
             directory,
-            inbox: Arc::new(Inbox::new(waker)),
+            inbox: Arc::new(Inbox::new(waker, mailbox_bytes_max)),
             clock: Clock::start(),
             inside: AtomicU64::new(0),
             pool: None,

@@ -184,7 +184,7 @@ impl Builder {
         let remote = (self.workers > 0 && config.direct_write)
             .then(|| Arc::new(Remote::new(config.sockets_max)));
         remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
-        let inbox = Arc::new(Inbox::new(waker));
+        let inbox = Arc::new(Inbox::new(waker, directory.config().mailbox_bytes_max));
         let clock = Clock::start();
         let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);
         let (services, pool) = if self.workers == 0 {

@@ -12,9 +12,11 @@ mod inbox;
 mod sync;
 mod sys;
 
+use std::num::NonZeroU32;
+
 use loom::model::Builder;
 use loom::thread;
-use tidelock_core::{Command, ServiceId};
+use tidelock_core::{Command, ServiceId, SocketId};
 
 use inbox::Inbox;
 use sync::Arc;
@@ -26,15 +28,11 @@ const WORKERS: usize = 2;
 const BATCHES: usize = 2;
 
 fn command(number: usize) -> Command {
-    let service = ServiceId::from_bits(1 << 32).expect("it is not zero");
-    Command::Handled { service, charge_bytes: number, exit: false }
+    Command::Flush { id: SocketId::new(number as u32, NonZeroU32::MIN) }
 }
 
 fn number(command: &Command) -> usize {
-    match command {
-        Command::Handled { charge_bytes, .. } => *charge_bytes,
-        other => panic!("{other:?} was never pushed"),
-    }
+    command.socket().expect("only such commands are pushed").index() as usize
 }
 
 /// The network thread takes until it has all, and sleeps as the real one does. A wake-up that was
@@ -60,7 +58,7 @@ fn no_wake_up_is_lost_or_wasted_and_each_thread_keeps_its_order() {
     model.preemption_bound = model.preemption_bound.or(Some(3));
     model.check(|| {
         let waker = Arc::new(Waker::default());
-        let inbox = Arc::new(Inbox::new(Arc::clone(&waker)));
+        let inbox = Arc::new(Inbox::new(Arc::clone(&waker), 200));
         let threads: Vec<_> = (0..WORKERS)
             .map(|worker| {
                 let inbox = Arc::clone(&inbox);
@@ -93,7 +91,7 @@ fn what_comes_when_the_network_thread_ends_is_given_back() {
     model.preemption_bound = model.preemption_bound.or(Some(3));
     model.check(|| {
         let waker = Arc::new(Waker::default());
-        let inbox = Arc::new(Inbox::new(waker));
+        let inbox = Arc::new(Inbox::new(waker, 200));
         let other = Arc::clone(&inbox);
         let thread = thread::spawn(move || other.push(command(1)).is_ok());
         let mut commands = Vec::new();
@@ -103,5 +101,45 @@ fn what_comes_when_the_network_thread_ends_is_given_back() {
         assert!(was_taken || commands.is_empty(), "it was taken and given back");
         inbox.take(&mut commands.split_off(commands.len()));
         assert!(inbox.push(command(2)).is_err(), "it has ended");
+    });
+}
+
+/// What was handled wakes nobody, until it is half of a mailbox: then somebody is woken for it.
+#[test]
+fn a_mailbox_that_may_have_room_is_heard_of() {
+    const HANDLED_BYTES: usize = 64;
+    let mut model = Builder::new();
+    model.preemption_bound = model.preemption_bound.or(Some(3));
+    model.check(|| {
+        let waker = Arc::new(Waker::default());
+        let inbox = Arc::new(Inbox::new(Arc::clone(&waker), 2 * WORKERS * HANDLED_BYTES));
+        let threads: Vec<_> = (0..WORKERS)
+            .map(|_worker| {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || {
+                    let service = ServiceId::from_bits(1 << 32).expect("it is not zero");
+                    let charge_bytes = HANDLED_BYTES;
+                    let handled = Command::Handled { service, charge_bytes, exit: false };
+                    inbox.push_batch(&mut vec![handled]);
+                })
+            })
+            .collect();
+        let (mut taken, mut commands, mut sleeps) = (0, Vec::new(), 0);
+        // What came while it was awake is taken, and need not wake it again.
+        while taken == 0 {
+            if inbox.is_filled() {
+                inbox.take(&mut commands);
+            } else if inbox.fall_asleep() {
+                sleeps += 1;
+                waker.wait();
+                inbox.take(&mut commands);
+                assert_eq!(commands.len(), WORKERS, "it was woken for less");
+            }
+            taken += commands.drain(..).len();
+        }
+        threads.into_iter().for_each(|thread| thread.join().expect("it ends the model"));
+        inbox.take(&mut commands);
+        assert_eq!(taken + commands.len(), WORKERS);
+        assert!(waker.wake_ups() <= sleeps, "{} for {sleeps} sleeps", waker.wake_ups());
     });
 }

@@ -1,0 +1,68 @@
+//! What was measured: medians with their range, and how they compare with a target.
+
+use std::fmt;
+
+/// Several measurements of one thing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    values: Vec<f64>,
+}
+
+impl Samples {
+    /// Adds one.
+    pub(crate) fn push(&mut self, value: f64) {
+        assert!(value.is_finite(), "a measurement is a number");
+        self.values.push(value);
+    }
+
+    /// The middle one.
+    pub(crate) fn median(&self) -> f64 {
+        self.sorted()[self.values.len() / 2]
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        assert!(!self.values.is_empty(), "nothing was measured");
+        let mut sorted = self.values.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+}
+
+/// Median, and least to greatest.
+impl fmt::Display for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sorted = self.sorted();
+        let (least, greatest) = (sorted[0], sorted[sorted.len() - 1]);
+        write!(f, "{:>12.0}  ({least:.0} to {greatest:.0})", self.median())
+    }
+}
+
+/// A ratio and what it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Ratio {
+    /// What is compared.
+    pub(crate) name: String,
+    /// The ratio, or the number itself.
+    pub(crate) value: f64,
+    /// What it should be.
+    pub(crate) target: Target,
+}
+
+/// What a number should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// This or less.
+    AtMost(f64),
+}
+
+/// One line, for people and programs.
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, target } = self;
+        let (operator, number, is_met) = match *target {
+            Target::AtMost(number) => ("<=", number, *value <= number),
+        };
+        let verdict = if is_met { "ok" } else { "short" };
+        write!(f, "ratio {name} {value:.2} target {operator} {number} {verdict}")
+    }
+}
