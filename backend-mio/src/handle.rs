@@ -13,7 +13,6 @@ use tidelock_core::{
 
 use crate::errno::io_error;
 use crate::inside;
-use crate::remote::DirectWriteStats;
 use crate::runtime::{Counted, Shared, ShutdownReport};
 use crate::stats::RuntimeStats;
 
@@ -114,7 +113,7 @@ impl Handle {
     /// Counters of the runtime, for operators. Never waits for a thread, so services may call it
     /// too; costs a short lock and a copy of about a kilobyte.
     pub fn stats(&self) -> RuntimeStats {
-        let Counted { mux, calls, turns, commands_queued, services } =
+        let Counted { mut mux, calls, turns, commands_queued, services } =
             self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let [services, services_waiting, services_running] = match (&self.shared.pool, services) {
             (Some(pool), _) => pool.counts(),
@@ -122,8 +121,12 @@ impl Handle {
             // Nothing was counted yet.
             (None, None) => [0; 3],
         };
+        let direct_writes = self.shared.remote.as_ref().map(|all| all.stats()).unwrap_or_default();
+        mux.bytes_out += direct_writes.bytes;
+        mux.messages_out += direct_writes.messages;
         RuntimeStats {
             mux,
+            direct_writes,
             calls,
             turns,
             commands_queued: commands_queued + self.shared.inbox.len() as u64,
@@ -132,12 +135,6 @@ impl Handle {
             services_waiting,
             services_running,
         }
-    }
-
-    /// What worker threads wrote themselves; all zero without workers or with
-    /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
-    pub fn direct_write_stats(&self) -> DirectWriteStats {
-        self.shared.remote.as_ref().map_or_else(DirectWriteStats::default, |all| all.stats())
     }
 
     /// Asks the runtime to shut down within `within`, and returns at once.

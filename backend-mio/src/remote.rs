@@ -29,6 +29,7 @@ const PLACES_PER_CHUNK: usize = 256;
 struct Counters {
     writes: AtomicU64,
     bytes: AtomicU64,
+    messages: AtomicU64,
     handed_over: AtomicU64,
     failed: AtomicU64,
 }
@@ -42,6 +43,8 @@ pub struct DirectWriteStats {
     pub writes: u64,
     /// Payload bytes that the system took in them.
     pub bytes: u64,
+    /// Messages that they finished.
+    pub messages: u64,
     /// Writes of which something was left for the network thread, those that failed not counted:
     /// the peer reads too slowly, or the stream is an adopted one.
     pub handed_over: u64,
@@ -88,12 +91,14 @@ impl Remote {
             assert_eq!(*found, id, "another stream stands in the place of one that is written");
             Some(Arc::clone(stream))
         });
+        let messages = unsent.messages();
         let answer = match stream {
             Some(stream) => stream.write(unsent),
             None => Answer::Later,
         };
         let add = |counter: &AtomicU64, count| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.counters.writes, 1);
+        add(&self.counters.messages, (messages - unsent.messages()) as u64);
         match answer {
             Answer::Ready(Ok(count)) => add(&self.counters.bytes, count as u64),
             Answer::Ready(Err(_)) => add(&self.counters.failed, 1),
@@ -111,6 +116,7 @@ impl Remote {
         DirectWriteStats {
             writes: read(&self.counters.writes),
             bytes: read(&self.counters.bytes),
+            messages: read(&self.counters.messages),
             handed_over: read(&self.counters.handed_over),
             failed: read(&self.counters.failed),
         }

@@ -32,7 +32,7 @@ impl RuntimeStats {
     /// All figures; those of one name stand together. The durations of turns are here as their
     /// number and their sum; [`turns`](Self::turns) has them by size.
     pub fn samples(&self) -> Vec<Sample> {
-        let mut samples = Vec::with_capacity(48);
+        let mut samples = Vec::with_capacity(64);
         self.sample_sockets(&mut samples);
         self.sample_traffic(&mut samples);
         self.sample_limits(&mut samples);
@@ -81,6 +81,17 @@ impl RuntimeStats {
         to.extend(calls.map(|(call, count)| {
             labelled(counter("tidelock_calls_total", help, count), "call", call)
         }));
+        let direct = &self.direct_writes;
+        let help = "Writes by workers themselves.";
+        to.push(counter("tidelock_direct_writes_total", help, direct.writes));
+        let help = "Payload bytes that workers wrote themselves.";
+        to.push(counter("tidelock_direct_write_bytes_total", help, direct.bytes));
+        let help = "Messages that workers wrote themselves.";
+        to.push(counter("tidelock_direct_write_messages_total", help, direct.messages));
+        let help = "Writes by workers of which the network thread wrote the rest.";
+        to.push(counter("tidelock_direct_writes_handed_over_total", help, direct.handed_over));
+        let help = "Writes by workers that failed.";
+        to.push(counter("tidelock_direct_writes_failed_total", help, direct.failed));
     }
 
     fn sample_limits(&self, to: &mut Vec<Sample>) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tidelock_core::Stats;
 
+use crate::DirectWriteStats;
+
 /// What an operator sees of a runtime: a snapshot, taken by
 /// [`Handle::stats`](crate::Handle::stats).
 ///
@@ -13,8 +15,12 @@ use tidelock_core::Stats;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeStats {
-    /// Sockets by state, bytes, messages, limits that were reached, timeouts.
+    /// Sockets by state, bytes, messages, limits that were reached, timeouts. What workers wrote
+    /// themselves is among the bytes and messages.
     pub mux: Stats,
+    /// What workers wrote themselves, as of now; all zero without workers, or with
+    /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
+    pub direct_writes: DirectWriteStats,
     /// Calls of the system.
     pub calls: Calls,
     /// How long turns took: events, commands, input and output of a few sockets, and with

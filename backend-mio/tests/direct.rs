@@ -47,7 +47,7 @@ fn a_batch_leaves_in_one_call_the_high_before_the_low() {
         assert_eq!(&got, b"h1h2l1l2");
         // The client has the bytes before the worker has counted them.
         eventually("one call is counted", || {
-            let stats = runtime.handle().direct_write_stats();
+            let stats = runtime.handle().stats().direct_writes;
             assert!(stats.writes <= 1, "{stats:?}");
             (stats.writes, stats.bytes, stats.handed_over, stats.failed) == (1, 8, 0, 0)
         });
@@ -123,7 +123,7 @@ fn several_services_fill_a_slow_reader_and_nothing_is_torn_lost_or_overtaken() {
         owner.call(move |net| net.shutdown(id).unwrap());
         assert_eq!(reader.join().unwrap(), [ROUNDS; 4]);
         assert_eq!(owner.close_of(id), (CloseReason::Shutdown, 0));
-        let stats = runtime.handle().direct_write_stats();
+        let stats = runtime.handle().stats().direct_writes;
         assert!(stats.handed_over > 0, "{stats:?}");
     });
 }
@@ -138,7 +138,7 @@ fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
         let begin = Instant::now();
         let mut rounds = 0;
         // Until a worker itself met a reset a few times, not the network thread.
-        while runtime.handle().direct_write_stats().failed < 3 {
+        while runtime.handle().stats().direct_writes.failed < 3 {
             assert!(begin.elapsed() < BOUND, "no worker met one of {rounds} resets");
             rounds += 1;
             let client = client(at);
@@ -248,7 +248,7 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
         let places = ids.iter().map(|id| id.index()).max().expect("there were some");
         assert!(places < 4, "places are given away again");
         assert!(refused.load(Ordering::Relaxed) > 0, "nobody wrote to a socket that was gone");
-        assert!(runtime.handle().direct_write_stats().writes > 0);
+        assert!(runtime.handle().stats().direct_writes.writes > 0);
     });
 }
 
@@ -301,7 +301,7 @@ fn sixty_four_connections_get_their_own_bytes_back() {
                 .collect();
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
-        let stats = runtime.handle().direct_write_stats();
+        let stats = runtime.handle().stats().direct_writes;
         assert!(stats.writes > 64 && stats.failed == 0, "{stats:?}");
         assert!(stats.bytes <= sent, "{stats:?} of {sent} B");
         let report = runtime.shutdown(BOUND);
@@ -321,7 +321,7 @@ fn nothing_is_written_directly_unless_asked() {
             let mut client = client(listen(&runtime, echo, options).1);
             client.write_all(b"x").unwrap();
             client.read_exact(&mut [0]).unwrap();
-            assert_eq!(runtime.handle().direct_write_stats(), Default::default());
+            assert_eq!(runtime.handle().stats().direct_writes, Default::default());
         }
     });
 }

@@ -24,11 +24,12 @@ pub struct Stats {
     pub accepts_failed: u64,
     /// Payload bytes that came in, over all sockets.
     pub bytes_in: u64,
-    /// Payload bytes that the system took, over all sockets.
+    /// Payload bytes that the system took, over all sockets; without those that services on worker
+    /// threads wrote themselves, which whoever runs them counts as they go.
     pub bytes_out: u64,
     /// `Data` and `Udp` messages produced.
     pub messages_in: u64,
-    /// Messages of services wholly taken by the system.
+    /// Messages of services wholly taken by the system, counted like `bytes_out`.
     pub messages_out: u64,
     /// Sends that were refused with `SocketFull` or `TotalFull`. What a service tries again before
     /// it was told `SendReady` is not counted again.

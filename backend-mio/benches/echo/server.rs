@@ -86,7 +86,7 @@ impl Server {
     pub(crate) fn direct_writes(&self) -> u64 {
         match self {
             Server::Raw(_) => 0,
-            Server::Tidelock(runtime, _) => runtime.handle().direct_write_stats().writes,
+            Server::Tidelock(runtime, _) => runtime.handle().stats().direct_writes.writes,
         }
     }
 

@@ -60,7 +60,7 @@ impl Mux {
         // The clock of another thread may be ahead of the last turn's.
         let at = Instant::from_nanos(went.at_nanos).min(now);
         let counters = &mut slot.rare.counters;
-        counters.went(&mut self.stats, went.bytes, went.messages, at);
+        counters.went_elsewhere(went.bytes, went.messages, at);
         slot.progress_at = slot.progress_at.max(at);
         assert!(counters.messages_out <= counters.bytes_out, "{id}: a message without bytes went");
     }
@@ -89,7 +89,7 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         if bytes > 0 {
             let counters = &mut slot.rare.counters;
-            counters.went(&mut self.stats, bytes as u64, messages as u64, now);
+            counters.went_elsewhere(bytes as u64, messages as u64, now);
             slot.progress_at = now;
         }
         let gone = bytes + messages * MESSAGE_OVERHEAD_BYTES;
