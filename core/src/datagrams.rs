@@ -81,7 +81,10 @@ impl Datagrams {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
+        let len = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
+        debug_assert_eq!(len == 0, self.is_empty(), "a queue without a datagram is kept");
+        debug_assert!(len > 0 || self.pending_bytes == 0, "nothing waits, and it has bytes");
+        len
     }
 
     pub(crate) fn is_empty(&self) -> bool {

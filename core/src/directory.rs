@@ -58,6 +58,7 @@ impl Directory {
 
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        assert!(self.is_stopped(), "nothing undoes a stop");
     }
 
     /// Whether `id` is alive: taken, and its `Close` not yet produced.
@@ -282,8 +283,10 @@ impl Allocator {
     }
 
     fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {
-        self.taken.contains(index as usize)
-            && self.generations.get(index as usize) == Some(&generation)
+        let is_taken = self.taken.contains(index as usize);
+        let current = self.generations.get(index as usize);
+        debug_assert!(!is_taken || current.is_some(), "{index} was taken without a generation");
+        is_taken && current == Some(&generation)
     }
 }
 

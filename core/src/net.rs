@@ -138,6 +138,7 @@ impl Net<'_> {
             let was_alive = self.directory.gate(id).is_some_and(|gate| gate.set_peer(id));
             assert!(was_alive, "{id} was just taken");
         }
+        assert!(self.directory.is_alive(id), "{id} was just taken");
         let owner = self.service;
         self.ask(Command::Udp { id, owner, options: Box::new(options) });
         Ok(id)
@@ -323,6 +324,7 @@ impl Net<'_> {
         let timer = self.state.add_timer();
         let (service, deadline) = (self.service, self.now + after);
         assert!(deadline >= self.now, "{timer} is due in the past");
+        assert!(self.state.is_armed(timer), "{timer} would not be delivered");
         self.ask(Command::SetTimer { timer, service, deadline });
         timer
     }
@@ -349,6 +351,7 @@ impl Net<'_> {
         }
         let id = self.directory.take_service().ok_or(SpawnError::LimitReached)?;
         assert_ne!(id, self.service, "the asking service still has its id");
+        assert!(self.directory.is_service_alive(id), "{id} was just taken");
         self.ask(Command::Spawn { id, service });
         Ok(id)
     }
@@ -483,6 +486,7 @@ impl Net<'_> {
         let len_before = self.commands.len();
         self.gathered_bytes = 0;
         self.outlet.publish(self.commands);
+        assert_eq!(self.gathered_bytes, 0, "an outlet sends nothing of its own");
         assert!(self.commands.len() <= len_before, "an outlet asks for nothing of its own");
     }
 

@@ -154,7 +154,9 @@ impl Gate {
 
     /// Whether output goes through the Mux.
     pub(crate) fn is_queued(&self) -> bool {
-        self.word.load(Ordering::Acquire) & QUEUED != 0
+        let word = self.word.load(Ordering::Acquire);
+        check_word(word);
+        word & QUEUED != 0
     }
 
     /// Whether the stream is being written without the Mux.

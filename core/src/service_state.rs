@@ -74,6 +74,7 @@ impl ServiceState {
             let taken = self.timers.remove(timer.index() as usize);
             assert_eq!(taken, timer.generation(), "{timer} was another timer");
         }
+        assert!(!self.is_armed(timer), "{timer} would come again");
         is_set
     }
 
@@ -92,16 +93,19 @@ impl ServiceState {
             self.awaited_max = 2 * self.awaited.len() + AWAITED_MIN;
         }
         self.awaited.insert(id);
+        assert!(self.is_awaited(id), "{id} would be asked for at every refusal");
         assert!(self.awaited.len() <= self.awaited_max, "the gone are kept");
     }
 
     /// Whether the Mux was told that the service waits.
     pub(crate) fn is_awaited(&self, id: SocketId) -> bool {
+        debug_assert!(self.awaited.len() <= self.awaited_max, "the gone are kept");
         self.awaited.contains(&id)
     }
 
     /// `SendReady` or `Close` was delivered: the next refusal is announced again.
     pub(crate) fn no_longer_awaits(&mut self, id: SocketId) {
         self.awaited.remove(&id);
+        assert!(!self.is_awaited(id), "the next refusal of {id} would be announced to nobody");
     }
 }

@@ -178,5 +178,10 @@ impl Oracle {
         let ending = view.endings.remove(&id);
         view.leaving.retain(SocketView::is_told_open);
         ending.into_iter().flatten().for_each(|operation| self.complete(operation));
+        if matches!(reason, CloseReason::Closed | CloseReason::Shutdown) {
+            // What ends before it opened was asked for in this order, so that its opening is over.
+            let opening = self.socket(host, id).and_then(|view| view.opening.take());
+            opening.into_iter().for_each(|operation| self.complete(operation));
+        }
     }
 }

@@ -134,7 +134,9 @@ impl Mux {
     /// that is not alive.
     #[inline]
     pub fn wish(&self, id: SocketId) -> Option<Wish> {
-        self.table.get(id).map(|slot| self.wish_of(slot))
+        let slot = self.table.get(id)?;
+        debug_assert_eq!(slot.id, id, "another socket is in its place");
+        Some(self.wish_of(slot))
     }
 
     /// All sockets that are alive, with their wishes, in order of index.
