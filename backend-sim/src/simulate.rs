@@ -290,6 +290,9 @@ impl Setup {
         if self.options.is_split == 0 || report.failure.is_some() {
             return report;
         }
+        if !split::was_steady(&self.plan, &report) {
+            return report;
+        }
         let Self { seed, plan, .. } = self;
         let (plan, options) = (plan.clone(), split::reference(&self.options));
         let reference = Self { seed: *seed, options, plan, troubles: Vec::new() };

@@ -95,38 +95,51 @@ pub fn steady_plan(plan: Vec<Operation>) -> Vec<Operation> {
     let mut finished: Vec<Side> = Vec::new();
     for mut operation in plan {
         let is_over = operation.action.side().is_some_and(|side| finished.contains(&side));
-        let is_kept = match &mut operation.action {
-            Action::Connect { is_paused, .. } => {
-                *is_paused = false;
-                true
-            }
-            Action::Finish { on } => {
-                finished.push(*on);
-                !on.is_accepted
-            }
-            // What has low priority may be overtaken or not.
-            Action::Send { on, is_low, .. } => !on.is_accepted && !*is_low,
-            Action::Frame { on, .. } | Action::Nodelay { on } => !on.is_accepted,
-            Action::Info | Action::Play { .. } => true,
-            Action::ConnectName { .. }
-            | Action::Shutdown { .. }
-            | Action::Close { .. }
-            | Action::Pause { .. }
-            | Action::Start { .. }
-            | Action::KeepOpen { .. }
-            | Action::HandOver { .. }
-            | Action::Release { .. }
-            | Action::Udp { .. }
-            | Action::UdpConnect { .. }
-            | Action::SendTo { .. } => false,
-        };
-        if is_kept && !is_over {
+        match &mut operation.action {
+            Action::Connect { is_paused, .. } => *is_paused = false,
+            Action::Finish { on } => finished.push(*on),
+            _ => {}
+        }
+        if is_steady(&operation.action) && !is_over {
             steady.push(operation);
         }
     }
     reconnect(&mut steady);
     end_connections(&mut steady, &finished);
     steady
+}
+
+/// Whether it has the same effect whenever it is done.
+fn is_steady(action: &Action) -> bool {
+    match action {
+        Action::Connect { is_paused, .. } => !is_paused,
+        // What has low priority may be overtaken or not.
+        Action::Send { on, is_low, .. } => !on.is_accepted && !*is_low,
+        Action::Finish { on } | Action::Frame { on, .. } | Action::Nodelay { on } => {
+            !on.is_accepted
+        }
+        Action::Info | Action::Play { .. } => true,
+        Action::ConnectName { .. }
+        | Action::Shutdown { .. }
+        | Action::Close { .. }
+        | Action::Pause { .. }
+        | Action::Start { .. }
+        | Action::KeepOpen { .. }
+        | Action::HandOver { .. }
+        | Action::Release { .. }
+        | Action::Udp { .. }
+        | Action::UdpConnect { .. }
+        | Action::SendTo { .. } => false,
+    }
+}
+
+/// Whether a world that the option says to be steady was so: a script may say more than a seed
+/// draws.
+pub fn was_steady(plan: &[Operation], report: &Report) -> bool {
+    let preserving = |name: &str| PRESERVING.iter().any(|family| family.name() == name);
+    let is_steady_fault = |(name, count): &(&str, u64)| *count == 0 || preserving(name);
+    plan.iter().all(|operation| is_steady(&operation.action))
+        && report.injected.iter().all(is_steady_fault)
 }
 
 /// What waited for an operation that is not kept comes at a time of its own; what is about a
@@ -254,6 +267,30 @@ mod tests {
         let found = failures(true);
         let by_this = found.iter().filter(|failure| failure.law == LAW).count();
         assert!(by_this > 0, "{found:?}");
+    }
+
+    #[test]
+    fn what_depends_on_when_it_is_done_is_not_compared() {
+        let scenario = scenarios::find("echo").expect("it is one of them");
+        let compared = |line: &str| {
+            let text = format!(
+                "tide 1\nscenario echo\nconfig is_split=1 send_buffer_bytes=1 \
+                 latency_nanos=10000000\nop c0 @1ms client connect server:9000\n\
+                 op s0 @2ms client send c0 100\n{line}\n\
+                 op s2 @60ms client finish c0\n"
+            );
+            let script = text.parse().expect("it is a script");
+            let source = crate::run::Source::Script(Box::new(script));
+            let report = crate::simulate::run(scenario, source, &crate::run::Watch::default());
+            assert_eq!(report.failure, None, "{line}");
+            report.checked.contains(&(LAW, 1))
+        };
+        assert!(compared("op s1 @30ms client send c0 4000"));
+        assert!(!compared("op s1 @30ms client send-low c0 4000"));
+        assert!(!compared("op s1 @30ms client close c0"));
+        assert!(!compared("at c0'/in@9 reset 9"));
+        assert!(!compared("fault p0 @1ms descriptors server until 5ms"));
+        assert!(compared("at c0'/in@9 delay 5ms"), "a delay changes nothing");
     }
 
     #[test]

@@ -87,6 +87,8 @@ struct Log {
     next: [[u32; 2]; HANDS],
     /// Hands that are done with it.
     done: usize,
+    /// Who sends is no crew, but what a script asked to connect: it may say anything.
+    is_foreign: bool,
 }
 
 /// A hand has sent everything to a socket.
@@ -165,8 +167,17 @@ impl Service for Captain {
 impl Log {
     /// Each far hand's messages come whole, and in order for each priority.
     fn judge(&mut self, socket: SocketId) {
-        while self.input.len() >= HEAD_BYTES {
+        while !self.is_foreign && self.input.len() >= HEAD_BYTES {
             let length = usize::from(u16::from_le_bytes([self.input[6], self.input[7]]));
+            let is_head = usize::from(self.input[0]) < HANDS
+                && self.input[1] < 2
+                && (HEAD_BYTES..=BYTES_MAX as usize).contains(&length);
+            if !is_head {
+                let is_first = self.next == [[0; 2]; HANDS];
+                assert!(is_first, "{socket}: something else follows the messages of a crew");
+                self.is_foreign = true;
+                break;
+            }
             if self.input.len() < length {
                 return;
             }
@@ -179,6 +190,9 @@ impl Log {
             *next += 1;
             let is_torn = message.iter().any(|byte| *byte != filler(hand, number));
             assert!(!is_torn, "{socket}: message {number} of hand {hand} is torn");
+        }
+        if self.is_foreign {
+            self.input.clear();
         }
     }
 }
