@@ -56,7 +56,7 @@ impl Campaign<'_> {
                 less.decisions.remove(places[which as usize]);
             }
             // What is done to the world as a whole is drawn from the seed, if it is on.
-            None => less.config.push((family.name().to_owned(), "0".to_owned())),
+            None => less.set(family.name(), "0"),
         }
         let source = Source::Script(Box::new(less));
         let rest = self.simulator.guarded(first.scenario, source, &self.watch());
@@ -165,6 +165,29 @@ mod tests {
         };
         assert!(cuts.0 > 5 && cuts.0 == cuts.1, "each cut matters: {cuts:?}");
         assert!(delays.0 > 5 && delays.1 == 0, "no delay matters: {delays:?}");
+    }
+
+    /// A world with troubles, which a recording says by their option alone.
+    fn troubled(_: &str, source: Source, watch: &Watch) -> Report {
+        let Source::Script(script) = &source else { unreachable!("only scripts are run") };
+        let mut said: Vec<&str> = script.config.iter().map(|(name, _)| name.as_str()).collect();
+        said.sort_unstable();
+        assert!(said.is_sorted_by(|one, next| one < next), "each option once: {said:?}");
+        let is_on = script.config.contains(&("world".to_owned(), "9".to_owned()));
+        let mut report = run("", source, watch);
+        report.outcome = u64::from(is_on);
+        report.injected = vec![("world", u64::from(is_on))];
+        report
+    }
+
+    #[test]
+    fn troubles_are_deleted_by_their_option() {
+        let campaign = campaign(&troubled);
+        let config = vec![("world".to_owned(), "9".to_owned())];
+        let script = Script { config, ..Script::default() };
+        let first = troubled("", Source::Script(Box::new(script.clone())), &Watch::default());
+        let deletion = campaign.delete_one(&first, &script);
+        assert_eq!(deletion, Some(Deletion { family: "world", has_changed: true }));
     }
 
     #[test]

@@ -92,6 +92,16 @@ pub struct Script {
     pub comments: Vec<String>,
 }
 
+impl Script {
+    /// Says an option, in place of what was said of it before.
+    pub fn set(&mut self, option: &str, value: &str) {
+        match self.config.iter_mut().find(|(name, _)| name == option) {
+            Some((_, said)) => value.clone_into(said),
+            None => self.config.push((option.to_owned(), value.to_owned())),
+        }
+    }
+}
+
 /// An `op` line: something that comes from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptOperation {
