@@ -45,6 +45,7 @@ macro_rules! regressions {
 
 // One for each `.tide` file, with `_` in place of `-`.
 regressions! {
+    failed_write_waits_for_a_mailbox,
     crew_hears_a_stranger,
     closed_in_the_same_batch_as_it_was_opened,
     finish_after_shutdown_while_connecting,

@@ -143,6 +143,7 @@ impl Mux {
             if slot.discards_input() {
                 self.fail(id, fault, Operation::Write);
             }
+            // Otherwise what can still be read comes first, and its end is this one's, too.
             return;
         }
         assert_eq!(slot.output, Latch::Ready, "{id}: a write is pending with nothing to write");

@@ -77,7 +77,10 @@ impl Slot {
                 let has_turn = self.output == Latch::Ready && !has_direct;
                 let can_write = has_output && has_turn && self.writes();
                 let is_waited_for = has_sends || has_direct;
-                let can_end = self.state == SocketState::Flushing && !has_output && !is_waited_for;
+                // After a failed write no FIN is sent: the end comes when the input is read.
+                let has_end = self.rare.write_fault.is_none() || self.discards_input();
+                let can_end =
+                    self.state == SocketState::Flushing && has_end && !has_output && !is_waited_for;
                 can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
             }
         }

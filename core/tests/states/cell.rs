@@ -195,7 +195,10 @@ fn short(reason: CloseReason) -> String {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let config = Config { idle_timeout: Some(Duration::from_secs(300)), ..Config::default() };
+        Self::with(Config { idle_timeout: Some(Duration::from_secs(300)), ..Config::default() })
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
         let mux = Mux::new(config).unwrap();
         let dispatcher = Dispatcher::new(mux.directory().clone(), 0);
         let (to_world, from_services) = mpsc::channel();

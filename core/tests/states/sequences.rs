@@ -119,6 +119,22 @@ fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
 }
 
 #[test]
+fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
+    let mut world = World::with(Config { mailbox_bytes_max: 1, ..Config::default() });
+    let id = build(&mut world, "Flushing, finish");
+    world.puppet.reads.extend((0..3).map(|_| Ok(Bytes::from_static(b"x"))));
+    world.puppet.write_fault = Some(Fault::new(FaultKind::BrokenPipe));
+    let readiness = Readiness { readable: true, ..Readiness::WRITABLE };
+    world.mux.handle_event(Event::Ready { id, readiness }, world.now);
+    let _more = world.mux.turn(&mut world.puppet, world.now);
+    assert_eq!(world.puppet.reads.len(), 2, "one fills the mailbox");
+    assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Idle);
+    world.work();
+    assert_eq!(world.told.last().unwrap(), "Close(Fault BrokenPipe, 7 B unsent)");
+    assert!(world.puppet.reads.is_empty(), "what came before is lost");
+}
+
+#[test]
 fn an_exit_does_not_wait_for_a_send_of_a_service_that_stays_in_its_call() {
     let mut world = World::new();
     let id = build(&mut world, "Open");
