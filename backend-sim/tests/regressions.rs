@@ -45,6 +45,8 @@ macro_rules! regressions {
 
 // One for each `.tide` file, with `_` in place of `-`.
 regressions! {
+    paused_for_long_is_not_idle,
+    a_refusal_hides_a_loss,
     failed_write_waits_for_a_mailbox,
     crew_hears_a_stranger,
     closed_in_the_same_batch_as_it_was_opened,

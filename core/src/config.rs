@@ -74,7 +74,8 @@ pub struct Config {
     pub half_open_timeout: Duration,
     /// Time that an accepted socket may wait for `start`. Default 60 s.
     pub start_timeout: Duration,
-    /// Time that an open stream may be silent in both directions. Default off.
+    /// Time that an open stream may be silent in both directions. While it is paused nothing is
+    /// counted, and `start` counts anew. Default off.
     pub idle_timeout: Option<Duration>,
     /// First pause after a listener met the limit of descriptors or of memory; doubled at each
     /// further failure. Default 100 ms.

@@ -49,6 +49,8 @@ pub(crate) struct Gate {
     pub(crate) word: AtomicU64,
     /// The charge of this socket: what is queued, what is announced, what is being written.
     charged_bytes: AtomicU64,
+    /// How many of the announced are refusals, which are charged with nothing.
+    refused: AtomicU64,
     /// What was written without the Mux, and it has not learnt of yet.
     pub(crate) written: Written,
 }
@@ -154,8 +156,9 @@ fn refuse_word(word: u64) -> ! {
 
 impl Gate {
     /// All of it.
-    pub(crate) fn words(&self) -> [u64; 2] {
-        let words = [&self.word, &self.charged_bytes].map(|word| word.load(Ordering::Acquire));
+    pub(crate) fn words(&self) -> [u64; 3] {
+        let words = [&self.word, &self.charged_bytes, &self.refused];
+        let words = words.map(|word| word.load(Ordering::Acquire));
         check_word(words[0]);
         assert!(words[0] >> 32 != 0 || words[1] == 0, "nobody has a charge");
         words
@@ -177,6 +180,7 @@ impl Gate {
         assert_eq!(before & in_use, 0, "the place of {id} is still in use");
         assert_ne!(before >> 32, generation_bits(id) >> 32, "{id} is issued twice");
         assert_eq!(self.charged_bytes.load(Ordering::Acquire), 0, "{id} is born with a charge");
+        assert_eq!(self.refused.load(Ordering::Acquire), 0, "{id} is born with a refusal");
         assert!(self.is_alive(id), "{id} was just born");
     }
 
@@ -225,11 +229,13 @@ impl Gate {
         let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
         assert!(charge <= limits.socket as u64, "{id} admitted a message that never fits");
         let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64, 0) else {
+            self.refused.fetch_add(1, Ordering::AcqRel);
             return Err(Refusal::SocketFull);
         };
         if !total.reserve(charge, limits.total as u64) {
             let before = self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
             assert!(before >= charge, "{id} lost a charge that it was about to undo");
+            self.refused.fetch_add(1, Ordering::AcqRel);
             return Err(Refusal::TotalFull);
         }
         assert!(charge <= charged && charged <= limits.socket as u64, "{id} is over its limit");
@@ -271,6 +277,13 @@ impl Gate {
         before.expect("the change is always made");
     }
 
+    /// The Mux has received that somebody waits for room, which was announced like a send.
+    pub(crate) fn receive_refused(&self, id: SocketId) {
+        let before = self.refused.fetch_sub(1, Ordering::AcqRel);
+        assert!(before > 0, "{id}: somebody waits whom nobody refused");
+        self.receive_announced(id);
+    }
+
     /// What is on its way to the Mux, with one look.
     #[inline]
     pub(crate) fn on_the_way(&self, id: SocketId) -> OnTheWay {
@@ -293,13 +306,16 @@ impl Gate {
     }
 
     /// Payload bytes of sends that are on their way, given what the Mux holds of the charge. What
-    /// is being written without the Mux counts as if it were on its way, with its overhead.
+    /// is being written without the Mux counts as if it were on its way, with its overhead. Exact if
+    /// nobody is just now being admitted.
     pub(crate) fn announced_bytes(&self, held_charge_bytes: usize) -> usize {
         let word = self.word.load(Ordering::Acquire);
         let announced = (word & ANNOUNCED) / ONE_ANNOUNCED;
+        let refused = self.refused.load(Ordering::Acquire);
+        assert!(refused <= announced, "a refusal was not announced");
         let charged = self.charged_bytes();
         assert!(charged >= held_charge_bytes, "the Mux holds more than is charged");
-        let overhead_bytes = announced as usize * MESSAGE_OVERHEAD_BYTES;
+        let overhead_bytes = (announced - refused) as usize * MESSAGE_OVERHEAD_BYTES;
         let bytes = (charged - held_charge_bytes).saturating_sub(overhead_bytes);
         assert!(bytes <= charged, "more is on its way than was charged");
         let is_known = announced > 0 || word & DIRECT != 0;

@@ -127,6 +127,7 @@ impl Oracle {
         let mut view = self.socket(host, id).expect("it was just there");
         view.resolve_claims(step);
         view.ending.took_at = Some(now);
+        view.ending.is_busy();
         if view.warnings.is_drained(view.outbox.pending_bytes()) {
             let is_optional = self.may_be_ending(host, id);
             view = self.socket(host, id).expect("it was just there");

@@ -73,6 +73,7 @@ impl Oracle {
 
     fn socket_command(&mut self, host: u16, command: &Command) {
         let (now, step) = (self.now, self.hosts[host as usize].step);
+        let bounds = self.limits.bounds;
         let is_released = |view: &Self, by| view.hosts[host as usize].released.contains(by);
         let is_late_claim = matches!(command, Command::Start { by, .. } if is_released(self, by));
         let Some(view) = command.socket().and_then(|id| self.socket(host, id)) else { return };
@@ -86,6 +87,9 @@ impl Oracle {
             Command::Start { by, .. } => {
                 view.claim(*by, step);
                 view.ending.starts += 1;
+                if !view.is_reading {
+                    view.ending.resumed_at = Some(now);
+                }
                 view.is_reading = true;
                 view.is_paused = false;
                 view.is_start_last = true;
@@ -93,6 +97,9 @@ impl Oracle {
                 view.pauses_at_start = view.pauses_asked;
             }
             Command::Pause { .. } => {
+                if view.is_reading {
+                    view.ending.may_be_idle(now, &bounds);
+                }
                 view.is_reading = false;
                 view.pauses_asked += 1;
                 view.is_start_last = false;

@@ -35,8 +35,11 @@ impl Oracle {
 
     /// The system took bytes of a write that a worker makes itself.
     pub fn took_directly(&mut self, host: u16, id: SocketId, bytes: &[u8]) {
-        let now = self.now;
+        let (now, bounds) = (self.now, self.limits.bounds);
         let Some(view) = self.socket(host, id) else { return };
+        if view.is_reading {
+            view.ending.may_be_idle(now, &bounds);
+        }
         view.ending.took_at = Some(now);
         let direct = view.direct.as_mut().expect("a worker writes what it began");
         let result = direct.take(bytes).map_err(|detail| format!("{id}, directly: {detail}"));

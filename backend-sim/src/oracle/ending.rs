@@ -37,6 +37,11 @@ pub(super) struct Ending {
     pub(super) took_at: Option<u64>,
     /// When bytes that were read were last told.
     pub(super) told_at: Option<u64>,
+    /// When reading last began after a pause.
+    pub(super) resumed_at: Option<u64>,
+    /// It was silent for too long before a pause, or before a write of another thread: its end for
+    /// that may have begun.
+    pub(super) was_idle: bool,
     /// What calls on the open socket answered.
     pub(super) faults: Vec<Fault>,
     /// What calls that open answered.
@@ -81,6 +86,23 @@ impl Ending {
             Some(timeout) => u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
             None => bounds.connect_nanos,
         };
+    }
+
+    /// Something happens to a socket that is read, and that the network thread may not know of when
+    /// it takes it for idle.
+    pub(super) fn may_be_idle(&mut self, now: u64, bounds: &Bounds) {
+        self.was_idle |= self.is_idle(now, bounds);
+    }
+
+    /// The network thread itself moves bytes: it has not taken the socket for idle.
+    pub(super) fn is_busy(&mut self) {
+        self.was_idle = false;
+    }
+
+    fn is_idle(&self, now: u64, bounds: &Bounds) -> bool {
+        let marks = [Some(self.born_at), self.took_at, self.told_at, self.resumed_at];
+        let last = marks.iter().flatten().max().expect("it was born");
+        bounds.idle_nanos > 0 && now >= last.saturating_add(bounds.idle_nanos)
     }
 
     /// Judges the reason of a `Close`.
@@ -159,10 +181,7 @@ impl Ending {
         };
         let born_at = Some(self.born_at);
         match which {
-            Timeout::Idle => {
-                bounds.idle_nanos > 0
-                    && silent(&[born_at, self.took_at, self.told_at], bounds.idle_nanos)
-            }
+            Timeout::Idle => self.was_idle || self.is_idle(now, bounds),
             Timeout::Start => {
                 !self.is_started && self.starts == 0 && silent(&[born_at], bounds.start_nanos)
             }
@@ -267,5 +286,24 @@ mod tests {
         assert!(judge(&ending, CloseReason::TimedOut(Timeout::Flush), 115));
         assert!(!judge(&Ending::default(), CloseReason::TimedOut(Timeout::Start), 39));
         assert!(judge(&Ending::default(), CloseReason::TimedOut(Timeout::Start), 40));
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_start_and_a_write_of_another_thread_may_come_too_late() {
+        let bounds = Bounds { idle_nanos: 50, ..BOUNDS };
+        let judge = |ending: &Ending, now| {
+            let around = Around { now, is_owner_gone: false, is_exiting: false };
+            ending.judge(CloseReason::TimedOut(Timeout::Idle), around, &bounds).is_ok()
+        };
+        let mut ending = Ending { resumed_at: Some(100), ..Ending::default() };
+        assert!(!judge(&ending, 149) && judge(&ending, 150));
+        ending.may_be_idle(149, &bounds);
+        ending.took_at = Some(149);
+        assert!(!judge(&ending, 160), "it was in time");
+        ending.may_be_idle(199, &bounds);
+        ending.took_at = Some(199);
+        assert!(judge(&ending, 200), "its end may have begun");
+        ending.is_busy();
+        assert!(!judge(&ending, 200), "it has not, as it is still read");
     }
 }

@@ -51,6 +51,7 @@ impl Oracle {
         let input = match message {
             Message::Data { bytes, .. } => {
                 view.ending.told_at = Some(now);
+                view.ending.is_busy();
                 view.deliver(bytes)
             }
             Message::Udp { payload, .. } => view.deliver_datagram(payload),

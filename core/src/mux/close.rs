@@ -24,8 +24,8 @@ impl Mux {
         if slot.state == SocketState::Closing {
             return;
         }
-        // Of what is being written without the Mux something may be left.
-        let is_lossy = slot.has_output() || gate.announced_bytes(slot.charge_bytes()) > 0;
+        // What is on its way is waited for, and may be lost, too.
+        let is_lossy = slot.has_output();
         let how =
             if is_lossy && slot.kind == Kind::Stream { CloseHow::Reset } else { CloseHow::Plain };
         let was_given_up =
@@ -97,16 +97,25 @@ impl Mux {
 
     /// Asks the backend to let go, and tells `Close` when everything has.
     pub(super) fn serve_closing<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let on_the_way = self.on_the_way(id);
         let slot = self.table.slot_mut(id);
         assert_ne!(slot.closing, Closing::No, "{id} is closed and does not end");
-        let has_direct = self.directory.gate(id).is_some_and(|gate| gate.has_direct());
         if let Closing::Asked(how) = slot.closing
-            && !has_direct
+            && !on_the_way.has_direct
+            && !on_the_way.has_sends
         {
             assert!(slot.is_open, "{id}: the backend holds nothing");
-            // A write may have taken the rest since the end began: then nothing is lost.
-            let is_lossless = !slot.has_output() && slot.rare.unsent_bytes == 0;
-            let how = if slot.is_told && is_lossless { CloseHow::Plain } else { how };
+            let gate = self.directory.gate(id).expect("a living id has a gate");
+            // Since the end began a write may have taken the rest, and sends may have come too
+            // late; at the exit's deadline they are not waited for.
+            let is_lossy = slot.has_output()
+                || slot.rare.unsent_bytes > 0
+                || gate.announced_bytes(slot.charge_bytes()) > 0;
+            let how = match slot.kind {
+                Kind::Stream if is_lossy => CloseHow::Reset,
+                _ if slot.is_told => CloseHow::Plain,
+                _ => how,
+            };
             backend.regard(id, slot.situation());
             slot.closing = match backend.close(id, how) {
                 Answer::Ready(()) => Closing::Done,
@@ -115,7 +124,6 @@ impl Mux {
         }
         assert_ne!(slot.closing, Closing::No, "{id}: a close was forgotten");
         let is_done = slot.closing == Closing::Done;
-        let on_the_way = self.on_the_way(id);
         assert!(!is_done || !on_the_way.has_direct, "{id} was closed under a direct write");
         if is_done && !on_the_way.has_sends && !on_the_way.has_flush {
             self.finish_close(id);

@@ -228,6 +228,10 @@ impl Mux {
         if is_over {
             return self.refuse_start(id, by);
         }
+        if !slot.is_reading && slot.state == SocketState::Open {
+            // While nobody read, it was not the peer who was silent.
+            slot.progress_at = slot.progress_at.max(self.now);
+        }
         slot.is_reading = true;
         slot.is_pause_owed = false;
         assert!(slot.cause.is_none() || slot.state != SocketState::Open, "{id} is over");

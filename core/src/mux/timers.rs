@@ -233,6 +233,6 @@ impl Slot {
         [counters.last_read, counters.last_write]
             .into_iter()
             .flatten()
-            .fold(self.since, Instant::max)
+            .fold(self.progress_at, Instant::max)
     }
 }

@@ -81,7 +81,7 @@ impl Mux {
         self.stats.sends_refused += 1;
         let outbox_bytes_max = self.config().outbox_bytes_max;
         assert!(charge_bytes <= outbox_bytes_max, "{id}: what never fits is refused as too large");
-        self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
+        self.directory.gate(id).expect("a living id has a gate").receive_refused(id);
         let can_send = self.directory.gate(id).is_some_and(|gate| gate.is_open(id));
         if can_send && self.table.get(id).is_some() {
             // Before it is looked for room: who gives some back from now on tells the Mux.

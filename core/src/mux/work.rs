@@ -67,7 +67,8 @@ impl Slot {
                 }
             }
             SocketState::Closing => match self.closing {
-                Closing::Asked(_) => !has_direct,
+                // What is lost is known, and whether the peer must learn of it, when all has come.
+                Closing::Asked(_) => !(has_sends || has_direct),
                 Closing::Waiting => false,
                 Closing::Done => !(has_sends || has_direct || has_flush),
                 Closing::No => unreachable!("a closing socket knows how far it is"),

@@ -37,8 +37,16 @@ fn a_close_waits_for_a_write_and_counts_what_it_leaves() {
         config: config(),
         ..Plan::default()
     };
+    let judge = |outcome: &Outcome| {
+        let ended = outcome.ended();
+        // The peer learns of a loss, and of nothing else.
+        let is_lossy = !ended.ends_with(" 0 lost");
+        let how = if is_lossy { CloseHow::Reset } else { CloseHow::Plain };
+        assert_eq!(outcome.stream().closed, Some(how), "{ended}");
+        ended
+    };
     let reached = ["ab went, 0 lost", "a went, 1 lost", " went, 2 lost", " went, 0 lost"];
-    explore(plan, Outcome::ended, &reached);
+    explore(plan, judge, &reached);
 }
 
 /// The peer breaks the stream while a worker writes it: one `Error`, one `Close`.

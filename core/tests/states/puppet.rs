@@ -20,6 +20,8 @@ pub(crate) struct Puppet {
     pub(crate) error: Option<Fault>,
     pub(crate) refuses_to_open: Option<Fault>,
     pub(crate) closes_later: bool,
+    /// How it was asked to close.
+    pub(crate) closes: Vec<CloseHow>,
     /// Sockets that were given a peer.
     pub(crate) peers: Vec<SocketId>,
 }
@@ -139,7 +141,8 @@ impl Backend for Puppet {
         Ok(())
     }
 
-    fn close(&mut self, _id: SocketId, _how: CloseHow) -> Answer<()> {
+    fn close(&mut self, _id: SocketId, how: CloseHow) -> Answer<()> {
+        self.closes.push(how);
         if self.closes_later { Answer::Later } else { Answer::Ready(()) }
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, Command, Config, ConnectOptions, Delivery, Dispatcher, Event, Fault, FaultKind, Instant,
-    KeepCommands, ListenOptions, Message, Mux, Net, Progress, Readiness, Service, SocketId,
-    SocketState, Target, UdpOptions,
+    Bytes, CloseHow, Command, Config, ConnectOptions, Delivery, Dispatcher, Event, Fault,
+    FaultKind, Instant, KeepCommands, ListenOptions, Message, Mux, Net, Progress, Readiness,
+    SendError, Service, SocketId, SocketState, Target, UdpOptions,
 };
 
 use crate::cell::World;
@@ -132,6 +132,75 @@ fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
     world.work();
     assert_eq!(world.told.last().unwrap(), "Close(Fault BrokenPipe, 7 B unsent)");
     assert!(world.puppet.reads.is_empty(), "what came before is lost");
+}
+
+#[test]
+fn a_close_waits_for_sends_that_are_on_their_way_and_tells_the_peer_of_their_loss() {
+    for (message, how) in [("seven B", CloseHow::Reset), ("", CloseHow::Plain)] {
+        let mut world = World::with(Config { outbox_bytes_max: 100, ..test_config() });
+        let id = build(&mut world, "Open");
+        let unpublished = world.ask_and_keep(move |net| {
+            net.send(id, message).map(drop).unwrap();
+            // What is refused is announced, too, and has no bytes.
+            let refused = net.send(id, "there is no room for this").unwrap_err();
+            assert!(matches!(refused, SendError::SocketFull(_)), "{refused:?}");
+        });
+        world.mux.handle_command(Command::Close { id }, world.now);
+        world.work();
+        assert!(world.puppet.closes.is_empty(), "it is not known yet whether something is lost");
+        for command in unpublished {
+            world.mux.handle_command(command, world.now);
+        }
+        world.work();
+        assert_eq!(world.puppet.closes, [how], "{message:?}");
+        let expected = match how {
+            CloseHow::Plain => "Close(Closed)",
+            CloseHow::Reset => "Close(Closed, 7 B unsent)",
+        };
+        assert_eq!(world.told, [expected]);
+    }
+}
+
+#[test]
+fn what_was_paused_for_long_is_not_idle_when_it_is_started() {
+    let idle = Duration::from_secs(300);
+    let mut world = World::new();
+    let id = build(&mut world, "Open");
+    world.ask(move |net| net.pause(id).unwrap());
+    world.work();
+    world.now = world.now + 2 * idle;
+    world.ask(move |net| net.start(id).unwrap());
+    world.work();
+    assert_eq!(std::mem::take(&mut world.told), ["Paused"]);
+    let deadline = world.mux.next_deadline().expect("an idle socket ends");
+    assert_eq!(deadline, world.now + idle);
+    world.now = deadline;
+    world.work();
+    assert_eq!(world.told, ["Close(TimedOut Idle)"]);
+}
+
+#[test]
+fn an_exit_that_waits_for_no_send_counts_none_for_a_refusal() {
+    let mut world = World::with(Config { outbox_bytes_max: 100, ..test_config() });
+    let id = build(&mut world, "Open");
+    let unpublished = world.ask_and_keep(move |net| {
+        net.send(id, "seven B").map(drop).unwrap();
+        net.send(id, "there is no room for this").unwrap_err();
+    });
+    world.mux.handle_command(Command::Exit { within: Duration::ZERO }, world.now);
+    world.work();
+    world.work();
+    assert_eq!(world.told, ["Exit", "Close(Exit, 7 B unsent)"]);
+    assert_eq!(world.puppet.closes, [CloseHow::Reset]);
+    assert!(!unpublished.is_empty());
+    for command in unpublished {
+        world.mux.handle_command(command, world.now);
+    }
+    assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Exit);
+}
+
+fn test_config() -> Config {
+    Config { warn_bytes: 32, ..Config::default() }
 }
 
 #[test]
