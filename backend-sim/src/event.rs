@@ -14,19 +14,6 @@ use crate::world::Shared;
 /// An event as the host holds it, and the descriptor of a completion.
 pub type Fetched = (Option<u32>, Event);
 
-/// An event as a person reads it: of readiness, what is ready.
-pub fn words(event: &Event) -> String {
-    let Event::Ready { id, readiness } = event else { return format!("{event:?}") };
-    let bits = [
-        (readiness.readable, " readable"),
-        (readiness.writable, " writable"),
-        (readiness.peer_closed, " peer closed"),
-        (readiness.failed, " failed"),
-    ];
-    let named = bits.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name);
-    format!("Ready {id}{}", named.collect::<String>())
-}
-
 /// The kernel and the judge see an event handed over, right before the Mux does. `is_closing`: the
 /// Mux has let go of the socket.
 pub fn hand_over<C: Choices>(

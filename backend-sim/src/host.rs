@@ -16,7 +16,7 @@ use tidelock_core::{
 use crate::backend::{Resolving, SimBackend};
 use crate::choices::Choices;
 use crate::coverage::{Met, Place};
-use crate::event::{Fetched, class, fetch, hand_over, words};
+use crate::event::{Fetched, class, fetch, hand_over};
 use crate::io::Io;
 use crate::kernel::Polled;
 use crate::kinds::Kind;
@@ -319,7 +319,7 @@ impl Host {
             shared.digest.word(EVENT | u64::from(self.number));
             shared.digest.word(id.to_bits());
             let name = shared.kernel.host_name(self.number);
-            shared.tracer.line(shared.kernel.now, || format!("{name} <- {}", words(event)));
+            shared.tracer.line(shared.kernel.now, || format!("{name} <- {event}"));
             self.io.touch(id);
             let situation = self.mux.situation(id);
             let state = situation.map(|situation| situation.state);

@@ -1,5 +1,7 @@
 //! What a backend reports.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::backend::{Accepted, Connected};
@@ -115,6 +117,47 @@ impl Event {
     }
 }
 
+/// One line for a trace: the socket, and what matters of the answer.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.socket();
+        match self {
+            Event::Ready { readiness, .. } => write!(f, "Ready {id}{readiness}"),
+            Event::Resolved { result: Ok(addresses), .. } => {
+                write!(f, "Resolved {id}")?;
+                addresses.iter().try_for_each(|address| write!(f, " {address}"))
+            }
+            Event::Connected { result: Ok(Connected { local, peer }), .. } => {
+                write!(f, "Connected {id} {local} to {peer}")
+            }
+            Event::Accepted { id: new, result: Ok(accepted), .. } => {
+                write!(f, "Accepted {id} new {new} from {}", accepted.peer)
+            }
+            Event::Received { result: Ok(bytes), .. } if bytes.is_empty() => {
+                write!(f, "Received {id} the end")
+            }
+            Event::Received { result: Ok(bytes), .. } => {
+                write!(f, "Received {id} {} B", bytes.len())
+            }
+            Event::ReceivedFrom { result: Ok((from, payload)), .. } => {
+                write!(f, "ReceivedFrom {id} {} B from {from}", payload.len())
+            }
+            Event::Written { result: Ok(count), .. } => write!(f, "Written {id} {count} B"),
+            Event::SentTo { result: Ok(()), .. } => write!(f, "SentTo {id}"),
+            Event::Closed { .. } => write!(f, "Closed {id}"),
+            Event::Resolved { result: Err(fault), .. } => write!(f, "Resolved {id}: {fault}"),
+            Event::Connected { result: Err(fault), .. } => write!(f, "Connected {id}: {fault}"),
+            Event::Accepted { result: Err(fault), .. } => write!(f, "Accepted {id}: {fault}"),
+            Event::Received { result: Err(fault), .. } => write!(f, "Received {id}: {fault}"),
+            Event::ReceivedFrom { result: Err(fault), .. } => {
+                write!(f, "ReceivedFrom {id}: {fault}")
+            }
+            Event::Written { result: Err(fault), .. } => write!(f, "Written {id}: {fault}"),
+            Event::SentTo { result: Err(fault), .. } => write!(f, "SentTo {id}: {fault}"),
+        }
+    }
+}
+
 /// One set of readiness bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Readiness {
@@ -135,4 +178,40 @@ impl Readiness {
     /// Only writable.
     pub const WRITABLE: Readiness =
         Readiness { readable: false, writable: true, peer_closed: false, failed: false };
+}
+
+/// The bits that are set, each behind a space.
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = [
+            (self.readable, " readable"),
+            (self.writable, " writable"),
+            (self.peer_closed, " peer closed"),
+            (self.failed, " failed"),
+        ];
+        let mut set = bits.iter().filter(|(is_set, _)| *is_set);
+        set.try_for_each(|(_, name)| f.write_str(name))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::FaultKind;
+
+    #[test]
+    fn a_line_says_how_much_came_and_not_what() {
+        let id = SocketId::from_bits(u64::from(NonZeroU32::MIN.get()) << 32 | 3).unwrap();
+        let readiness = Readiness { peer_closed: true, ..Readiness::WRITABLE };
+        assert_eq!(Event::Ready { id, readiness }.to_string(), "Ready #3.1 writable peer closed");
+        let from = Endpoint::from(([127, 0, 0, 1], 7));
+        let event = Event::ReceivedFrom { id, result: Ok((from, vec![7; 5000].into())) };
+        assert_eq!(event.to_string(), "ReceivedFrom #3.1 5000 B from 127.0.0.1:7");
+        let event = Event::Received { id, result: Ok(Bytes::new()) };
+        assert_eq!(event.to_string(), "Received #3.1 the end");
+        let event = Event::Written { id, result: Err(FaultKind::BrokenPipe.into()) };
+        assert_eq!(event.to_string(), "Written #3.1: broken pipe");
+    }
 }
