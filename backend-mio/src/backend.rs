@@ -139,9 +139,9 @@ impl MioBackend {
     /// A failed open leaves nothing behind; a socket that was opened takes its place.
     fn close_socket(&self, socket: Socket, how: CloseHow) {
         match socket {
-            Socket::Stream(stream) => stream.close(&self.registry, how),
-            Socket::Listener(listener) => listener.close(&self.registry),
-            Socket::Datagram(datagram) => datagram.close(&self.registry),
+            Socket::Stream(stream) => stream.close(how),
+            // Closing the descriptor ends its registration, too.
+            Socket::Listener(_) | Socket::Datagram(_) => {}
             Socket::Adopted(adopted) => adopted.close(&self.registry, how),
         }
     }
@@ -533,6 +533,44 @@ mod tests {
             assert_eq!(bench.backend.read(socket, 65_536), Answer::Later);
             assert_eq!(bench.read(socket).unwrap(), vec![round; 5]);
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_came_before_the_accept_is_told_by_an_event_and_not_asked_for() {
+        let mut bench = Bench::new();
+        let (listener, socket) = (id(0, 1), id(1, 1));
+        let options = ListenOptions::default();
+        let at = Endpoint::from(([127, 0, 0, 1], 0));
+        let local = bench.backend.listen(listener, &at, &options).unwrap();
+        let mut peer = TcpStream::connect(local.socket_addr().unwrap()).unwrap();
+        peer.write_all(b"early").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let Answer::Ready(Ok(accepted)) = bench.backend.accept(listener, socket) else {
+            panic!("somebody has connected");
+        };
+        assert_eq!(accepted.local, local);
+        assert_eq!(bench.backend.read(socket, 65_536), Answer::Later);
+        assert_eq!(bench.backend.calls.reads, 0, "it was asked for");
+        assert_eq!(bench.read(socket).unwrap(), "early");
+        assert_eq!(bench.backend.close(listener, CloseHow::Plain), Answer::Ready(()));
+        assert_eq!(bench.backend.close(socket, CloseHow::Plain), Answer::Ready(()));
+        assert_eq!(bench.backend.open_sockets(), 0);
+    }
+
+    #[test]
+    fn an_accepted_socket_says_by_which_of_all_addresses_it_came() {
+        let mut bench = Bench::new();
+        let (listener, socket) = (id(0, 1), id(1, 1));
+        let at = Endpoint::from(([0, 0, 0, 0], 0));
+        let local = bench.backend.listen(listener, &at, &ListenOptions::default()).unwrap();
+        let target = ([127, 0, 0, 1], local.port().unwrap());
+        let _peer = TcpStream::connect(std::net::SocketAddr::from(target)).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let Answer::Ready(Ok(accepted)) = bench.backend.accept(listener, socket) else {
+            panic!("somebody has connected");
+        };
+        assert_eq!(accepted.local, Endpoint::from(target));
     }
 
     #[test]

@@ -81,12 +81,6 @@ impl Datagram {
     pub(crate) fn set_option(&self, option: &SocketOption) -> Result<(), Fault> {
         sys::set_option(&self.socket, option).map_err(|error| fault(&error))
     }
-
-    pub(crate) fn close(mut self, registry: &Registry) {
-        if let Err(error) = registry.deregister(&mut self.socket) {
-            tracing::warn!(%error, "a datagram socket could not be deregistered before its close");
-        }
-    }
 }
 
 fn ip(endpoint: &Endpoint) -> Result<std::net::SocketAddr, Fault> {

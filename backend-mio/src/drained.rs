@@ -9,16 +9,20 @@ use crate::sys::{self, Event};
 /// being owed. That holds for TCP on Linux, when the latest event carried none of read-closed,
 /// error and priority: a read also stops short before the end of the stream, before an error and
 /// before urgent data, and for what lies behind no further event comes.
+///
+/// What is readable when a socket is registered is told by an event, too, and each event says all
+/// that is readable when it is told: so nothing is there before the first one, and after one that
+/// tells of no input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Drained {
     latest_event: LatestEvent,
-    /// Invariant: false since the latest event, unless a read was short after it.
-    last_read_was_short: bool,
+    /// A read was short since the latest event, or that one told of no input.
+    is_empty: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum LatestEvent {
-    /// Nothing is known before the first event.
+    /// Nothing is known.
     #[default]
     None,
     Plain,
@@ -27,27 +31,31 @@ enum LatestEvent {
 }
 
 impl Drained {
-    /// The poller reported `event`.
-    pub(crate) fn handle_event(&mut self, event: &Event) {
-        self.handle_marks(event.is_read_closed() || event.is_error() || sys::is_urgent(event));
+    /// A socket was just registered, and nothing was reported yet.
+    pub(crate) fn registered() -> Self {
+        Self { latest_event: LatestEvent::Plain, is_empty: true }
     }
 
-    fn handle_marks(&mut self, is_marked: bool) {
+    /// The poller reported `event`.
+    pub(crate) fn handle_event(&mut self, event: &Event) {
+        let is_marked = event.is_read_closed() || event.is_error() || sys::is_urgent(event);
+        self.handle_marks(event.is_readable(), is_marked);
+    }
+
+    fn handle_marks(&mut self, is_readable: bool, is_marked: bool) {
         self.latest_event = if is_marked { LatestEvent::Marked } else { LatestEvent::Plain };
-        self.last_read_was_short = false;
+        self.is_empty = !is_readable;
     }
 
     /// A read asked for `asked` bytes and got `got`.
     pub(crate) fn handle_read(&mut self, asked: usize, got: usize) {
         assert!(got <= asked, "a read gave more than was asked");
-        self.last_read_was_short = got < asked;
+        self.is_empty = got < asked;
     }
 
     /// Whether the next read would answer would-block, and an event is owed for anything else.
     pub(crate) fn is_drained(self) -> bool {
-        sys::SHORT_READ_MEANS_DRAINED
-            && self.last_read_was_short
-            && self.latest_event == LatestEvent::Plain
+        sys::SHORT_READ_MEANS_DRAINED && self.is_empty && self.latest_event == LatestEvent::Plain
     }
 }
 
@@ -61,20 +69,32 @@ mod tests {
         let mut input = Drained::default();
         input.handle_read(10, 4);
         assert!(!input.is_drained(), "no event was seen yet");
-        input.handle_marks(false);
+        input.handle_marks(true, false);
         assert!(!input.is_drained(), "an event says that there is something");
         input.handle_read(10, 10);
         assert!(!input.is_drained(), "a full read may have left something");
         input.handle_read(10, 4);
         assert!(input.is_drained());
-        input.handle_marks(false);
+        input.handle_marks(true, false);
         assert!(!input.is_drained(), "a later event ends it");
+    }
+
+    #[test]
+    fn before_the_first_event_and_after_one_without_input_there_is_nothing() {
+        let mut input = Drained::registered();
+        assert!(input.is_drained());
+        input.handle_marks(true, false);
+        assert!(!input.is_drained());
+        input.handle_marks(false, false);
+        assert!(input.is_drained());
+        input.handle_marks(false, true);
+        assert!(!input.is_drained(), "an error is to be read");
     }
 
     #[test]
     fn after_an_event_with_marks_a_short_read_tells_nothing() {
         let mut input = Drained::default();
-        input.handle_marks(true);
+        input.handle_marks(true, true);
         input.handle_read(10, 4);
         assert!(!input.is_drained());
     }

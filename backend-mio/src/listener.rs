@@ -1,15 +1,18 @@
 //! One listener.
 
+use std::io;
+
 use tidelock_core::{Answer, Connected, Endpoint, Fault, ListenOptions, SocketOption};
 
 use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::Stream;
-use crate::sys::{self, ListenerSocket, Registry, Token};
+use crate::sys::{self, ListenerSocket, Registry, StreamSocket, Token};
 
 /// One listener, with what each socket accepted from it gets.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: ListenerSocket,
+    local: Endpoint,
     accepted: Box<[SocketOption]>,
 }
 
@@ -27,7 +30,7 @@ impl Listener {
             .register(&mut socket, token, sys::BOTH_DIRECTIONS)
             .map_err(|error| fault(&error))?;
         let accepted = options.accepted.clone().into_boxed_slice();
-        Ok((Self { socket, accepted }, local))
+        Ok((Self { socket, local: local.clone(), accepted }, local))
     }
 
     /// Takes one connection and registers it under `token`.
@@ -48,14 +51,19 @@ impl Listener {
                 tracing::debug!(%error, ?option, %peer, "an accepted socket refused an option");
             }
         }
-        let opened = Stream::register(socket, registry, token)
-            .and_then(|stream| stream.ends(peer).map(|ends| (stream, ends)));
-        Answer::Ready(opened)
+        let local = match self.local_of(&socket) {
+            Ok(local) => local,
+            Err(error) => return Answer::Ready(Err(fault(&error))),
+        };
+        let opened = Stream::register(socket, registry, token);
+        Answer::Ready(opened.map(|stream| (stream, Connected { local, peer })))
     }
 
-    pub(crate) fn close(mut self, registry: &Registry) {
-        if let Err(error) = registry.deregister(&mut self.socket) {
-            tracing::warn!(%error, "a listener could not be deregistered before its close");
+    /// The near end of what was accepted: the listener's own, unless that is every address.
+    fn local_of(&self, accepted: &StreamSocket) -> io::Result<Endpoint> {
+        match &self.local {
+            Endpoint::Ip(address) if address.ip().is_unspecified() => accepted.local(),
+            local => Ok(local.clone()),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Stream {
         const INTEREST: Interest = sys::STREAM_INTEREST;
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
         let shared = Arc::new(SharedStream { socket, has_failed: AtomicBool::new(false) });
-        Ok(Self { shared, input: Drained::default(), read_size: ReadSize::default() })
+        Ok(Self { shared, input: Drained::registered(), read_size: ReadSize::default() })
     }
 
     /// What workers get of it.
@@ -102,7 +102,7 @@ impl Stream {
     }
 
     /// The ends of a stream whose peer is known.
-    pub(crate) fn ends(&self, peer: Endpoint) -> Result<Connected, Fault> {
+    fn ends(&self, peer: Endpoint) -> Result<Connected, Fault> {
         let local = self.socket().local().map_err(|error| fault(&error))?;
         Ok(Connected { local, peer })
     }
@@ -174,17 +174,15 @@ impl Stream {
         sys::set_option(self.socket(), option).map_err(|error| fault(&error))
     }
 
-    pub(crate) fn close(self, registry: &Registry, how: CloseHow) {
+    /// Closes it, which ends its registration: nobody has a duplicate of the descriptor.
+    pub(crate) fn close(self, how: CloseHow) {
         // The Mux closes nothing that is written: so the descriptor is closed here and now, and
         // nobody writes to the one that gets its number next.
-        let mut shared = Arc::into_inner(self.shared).expect("nobody writes what is closed");
+        let shared = Arc::into_inner(self.shared).expect("nobody writes what is closed");
         if how == CloseHow::Reset
             && let Err(error) = sys::reset_on_close(&shared.socket)
         {
             tracing::debug!(%error, "no reset on close; the peer may see a plain end");
-        }
-        if let Err(error) = registry.deregister(&mut shared.socket) {
-            tracing::warn!(%error, "a stream could not be deregistered before its close");
         }
     }
 }
