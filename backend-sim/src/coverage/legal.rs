@@ -167,6 +167,7 @@ const ROWS: &[Row] = &[
         "nothing is read or accepted that is not wanted",
     ),
     row(ANY, Eof, &["read:"], &[], "nothing is read behind the end"),
+    row(ANY, Eof, &["shutdown:"], &[], "after the peer's end a close says FIN as well"),
     row(
         NotIn(&["accepted", "open", "eof-seen", "flushing"]),
         Nothing,

@@ -148,9 +148,12 @@ impl Mux {
         }
         assert_eq!(slot.output, Latch::Ready, "{id}: a write is pending with nothing to write");
         assert_eq!(slot.pending_bytes(), 0, "{id}: FIN would overtake bytes");
+        if slot.is_eof {
+            // The descriptor's end says FIN as well, and nothing is left to read.
+            return self.begin_close(id);
+        }
         backend.regard(id, slot.situation());
         match backend.shutdown_write(id) {
-            Ok(()) if slot.is_eof => self.begin_close(id),
             Ok(()) => slot.enter(SocketState::Draining, self.now),
             Err(fault) if fault.kind == FaultKind::Unsupported => self.begin_close(id),
             Err(fault) => {

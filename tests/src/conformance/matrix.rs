@@ -198,11 +198,11 @@ fn expect(kind: ArmKind, cell: &Cell) -> Expected {
         // `Eof` was told and handled: without pending output that was the end.
         (Cause::PeerFin, _) if !is_paused && !is_pending => orderly(Reason::Peer),
         // The FIN ended the one read that was under way, and once it has come a read answers the
-        // end of the stream, not the reset; so that shows only in the FIN that answers it.
+        // end of the stream, not the reset; nothing is written after that, so it shows nowhere.
         (Cause::PeerFin, Cause::Reset)
             if is_paused && !is_pending && !kind.tells_a_reset_behind_fin() =>
         {
-            Expected { has_error: None, ..fault }
+            orderly(Reason::Peer)
         }
         (Cause::PeerFin, Cause::Reset) => fault,
         (Cause::PeerFin, Cause::WriteError) => failed_write,
