@@ -31,7 +31,8 @@ pub(crate) struct World {
 pub(crate) enum Swarm {
     /// No fault, Linux's readiness, latency as madsim's; every law is checked all the same.
     Off,
-    /// Every option of the default swarm, but that both ends are real and buffers hold a message.
+    /// Every option of the default swarm, but that both ends are real, that buffers hold a message,
+    /// that latency is as madsim's, and that no host crashes.
     Default,
 }
 
@@ -49,7 +50,7 @@ pub(crate) fn run(world: World, swarm: Swarm, seed: u64) -> Report {
             let counted = Arc::clone(&counted);
             host.service(move || Client::new(number, world.rounds, &counted));
         }
-        stage.host("server").service(|| Echo);
+        stage.host("server").service(Echo::default);
     })
     .adjust(move |options| adjust(options, world, swarm));
     let report = scenario.run(seed);
@@ -64,8 +65,15 @@ fn adjust(options: &mut Options, world: World, swarm: Swarm) {
     options.sockets_max = options.sockets_max.max(2 * world.clients + 16);
     options.latency_nanos = 1_000_000;
     options.jitter_nanos = 9_000_000;
+    // Links have these latencies and no preset's: through a satellite a round trip takes longer
+    // than a connection may be silent, and the world's time is over first.
+    options.clear_model();
+    // A client that has asked would wait for ever for a server that forgot it.
+    options.has_crashes = 0;
     // No connect is given up before its answer can be there.
     options.connect_timeout_nanos = 10_000_000_000;
+    // Who has asked hears nothing if the end of a connection got lost, but for its own silence.
+    options.idle_timeout_nanos = 20_000_000_000;
     // Each world is run once: a steady one would be run again uncut, and compared.
     options.is_split = 0;
     if swarm == Swarm::Off {
@@ -82,7 +90,6 @@ fn adjust(options: &mut Options, world: World, swarm: Swarm) {
         options.commands_per_turn = 1_024;
         options.messages_per_batch = 64;
         options.flush_timeout_nanos = 0;
-        options.idle_timeout_nanos = 0;
         options.is_prompt = 1;
     }
     // The load is whole messages: what it costs to cut them up is not what is measured here.
@@ -112,21 +119,45 @@ fn message(client: u64, round: u64) -> [u8; MESSAGE_BYTES] {
 }
 
 /// Sends back what it reads.
-struct Echo;
+#[derive(Default)]
+struct Echo {
+    listener: Option<SocketId>,
+}
+
+impl Echo {
+    fn listen(&mut self, net: &mut Net<'_>) {
+        let at = Address { host: SERVER, port: SERVER_PORT };
+        let options = ListenOptions::default().auto_start(true);
+        self.listener = net.listen(endpoint(at), options).ok();
+        if self.listener.is_none() {
+            net.set_timer(RETRY);
+        }
+    }
+}
 
 impl Service for Echo {
     fn on_start(&mut self, net: &mut Net<'_>) {
-        let at = Address { host: SERVER, port: SERVER_PORT };
-        let options = ListenOptions::default().auto_start(true);
-        net.listen(endpoint(at), options).expect("the first socket of its host");
+        self.listen(net);
     }
 
     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
-        if let Message::Data { socket, bytes } = message
-            && let Err(SendError::SocketFull(_) | SendError::TotalFull(_)) = net.send(socket, bytes)
-        {
-            // The client never has more under way than fits, and comes again.
-            let _gone = net.close(socket);
+        match message {
+            Message::Data { socket, bytes } => {
+                let sent = net.send(socket, bytes);
+                if let Err(SendError::SocketFull(_) | SendError::TotalFull(_)) = sent {
+                    // The client never has more under way than fits, and comes again.
+                    let _gone = net.close(socket);
+                }
+            }
+            // The system refused to listen.
+            Message::Close { socket, .. } if self.listener == Some(socket) => {
+                self.listener = None;
+                if !net.is_stopped() {
+                    net.set_timer(RETRY);
+                }
+            }
+            Message::Timer { .. } => self.listen(net),
+            _ => {}
         }
     }
 

@@ -14,7 +14,7 @@ use crate::world::Shared;
 pub(super) const FULL_CHECK_TURNS: u64 = 64;
 const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
 /// So many turns may do nothing but look for what there is to do, and as many more as there are
-/// sockets.
+/// sockets and were services.
 const BARREN_TURNS_MAX: u64 = 1_000;
 
 impl Host {
@@ -54,8 +54,8 @@ impl Host {
     pub(super) fn check_barren<C: Choices>(&mut self, shared: &mut Shared<C>, is_barren: bool) {
         self.barren_turns = if is_barren { self.barren_turns + 1 } else { 0 };
         let turns = self.barren_turns;
-        let sockets = self.mux.sockets() as u64;
-        if turns > BARREN_TURNS_MAX + sockets {
+        let all = (self.mux.sockets() + self.mux.services_peak()) as u64;
+        if turns > BARREN_TURNS_MAX + all {
             // The first that has work and does not get its turn.
             let has_work = |wish: &Wish| {
                 wish.input && !wish.input_pending || wish.output && !wish.output_pending

@@ -167,6 +167,14 @@ impl Mux {
         used
     }
 
+    /// The most services that were alive at a time, those included that were released and still had
+    /// sockets.
+    pub fn services_peak(&self) -> usize {
+        let peak = self.services.peak();
+        assert!(peak <= self.config().services_max as usize, "{peak} services exceed their limit");
+        peak
+    }
+
     /// The timers that are armed, of sockets and of services.
     pub fn timers_armed(&self) -> usize {
         self.timers.len()

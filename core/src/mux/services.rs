@@ -135,6 +135,13 @@ impl Services {
         debug_assert!(self.iter().all(|entry| entry.timers.is_empty()), "a timer was left");
     }
 
+    /// The most services that were there at a time.
+    pub(super) fn peak(&self) -> usize {
+        let peak = self.places.len();
+        debug_assert!(self.iter().count() <= peak, "a service has no place");
+        peak
+    }
+
     /// All services, in order of index.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.places.iter().flatten()
