@@ -23,6 +23,7 @@ pub mod io;
 pub mod kernel;
 pub mod kinds;
 pub mod link;
+mod mark;
 pub mod memory;
 mod neutral;
 pub mod noise;

@@ -5,6 +5,7 @@ use tidelock_core::{Fault, SocketId};
 
 use super::grammar::{Kind, Phase};
 use super::{Law, Oracle, SocketView};
+use crate::mark::Mark;
 
 impl Oracle {
     /// The kernel opened a stream for an id: it is this end.
@@ -39,7 +40,7 @@ impl Oracle {
         let now = self.now;
         self.check_sole_writer(host, id, "FIN was sent");
         if let Some(view) = self.socket(host, id) {
-            view.ending.fin_at = Some(now);
+            view.ending.fin_at = Mark::at(now);
         }
     }
 
@@ -126,7 +127,7 @@ impl Oracle {
         let (now, step) = (self.now, self.hosts[host as usize].step);
         let mut view = self.socket(host, id).expect("it was just there");
         view.resolve_claims(step);
-        view.ending.took_at = Some(now);
+        view.ending.took_at = Mark::at(now);
         view.ending.is_busy();
         if view.warnings.is_drained(view.outbox.pending_bytes()) {
             let is_optional = self.may_be_ending(host, id);

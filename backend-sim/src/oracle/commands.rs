@@ -7,6 +7,7 @@ use super::grammar::Kind;
 use super::services::Waiter;
 use super::subject::command_class;
 use super::{Law, Oracle};
+use crate::mark::Mark;
 
 impl Oracle {
     /// A command goes into a host's Mux.
@@ -88,7 +89,7 @@ impl Oracle {
                 view.claim(*by, step);
                 view.ending.starts += 1;
                 if !view.is_reading {
-                    view.ending.resumed_at = Some(now);
+                    view.ending.resumed_at = Mark::at(now);
                 }
                 view.is_reading = true;
                 view.is_paused = false;
@@ -105,7 +106,7 @@ impl Oracle {
                 view.is_start_last = false;
             }
             Command::Close { .. } => {
-                view.ending.close_at.get_or_insert(now);
+                view.ending.close_at.set_first(now);
                 view.close_step = view.close_step.min(step);
                 view.is_output_ended = true;
             }
@@ -114,17 +115,17 @@ impl Oracle {
                 if !is_finish {
                     view.ending.is_finishing = false;
                     view.shutdown_step = view.shutdown_step.min(step);
-                } else if view.ending.shutdown_at.is_none() {
+                } else if view.ending.shutdown_at.get().is_none() {
                     view.ending.is_finishing = true;
                     view.finish_step = view.finish_step.min(step);
                 }
-                view.ending.shutdown_at.get_or_insert(now);
-                view.ending.last_shutdown_at = Some(now);
-                view.ending.flush_at.get_or_insert(now);
+                view.ending.shutdown_at.set_first(now);
+                view.ending.last_shutdown_at = Mark::at(now);
+                view.ending.flush_at.set_first(now);
                 view.is_output_ended = true;
             }
             Command::FinishAfterEof { .. } => {
-                view.ending.flush_at.get_or_insert(now);
+                view.ending.flush_at.set_first(now);
                 view.is_maybe_ending = true;
             }
             _ => {}

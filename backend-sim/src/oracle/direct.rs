@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidelock_core::{Command, SocketId};
 
 use super::{Law, Oracle, OutboxModel};
+use crate::mark::Mark;
 
 impl Oracle {
     /// A worker has the right to write these sends: they are accepted, and nothing may be before
@@ -40,7 +41,7 @@ impl Oracle {
         if view.is_reading {
             view.ending.may_be_idle(now, &bounds);
         }
-        view.ending.took_at = Some(now);
+        view.ending.took_at = Mark::at(now);
         let direct = view.direct.as_mut().expect("a worker writes what it began");
         let result = direct.take(bytes).map_err(|detail| format!("{id}, directly: {detail}"));
         self.check(Law::OutputOrder, result);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tidelock_core::{CloseReason, Fault, Timeout};
 
+use crate::mark::Mark;
+
 /// What is known of a socket that may explain its end. Times are in nanoseconds.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ending {
@@ -16,36 +18,55 @@ pub(super) struct Ending {
     /// How often `start` was asked and not refused.
     pub(super) starts: u32,
     /// When own `close` reached the Mux.
-    pub(super) close_at: Option<u64>,
+    pub(super) close_at: Mark,
     /// When the first own `shutdown` or `finish` reached the Mux.
-    pub(super) shutdown_at: Option<u64>,
+    pub(super) shutdown_at: Mark,
     /// When output was first to be flushed, whoever wanted that.
-    pub(super) flush_at: Option<u64>,
+    pub(super) flush_at: Mark,
     /// When the last own `shutdown` or `finish` reached the Mux.
-    pub(super) last_shutdown_at: Option<u64>,
+    pub(super) last_shutdown_at: Mark,
     /// `finish` was asked, and no `shutdown`.
     pub(super) is_finishing: bool,
     /// When `Eof` was told first.
-    pub(super) eof_at: Option<u64>,
+    pub(super) eof_at: Mark,
     /// `Eof` was told before any own `shutdown` or `finish`.
     pub(super) was_eof_first: bool,
     /// When FIN was sent.
-    pub(super) fin_at: Option<u64>,
+    pub(super) fin_at: Mark,
     /// When an event last said that the peer's FIN is there.
     pub(super) is_fin_noticed: bool,
     /// When the system last took bytes.
-    pub(super) took_at: Option<u64>,
+    pub(super) took_at: Mark,
     /// When bytes that were read were last told.
-    pub(super) told_at: Option<u64>,
+    pub(super) told_at: Mark,
     /// When reading last began after a pause.
-    pub(super) resumed_at: Option<u64>,
+    pub(super) resumed_at: Mark,
     /// It was silent for too long before a pause, or before a write of another thread: its end for
     /// that may have begun.
     pub(super) was_idle: bool,
     /// What calls on the open socket answered.
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Faults,
     /// What calls that open answered.
-    pub(super) opening_faults: Vec<Fault>,
+    pub(super) opening_faults: Faults,
+}
+
+/// Faults that calls answered; mostly none, in one word.
+#[derive(Clone, Debug, Default, Hash)]
+#[expect(clippy::box_collection, reason = "worlds have two of them for each socket")]
+pub(super) struct Faults(Option<Box<Vec<Fault>>>);
+
+impl Faults {
+    pub(super) fn push(&mut self, fault: Fault) {
+        self.0.get_or_insert_default().push(fault);
+    }
+
+    fn contains(&self, fault: Fault) -> bool {
+        self.0.as_ref().is_some_and(|faults| faults.contains(&fault))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 /// The bounds of the configuration, in nanoseconds.
@@ -100,7 +121,8 @@ impl Ending {
     }
 
     fn is_idle(&self, now: u64, bounds: &Bounds) -> bool {
-        let marks = [Some(self.born_at), self.took_at, self.told_at, self.resumed_at];
+        let marks =
+            [Some(self.born_at), self.took_at.get(), self.told_at.get(), self.resumed_at.get()];
         let last = marks.iter().flatten().max().expect("it was born");
         bounds.idle_nanos > 0 && now >= last.saturating_add(bounds.idle_nanos)
     }
@@ -116,14 +138,14 @@ impl Ending {
         bounds: &Bounds,
     ) -> Result<(), String> {
         let is_true = match reason {
-            CloseReason::Closed => self.close_at.is_some(),
-            CloseReason::Shutdown => self.shutdown_at.is_some() && !self.was_eof_first,
-            CloseReason::Peer => self.eof_at.is_some() && self.was_eof_first,
-            CloseReason::Fault(fault) => self.faults.contains(&fault),
+            CloseReason::Closed => self.close_at.get().is_some(),
+            CloseReason::Shutdown => self.shutdown_at.get().is_some() && !self.was_eof_first,
+            CloseReason::Peer => self.eof_at.get().is_some() && self.was_eof_first,
+            CloseReason::Fault(fault) => self.faults.contains(fault),
             CloseReason::ConnectFailed(fault) => {
                 // What no call reported is the Mux's own patience.
                 let is_over = around.now >= self.born_at.saturating_add(self.connect_nanos);
-                self.opening_faults.contains(&fault) || (fault.os.is_none() && is_over)
+                self.opening_faults.contains(fault) || (fault.os.is_none() && is_over)
             }
             CloseReason::TimedOut(which) => self.was_silent(which, around, bounds),
             CloseReason::OwnerGone => around.is_owner_gone,
@@ -151,8 +173,8 @@ impl Ending {
             let last = marks.iter().flatten().max();
             last.is_some_and(|last| now > last.saturating_add(span).saturating_add(GRACE_NANOS))
         };
-        let (asked, fin) = (self.last_shutdown_at, self.fin_at);
-        let late = if self.close_at.is_some() {
+        let (asked, fin) = (self.last_shutdown_at.get(), self.fin_at.get());
+        let late = if self.close_at.get().is_some() {
             Some("own close")
         } else if !is_open {
             is_over(&[Some(self.born_at)], self.connect_nanos).then_some("opening")
@@ -160,7 +182,7 @@ impl Ending {
             // An end that was asked for needs no start any more: the bounds of ends hold.
             is_over(&[Some(self.born_at)], bounds.start_nanos).then_some("waiting for start")
         } else if asked.is_some() && fin.is_none() {
-            is_over(&[asked, self.took_at], bounds.flush_stall_nanos).then_some("flushing")
+            is_over(&[asked, self.took_at.get()], bounds.flush_stall_nanos).then_some("flushing")
         } else if asked.is_some() && !self.is_finishing {
             is_over(&[asked, fin], bounds.linger_nanos).then_some("lingering")
         } else {
@@ -187,23 +209,23 @@ impl Ending {
             }
             Timeout::Flush => {
                 // Whoever began the flush; a write that failed waits for its owner's mailbox.
-                let since = match (self.flush_at, around.is_owner_gone || around.is_exiting) {
+                let since = match (self.flush_at.get(), around.is_owner_gone || around.is_exiting) {
                     (Some(at), _) => Some(at),
                     (None, true) => born_at,
                     (None, false) => born_at.filter(|_| !self.faults.is_empty()),
                 };
                 since.is_some()
-                    && (silent(&[since, self.took_at], bounds.flush_stall_nanos)
+                    && (silent(&[since, self.took_at.get()], bounds.flush_stall_nanos)
                         || (bounds.flush_nanos > 0 && silent(&[since], bounds.flush_nanos)))
             }
-            Timeout::Linger => silent(&[self.fin_at], bounds.linger_nanos),
+            Timeout::Linger => silent(&[self.fin_at.get()], bounds.linger_nanos),
             Timeout::HalfOpen => {
                 let own = self.is_finishing
-                    && silent(&[self.fin_at, self.told_at], bounds.half_open_nanos);
-                let seen = silent(&[self.eof_at, self.took_at], bounds.half_open_nanos);
-                let noticed =
-                    self.is_fin_noticed && silent(&[born_at, self.took_at], bounds.half_open_nanos);
-                own || (self.eof_at.is_some() && seen) || noticed
+                    && silent(&[self.fin_at.get(), self.told_at.get()], bounds.half_open_nanos);
+                let seen = silent(&[self.eof_at.get(), self.took_at.get()], bounds.half_open_nanos);
+                let noticed = self.is_fin_noticed
+                    && silent(&[born_at, self.took_at.get()], bounds.half_open_nanos);
+                own || (self.eof_at.get().is_some() && seen) || noticed
             }
             _ => false,
         }
@@ -243,12 +265,12 @@ mod tests {
         ] {
             assert!(!judge(&ending, reason, 1_000), "{reason}");
         }
-        assert!(judge(&Ending { close_at: Some(1), ..ending }, CloseReason::Closed, 2));
+        assert!(judge(&Ending { close_at: Mark::at(1), ..ending }, CloseReason::Closed, 2));
     }
 
     #[test]
     fn the_first_of_eof_and_shutdown_names_the_end() {
-        let both = Ending { eof_at: Some(1), shutdown_at: Some(2), ..Ending::default() };
+        let both = Ending { eof_at: Mark::at(1), shutdown_at: Mark::at(2), ..Ending::default() };
         let peer = Ending { was_eof_first: true, ..both.clone() };
         assert!(judge(&peer, CloseReason::Peer, 9) && !judge(&peer, CloseReason::Shutdown, 9));
         assert!(judge(&both, CloseReason::Shutdown, 9) && !judge(&both, CloseReason::Peer, 9));
@@ -258,16 +280,17 @@ mod tests {
     fn what_is_bounded_ends_in_time() {
         let second = GRACE_NANOS;
         let started = Ending { is_started: true, ..Ending::default() };
-        let flushing = Ending { last_shutdown_at: Some(5), took_at: Some(50), ..started.clone() };
+        let flushing =
+            Ending { last_shutdown_at: Mark::at(5), took_at: Mark::at(50), ..started.clone() };
         assert!(flushing.check_bounds(60 + second, true, &BOUNDS).is_ok());
         assert!(flushing.check_bounds(61 + second, true, &BOUNDS).is_err());
-        let lingering = Ending { fin_at: Some(60), ..flushing };
+        let lingering = Ending { fin_at: Mark::at(60), ..flushing };
         assert!(lingering.check_bounds(80 + second, true, &BOUNDS).is_ok());
         assert!(lingering.check_bounds(81 + second, true, &BOUNDS).is_err());
         assert!(started.check_bounds(9 * second, true, &BOUNDS).is_ok());
         let unstarted = Ending::default();
         assert!(unstarted.check_bounds(9 * second, true, &BOUNDS).is_err());
-        let at = Some(5 * second);
+        let at = Mark::at(5 * second);
         let finishing =
             Ending { last_shutdown_at: at, fin_at: at, is_finishing: true, ..unstarted };
         assert!(finishing.check_bounds(9 * second, true, &BOUNDS).is_ok());
@@ -278,10 +301,11 @@ mod tests {
 
     #[test]
     fn a_timeout_needs_its_silence() {
-        let ending = Ending { fin_at: Some(100), ..Ending::default() };
+        let ending = Ending { fin_at: Mark::at(100), ..Ending::default() };
         assert!(!judge(&ending, CloseReason::TimedOut(Timeout::Linger), 119));
         assert!(judge(&ending, CloseReason::TimedOut(Timeout::Linger), 120));
-        let ending = Ending { flush_at: Some(100), took_at: Some(105), ..Ending::default() };
+        let ending =
+            Ending { flush_at: Mark::at(100), took_at: Mark::at(105), ..Ending::default() };
         assert!(!judge(&ending, CloseReason::TimedOut(Timeout::Flush), 114));
         assert!(judge(&ending, CloseReason::TimedOut(Timeout::Flush), 115));
         assert!(!judge(&Ending::default(), CloseReason::TimedOut(Timeout::Start), 39));
@@ -295,13 +319,13 @@ mod tests {
             let around = Around { now, is_owner_gone: false, is_exiting: false };
             ending.judge(CloseReason::TimedOut(Timeout::Idle), around, &bounds).is_ok()
         };
-        let mut ending = Ending { resumed_at: Some(100), ..Ending::default() };
+        let mut ending = Ending { resumed_at: Mark::at(100), ..Ending::default() };
         assert!(!judge(&ending, 149) && judge(&ending, 150));
         ending.may_be_idle(149, &bounds);
-        ending.took_at = Some(149);
+        ending.took_at = Mark::at(149);
         assert!(!judge(&ending, 160), "it was in time");
         ending.may_be_idle(199, &bounds);
-        ending.took_at = Some(199);
+        ending.took_at = Mark::at(199);
         assert!(judge(&ending, 200), "its end may have begun");
         ending.is_busy();
         assert!(!judge(&ending, 200), "it has not, as it is still read");

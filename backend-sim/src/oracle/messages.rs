@@ -5,6 +5,7 @@ use tidelock_core::{CloseReason, Message, ServiceId, SocketId};
 use super::ending::Around;
 use super::grammar::Phase;
 use super::{Law, Oracle, SocketView};
+use crate::mark::Mark;
 
 impl Oracle {
     /// A host's Mux tells a service something.
@@ -50,7 +51,7 @@ impl Oracle {
         };
         let input = match message {
             Message::Data { bytes, .. } => {
-                view.ending.told_at = Some(now);
+                view.ending.told_at = Mark::at(now);
                 view.ending.is_busy();
                 view.deliver(bytes)
             }
@@ -144,10 +145,10 @@ impl Oracle {
     fn eof(&mut self, host: u16, id: SocketId) {
         let now = self.now;
         let view = self.socket(host, id).expect("it was just there");
-        if view.ending.eof_at.is_none() {
-            view.ending.eof_at = Some(now);
+        if view.ending.eof_at.get().is_none() {
+            view.ending.eof_at = Mark::at(now);
             // A message of the step that handled the command is of the turn, and later.
-            view.ending.was_eof_first = view.ending.shutdown_at.is_none();
+            view.ending.was_eof_first = view.ending.shutdown_at.get().is_none();
         }
         let result = view.deliver_eof().map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::InputOrder, result);
