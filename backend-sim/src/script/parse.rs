@@ -28,6 +28,8 @@ impl std::error::Error for ScriptError {}
 /// Where the statements of a script stand in its text: line numbers from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
+    /// Of the scenario's name.
+    pub scenario: usize,
     /// Of each option.
     pub config: Vec<usize>,
     /// Of each `op` line.
@@ -140,6 +142,7 @@ impl Reader {
             "scenario" => {
                 self.once("scenario")?;
                 self.script.scenario = self.only(rest, "a scenario's name")?.to_owned();
+                self.lines.scenario = self.line;
             }
             "seed" => {
                 self.once("seed")?;

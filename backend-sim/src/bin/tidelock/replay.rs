@@ -110,8 +110,11 @@ pub(crate) fn read_script(
     let (script, lines) =
         Script::with_lines(&text).map_err(|error| Problem::Usage(format!("{shown}, {error}")))?;
     let scenario = simulator.find(&script.scenario).ok_or_else(|| {
-        let allowed = scenarios::allowed(simulator);
-        Problem::Usage(format!("{shown}: no scenario '{}'; {allowed}", script.scenario))
+        let (line, allowed) = (lines.scenario, scenarios::allowed(simulator));
+        Problem::Usage(format!(
+            "{shown}, line {line}: no scenario '{}'; {allowed}",
+            script.scenario
+        ))
     })?;
     if let Some(known) = library::find(scenario) {
         let wrong = simulate::check_script(known, &script);

@@ -53,7 +53,7 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["doctor", &fly], "line 3: op c1 client fly: expected connect, connect-name"),
         (&["shrink", "seed:5"], "seed:5 needs --scenario; allowed: echo, slow-readers"),
         (&["shrink", &echo, "--budget", "0s"], "'0s' for '--budget <TIME>': allowed: whole ms"),
-        (&["replay", &other], "no scenario 'ecko'; allowed: echo, slow-readers"),
+        (&["replay", &other], "line 2: no scenario 'ecko'; allowed: echo, slow-readers"),
         (&["replay", &echo, "--scenario", "slow-readers"], "is a recording of echo; allowed"),
         (&["regress", &missing], "allowed: a folder with .tide files"),
         (&["regress", &folder.path("")], "fly.tide, line 3"),
