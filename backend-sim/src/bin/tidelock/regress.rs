@@ -19,20 +19,23 @@ pub(crate) fn execute(
     simulator: &Simulator<'_>,
     console: &mut Console<'_>,
 ) -> Result<Exit, Problem> {
-    // Everything is read before anything is run: a file that cannot be read is no result.
     let paths = files(&options.folder)?;
-    let mut cases = Vec::new();
-    for path in paths {
-        let (scenario, script) = read_script(&path, simulator)?;
-        cases.push((path, scenario, script));
-    }
     let mut table = Table::new(&[Align::Left, Align::Left, Align::Left, Align::Right]);
     let mut details = Vec::new();
     let mut verdicts = Vec::new();
-    for (path, scenario, script) in &cases {
-        let report = replay(simulator, scenario, script);
-        let verdict = verdict(&report);
+    for path in &paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (scenario, script) = match read_script(path, simulator) {
+            Ok(read) => read,
+            // It concerns this file alone; the others are replayed.
+            Err(problem) => {
+                verdicts.push(problem.tell(console));
+                table.row([word(Exit::Usage), &name, "", ""]);
+                continue;
+            }
+        };
+        let report = replay(simulator, scenario, &script);
+        let verdict = verdict(&report);
         let events = format!("{} events", grouped(report.events));
         table.row([word(verdict), &name, scenario, &events]);
         details.extend(told(path, &report, console));
@@ -41,13 +44,13 @@ pub(crate) fn execute(
     console.print(table.lines())?;
     console.print(details)?;
     let failed = verdicts.iter().filter(|verdict| **verdict != Exit::Pass).count();
-    let count = cases.len();
+    let count = paths.len();
     let (shown, files) = (options.folder.display(), if count == 1 { "file" } else { "files" });
     console.print([match failed {
         0 => format!("PASS  {count} {files} in {shown}"),
         _ => format!("FAILED  {failed} of {count} {files} in {shown}"),
     }])?;
-    // A violated law is graver than a file that has lost its meaning.
+    // A violated law is graver than a file that has lost its meaning, or never had one.
     Ok(verdicts
         .into_iter()
         .filter(|v| *v != Exit::Pass)
@@ -66,6 +69,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
         Problem::Usage(format!("{shown}: {error}; allowed: a folder with .tide files"))
     })?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "tide"));
+    if paths.is_empty() {
+        let shown = folder.display();
+        return Err(Problem::Usage(format!(
+            "{shown}: no .tide file is in it; allowed: a folder with some"
+        )));
+    }
     paths.sort();
     Ok(paths)
 }
@@ -98,9 +107,8 @@ fn word(verdict: Exit) -> &'static str {
         Exit::Failed(FailureClass::Invariant) => "violated",
         Exit::Failed(FailureClass::Liveness) => "stuck",
         Exit::Failed(FailureClass::Nondeterminism) => "differs",
-        Exit::Uncovered | Exit::Usage | Exit::Interrupted => {
-            unreachable!("no verdict about a file")
-        }
+        Exit::Usage => "unread",
+        Exit::Uncovered | Exit::Interrupted => unreachable!("no verdict about a file"),
     }
 }
 

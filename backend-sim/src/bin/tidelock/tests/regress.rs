@@ -40,3 +40,21 @@ fn regressions_pass_fail_or_are_stale() {
     assert!(ran.out.contains("FAILED  slow-readers, seed 1000: no-lost-edge"), "{}", ran.out);
     assert!(ran.out.contains("FAILED  2 of 3 files in "), "{}", ran.out);
 }
+
+#[test]
+fn a_file_that_means_nothing_is_told_and_the_others_are_replayed() {
+    let folder = Folder::new("regress-unread");
+    let good = ("good.tide", "tide 1\nscenario echo\nseed 5\nat c1/in@4 short 2\n");
+    let unread = ("another.tide", "tide 2\nscenario echo\n");
+    let bad = ("bad.tide", "tide 1\nscenario slow-readers\nseed 1000\n");
+    let ran = regress(&folder.0, &[good, unread]);
+    assert_eq!(ran.code, 64, "{}", ran.out);
+    assert!(ran.out.contains("unread  another.tide"), "{}", ran.out);
+    assert!(ran.out.contains("pass    good.tide"), "{}", ran.out);
+    assert!(ran.out.contains("FAILED  1 of 2 files in "), "{}", ran.out);
+    assert!(ran.err.contains("another.tide, line 1: expected the version line"), "{}", ran.err);
+    assert_eq!(regress(&folder.0, &[unread, bad]).code, 1, "a violated law is graver");
+    let ran = regress(&folder.0, &[]);
+    assert_eq!(ran.code, 64, "nothing was tested: {}", ran.out);
+    assert!(ran.err.contains("no .tide file is in it"), "{}", ran.err);
+}
