@@ -46,6 +46,7 @@ impl Options {
             total_bytes_max: config.total_bytes_max as u64,
             mailbox_bytes_max: config.mailbox_bytes_max as u64,
             connect_timeout_nanos: nanos(config.connect_timeout),
+            resolve_timeout_nanos: nanos(config.resolve_timeout),
             flush_stall_timeout_nanos: nanos(config.flush_stall_timeout),
             linger_timeout_nanos: nanos(config.linger_timeout),
             half_open_timeout_nanos: nanos(config.half_open_timeout),

@@ -60,6 +60,7 @@ pub fn make_steady(options: &mut Options, scenario: &Scenario) {
     }
     for timeout in [
         &mut options.connect_timeout_nanos,
+        &mut options.resolve_timeout_nanos,
         &mut options.flush_stall_timeout_nanos,
         &mut options.linger_timeout_nanos,
         &mut options.half_open_timeout_nanos,

@@ -118,6 +118,8 @@ options! {
     mailbox_bytes_max,
     /// `Config::connect_timeout`.
     connect_timeout_nanos,
+    /// `Config::resolve_timeout`.
+    resolve_timeout_nanos,
     /// `Config::flush_stall_timeout`.
     flush_stall_timeout_nanos,
     /// `Config::flush_timeout`; 0 is off.
@@ -244,6 +246,7 @@ impl Options {
     pub fn clear_model(&mut self) {
         (self.os, self.link, self.latency_model, self.queue_bytes_max) = (0, 0, 0, 0);
         self.is_prompt = 0;
+        self.resolve_timeout_nanos = 10 * SECOND;
     }
 
     /// The link that latency, jitter and bandwidth describe; no bandwidth is without bound.
@@ -306,6 +309,7 @@ impl Options {
             if is_calm || s.one_in(2) { of } else { s.log_uniform(50 * MILLISECOND, of) }
         };
         self.connect_timeout_nanos = timeout(10 * SECOND);
+        self.resolve_timeout_nanos = timeout(10 * SECOND);
         self.flush_stall_timeout_nanos = timeout(10 * SECOND);
         self.linger_timeout_nanos = timeout(10 * SECOND);
         self.half_open_timeout_nanos = timeout(60 * SECOND);
@@ -356,6 +360,7 @@ impl Options {
             total_bytes_max: self.total_bytes_max as usize,
             mailbox_bytes_max: self.mailbox_bytes_max as usize,
             connect_timeout: Duration::from_nanos(self.connect_timeout_nanos),
+            resolve_timeout: Duration::from_nanos(self.resolve_timeout_nanos),
             flush_stall_timeout: Duration::from_nanos(self.flush_stall_timeout_nanos),
             flush_timeout: optional(self.flush_timeout_nanos),
             linger_timeout: Duration::from_nanos(self.linger_timeout_nanos),

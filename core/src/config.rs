@@ -62,6 +62,9 @@ pub struct Config {
     pub datagram_bytes_max: usize,
     /// Time for a connect, with name resolution and every address. Default 10 s.
     pub connect_timeout: Duration,
+    /// Time for the resolution of a connect's name, within the time for the whole. Default 10 s: all
+    /// of that.
+    pub resolve_timeout: Duration,
     /// Time without one byte accepted by the system while a shut-down socket is flushed.
     /// Default 10 s.
     pub flush_stall_timeout: Duration,
@@ -111,6 +114,7 @@ impl Default for Config {
             mailbox_bytes_max: 16 << 20,
             datagram_bytes_max: 65_507,
             connect_timeout: Duration::from_secs(10),
+            resolve_timeout: Duration::from_secs(10),
             flush_stall_timeout: Duration::from_secs(10),
             flush_timeout: None,
             linger_timeout: Duration::from_secs(10),

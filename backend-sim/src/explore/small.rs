@@ -122,6 +122,7 @@ fn options(readiness: u64) -> Options {
         total_bytes_max: 8_192,
         mailbox_bytes_max: 4_096,
         connect_timeout_nanos: 10 * SECOND,
+        resolve_timeout_nanos: 10 * SECOND,
         flush_stall_timeout_nanos: 10 * SECOND,
         linger_timeout_nanos: 10 * SECOND,
         half_open_timeout_nanos: 10 * SECOND,

@@ -1,7 +1,7 @@
 //! What services ask.
 
 use bytes::Bytes;
-use tidelock_core::{Command, SocketId};
+use tidelock_core::{Command, SocketId, Target};
 
 use super::grammar::Kind;
 use super::services::Waiter;
@@ -34,12 +34,15 @@ impl Oracle {
                 view.is_reading = !paused;
                 view.ending.is_started = true;
             }
-            Command::Connect { id, owner, options, .. } => {
+            Command::Connect { id, owner, target, options } => {
                 let bounds = self.limits.bounds;
                 let view = self.born(host, *id, Kind::Outgoing, *owner);
                 view.is_reading = !options.paused;
                 view.ending.is_started = true;
                 view.ending.set_connect_timeout(options.timeout, &bounds);
+                if matches!(**target, Target::Host { .. }) {
+                    view.ending.resolve_nanos = bounds.resolve_nanos;
+                }
             }
             Command::Send { id, low, bytes } => self.accepted(host, *id, bytes.clone(), *low),
             Command::SendVectored { id, low, parts } => {

@@ -13,6 +13,8 @@ pub(super) struct Ending {
     pub(super) born_at: u64,
     /// A connect of it may take so long.
     pub(super) connect_nanos: u64,
+    /// The resolution of its name may take so long; 0 if it has none.
+    pub(super) resolve_nanos: u64,
     /// It needs no `start`.
     pub(super) is_started: bool,
     /// How often `start` was asked and not refused.
@@ -74,6 +76,8 @@ impl Faults {
 pub struct Bounds {
     /// `connect_timeout`.
     pub connect_nanos: u64,
+    /// `resolve_timeout`.
+    pub resolve_nanos: u64,
     /// `flush_stall_timeout`.
     pub flush_stall_nanos: u64,
     /// `flush_timeout`; 0 is off.
@@ -144,7 +148,10 @@ impl Ending {
             CloseReason::Fault(fault) => self.faults.contains(fault),
             CloseReason::ConnectFailed(fault) => {
                 // What no call reported is the Mux's own patience.
-                let is_over = around.now >= self.born_at.saturating_add(self.connect_nanos);
+                let is_resolving = self.resolve_nanos > 0;
+                let patience_nanos = if is_resolving { self.resolve_nanos } else { u64::MAX };
+                let patience_nanos = patience_nanos.min(self.connect_nanos);
+                let is_over = around.now >= self.born_at.saturating_add(patience_nanos);
                 self.opening_faults.contains(fault) || (fault.os.is_none() && is_over)
             }
             CloseReason::TimedOut(which) => self.was_silent(which, around, bounds),
@@ -238,6 +245,7 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds {
         connect_nanos: 100,
+        resolve_nanos: 40,
         flush_stall_nanos: 10,
         flush_nanos: 0,
         linger_nanos: 20,
@@ -329,5 +337,18 @@ mod tests {
         assert!(judge(&ending, 200), "its end may have begun");
         ending.is_busy();
         assert!(!judge(&ending, 200), "it has not, as it is still read");
+    }
+
+    #[test]
+    fn a_name_is_waited_for_as_long_as_it_may_take_and_an_address_longer() {
+        let judge = |ending: &Ending, now| {
+            let around = Around { now, is_owner_gone: false, is_exiting: false };
+            let reason = CloseReason::ConnectFailed(tidelock_core::FaultKind::TimedOut.into());
+            ending.judge(reason, around, &BOUNDS).is_ok()
+        };
+        let named = Ending { connect_nanos: 100, resolve_nanos: 40, ..Ending::default() };
+        assert!(!judge(&named, 39) && judge(&named, 40));
+        let addressed = Ending { resolve_nanos: 0, ..named };
+        assert!(!judge(&addressed, 99) && judge(&addressed, 100));
     }
 }

@@ -3,9 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-/// What they may import: five types, and the two that a `Close` carries.
-const ALLOWED: [&str; 7] =
-    ["Command", "Message", "SocketId", "ServiceId", "Fault", "CloseReason", "Timeout"];
+/// What they may import: five types, and what a connect, a fault and a `Close` carry.
+const ALLOWED: [&str; 9] = [
+    "Command",
+    "Message",
+    "SocketId",
+    "ServiceId",
+    "Target",
+    "Fault",
+    "FaultKind",
+    "CloseReason",
+    "Timeout",
+];
 
 /// Every source of both, by path.
 fn sources() -> Vec<(String, String)> {

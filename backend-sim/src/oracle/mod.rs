@@ -100,6 +100,7 @@ impl Limits {
             sockets_max: options.sockets_max,
             bounds: Bounds {
                 connect_nanos: options.connect_timeout_nanos,
+                resolve_nanos: options.resolve_timeout_nanos,
                 flush_stall_nanos: options.flush_stall_timeout_nanos,
                 flush_nanos: options.flush_timeout_nanos,
                 linger_nanos: options.linger_timeout_nanos,

@@ -19,10 +19,14 @@ impl Mux {
         options: Box<ConnectOptions>,
     ) {
         let deadline = self.now + options.timeout.unwrap_or(self.config().connect_timeout);
-        let (target, addresses) = match target {
-            Target::Endpoint(endpoint) => (None, VecDeque::from([endpoint])),
-            host @ Target::Host { .. } => (Some(host), VecDeque::new()),
+        let (target, addresses, attempt_deadline) = match target {
+            Target::Endpoint(endpoint) => (None, VecDeque::from([endpoint]), deadline),
+            host @ Target::Host { .. } => {
+                let resolve_deadline = self.now + self.config().resolve_timeout;
+                (Some(host), VecDeque::new(), resolve_deadline.min(deadline))
+            }
         };
+        assert!(attempt_deadline <= deadline, "{id}: a part takes longer than the whole");
         let mut slot = self.new_slot(id, Kind::Stream, SocketState::Connecting);
         slot.is_reading = !options.paused;
         slot.is_kept_open = options.half_open;
@@ -31,7 +35,7 @@ impl Mux {
             addresses,
             options,
             deadline,
-            attempt_deadline: deadline,
+            attempt_deadline,
             attempt: Attempt::None,
             last_fault: None,
         }));
@@ -126,7 +130,11 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
         assert!(dial.attempt_deadline.min(dial.deadline) <= now, "{id} has time left");
-        if dial.deadline <= now || dial.addresses.len() <= 1 {
+        if dial.addresses.is_empty() {
+            assert_eq!(dial.attempt, Attempt::None, "{id} connected before it was resolved");
+            return self.fail(id, FaultKind::TimedOut.into(), Operation::Resolve);
+        }
+        if dial.deadline <= now || dial.addresses.len() == 1 {
             return self.fail(id, FaultKind::TimedOut.into(), Operation::Connect);
         }
         match dial.attempt {

@@ -162,6 +162,39 @@ fn a_close_waits_for_sends_that_are_on_their_way_and_tells_the_peer_of_their_los
 }
 
 #[test]
+fn a_name_that_takes_too_long_ends_its_connect_and_an_address_has_its_own_time() {
+    let config = Config { resolve_timeout: Duration::from_secs(2), ..Config::default() };
+    let connect = |net: &mut Net<'_>| {
+        let target = Target::host("a.name", 7);
+        net.connect(target, ConnectOptions::default()).unwrap()
+    };
+    let mut world = World::with(config);
+    let id = world.ask(connect);
+    world.work();
+    let begin = world.now;
+    assert_eq!(world.mux.next_deadline(), Some(begin + Duration::from_secs(2)));
+    world.now = begin + Duration::from_secs(2);
+    world.work();
+    assert_eq!(
+        std::mem::take(&mut world.told),
+        ["Error(Resolve)", "Close(ConnectFailed TimedOut)"]
+    );
+    // The answer comes too late for anybody.
+    world.event(Event::Resolved { id, result: Ok(vec![endpoint(7)]) });
+    assert!(world.told.is_empty(), "{:?}", world.told);
+    let id = world.ask(connect);
+    world.work();
+    let begin = world.now;
+    world.now = begin + Duration::from_secs(1);
+    world.event(Event::Resolved { id, result: Ok(vec![endpoint(7)]) });
+    // Its timer was set earlier, and looks again.
+    world.now = world.mux.next_deadline().expect("an attempt takes no longer than it may");
+    world.work();
+    assert!(world.told.is_empty(), "{:?}", world.told);
+    assert_eq!(world.mux.next_deadline(), Some(begin + Duration::from_secs(10)));
+}
+
+#[test]
 fn what_was_paused_for_long_is_not_idle_when_it_is_started() {
     let idle = Duration::from_secs(300);
     let mut world = World::new();
