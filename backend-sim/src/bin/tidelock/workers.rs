@@ -200,7 +200,10 @@ mod tests {
             work(&plan, collect, |_| {});
             let made = made.load(Relaxed);
             assert!(order.iter().copied().eq(0..order.len() as u64), "{jobs} jobs: {order:?}");
-            assert!(order.len() as u64 + 16 * jobs as u64 >= made, "few are in vain: {made}");
+            // How many are in vain depends on who was held up, and not on this.
+            let collected = order.len() as u64;
+            assert!((1..=made).contains(&collected), "{collected} of {made}");
+            assert!(made < 100_000, "it ended early");
         }
     }
 
