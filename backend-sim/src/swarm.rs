@@ -175,6 +175,10 @@ impl Options {
         options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options.is_split = u64::from(s.one_in(100));
         options.is_prompt = s.below(2);
+        let is_patient = options.is_calm() || s.one_in(2);
+        let longest = 10 * SECOND;
+        options.resolve_timeout_nanos =
+            if is_patient { longest } else { s.log_uniform(50 * MILLISECOND, longest) };
         options
     }
 
@@ -309,7 +313,6 @@ impl Options {
             if is_calm || s.one_in(2) { of } else { s.log_uniform(50 * MILLISECOND, of) }
         };
         self.connect_timeout_nanos = timeout(10 * SECOND);
-        self.resolve_timeout_nanos = timeout(10 * SECOND);
         self.flush_stall_timeout_nanos = timeout(10 * SECOND);
         self.linger_timeout_nanos = timeout(10 * SECOND);
         self.half_open_timeout_nanos = timeout(60 * SECOND);
