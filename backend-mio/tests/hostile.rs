@@ -1,0 +1,333 @@
+//! Peers and services that mean no good, or know no better: what they hold is bounded, others are
+//! served meanwhile, and a counter shows it.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+use support::{BOUND, Strings, bounded, client, eventually, listen, pattern};
+use tidelock_core::{
+    CloseReason, Config, ListenOptions, Message, SendError, SocketId, SocketOption, Timeout,
+};
+use tidelock_mio::Runtime;
+
+const OUTBOX_BYTES_MAX: usize = 1 << 20;
+const MAILBOX_BYTES_MAX: usize = 256 << 10;
+
+/// Limits that one peer reaches soon.
+fn narrow() -> Config {
+    Config {
+        warn_bytes: OUTBOX_BYTES_MAX / 4,
+        outbox_bytes_max: OUTBOX_BYTES_MAX,
+        total_bytes_max: 8 * OUTBOX_BYTES_MAX,
+        mailbox_bytes_max: MAILBOX_BYTES_MAX,
+        ..Config::default()
+    }
+}
+
+/// A runtime of each kind with the same limits.
+fn runtimes(config: &Config) -> [Runtime; 3] {
+    [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
+        let config = Config { direct_write, ..config.clone() };
+        Runtime::builder().workers(workers).config(config).build().unwrap()
+    })
+}
+
+/// A service of its own that echoes: whoever else there is.
+struct Other {
+    stream: TcpStream,
+    _strings: Strings,
+}
+
+impl Other {
+    fn connect(runtime: &Runtime) -> Self {
+        let (strings, at) = echo(runtime);
+        let mut other = Self { stream: client(at), _strings: strings };
+        other.answers();
+        other
+    }
+
+    fn answers(&mut self) {
+        self.stream.write_all(b"still there?").unwrap();
+        let mut answer = [0; 12];
+        self.stream.read_exact(&mut answer).expect("others are served");
+        assert_eq!(&answer, b"still there?");
+    }
+}
+
+fn echo(runtime: &Runtime) -> (Strings, SocketAddr) {
+    let strings = Strings::spawn_reacting(runtime, |net, message| {
+        if let Message::Data { socket, bytes } = message {
+            net.send(*socket, bytes.clone()).unwrap();
+        }
+    });
+    let (_, at) = listen(runtime, strings.service, ListenOptions::default().auto_start(true));
+    (strings, at)
+}
+
+/// A client whose receive buffer is as small as the system allows.
+fn narrow_client(to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    socket.into()
+}
+
+fn accepted(strings: &Strings) -> SocketId {
+    strings.until(|message| match message {
+        Message::Accept { accepted, .. } => Some(*accepted),
+        _ => None,
+    })
+}
+
+/// Sends low-priority messages until no more are taken.
+fn flood(strings: &Strings, id: SocketId) {
+    eventually("the outbox is full", || {
+        strings.call(move |net| {
+            for _ in 0..64 {
+                match net.send_low(id, vec![7; 16 << 10]) {
+                    Ok(_) => {}
+                    Err(SendError::SocketFull(_)) => return true,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            false
+        })
+    });
+}
+
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+#[test]
+fn a_peer_that_never_reads_holds_one_outbox_until_the_flush_stalls() {
+    bounded("never reads", || {
+        let config = Config { flush_stall_timeout: Duration::from_millis(300), ..narrow() };
+        for runtime in runtimes(&config) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            let options = ListenOptions::default().auto_start(true);
+            let (_, at) = listen(&runtime, strings.service, options);
+            let _silent = narrow_client(at);
+            let id = accepted(&strings);
+            flood(&strings, id);
+            for _ in 0..10 {
+                flood(&strings, id);
+                let charged_bytes = runtime.handle().stats().charged_bytes;
+                // What the other was sent may stand among it.
+                assert!(charged_bytes <= OUTBOX_BYTES_MAX as u64 + 1024, "{charged_bytes} B");
+                other.answers();
+            }
+            eventually("the refusal is counted", || runtime.handle().stats().mux.sends_refused > 0);
+            strings.call(move |net| net.shutdown(id).unwrap());
+            let (reason, unsent) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::TimedOut(Timeout::Flush));
+            assert!(unsent > 0);
+            other.answers();
+            eventually("it is counted, and its memory free", || {
+                let stats = runtime.handle().stats();
+                stats.mux.timed_out(Timeout::Flush) == 1 && stats.charged_bytes == 0
+            });
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
+    bounded("reads bytes", || {
+        let config = Config {
+            flush_stall_timeout: BOUND,
+            flush_timeout: Some(Duration::from_millis(300)),
+            ..narrow()
+        };
+        for runtime in runtimes(&config) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            // So that the system does not take all of it at once.
+            let narrow = SocketOption::SendBuffer(4096);
+            let options = ListenOptions::default().auto_start(true).accepted(narrow);
+            let (_, at) = listen(&runtime, strings.service, options);
+            let mut slow = narrow_client(at);
+            let id = accepted(&strings);
+            flood(&strings, id);
+            strings.call(move |net| net.shutdown(id).unwrap());
+            eventually("the time for the flush is over", || {
+                // The reset, when it comes, may come between two bytes.
+                let has_byte = slow.read_exact(&mut [0]).is_ok();
+                other.answers();
+                let stats = runtime.handle().stats();
+                assert!(stats.charged_bytes <= OUTBOX_BYTES_MAX as u64 + 1024);
+                let is_over = stats.mux.timed_out(Timeout::Flush) == 1;
+                assert!(has_byte || is_over || strings.close_of(id).1 > 0);
+                is_over
+            });
+            other.answers();
+            eventually("its memory is free", || runtime.handle().stats().charged_bytes == 0);
+        }
+    });
+}
+
+#[test]
+fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
+    const SOCKETS_MAX: u32 = 130;
+    const SILENT: usize = 400;
+    bounded("silent", || {
+        let idle_timeout = Some(Duration::from_millis(200));
+        let config = Config { sockets_max: SOCKETS_MAX, idle_timeout, ..narrow() };
+        for runtime in runtimes(&config) {
+            let (_strings, at) = echo(&runtime);
+            let silent: Vec<_> = (0..SILENT).map(|_| client(at)).collect();
+            eventually("a full table is counted", || {
+                let mux = runtime.handle().stats().mux;
+                let alive: u64 = mux.sockets().map(|(_, count)| count).sum();
+                assert!(alive <= u64::from(SOCKETS_MAX), "{alive} sockets");
+                mux.listeners_stalled > 0
+            });
+            // It stands behind all of them.
+            let mut polite = client(at);
+            polite.write_all(b"hello").unwrap();
+            polite.read_exact(&mut [0; 5]).expect("its turn comes");
+            eventually("each silent one is closed and counted", || {
+                runtime.handle().stats().mux.timed_out(Timeout::Idle) >= SILENT as u64
+            });
+            for mut stream in silent {
+                assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "nobody said anything");
+            }
+        }
+    });
+}
+
+#[test]
+fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
+    bounded("garbage", || {
+        for runtime in runtimes(&narrow()).into_iter().skip(1) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            let options = ListenOptions::default().auto_start(true);
+            let (_, at) = listen(&runtime, strings.service, options);
+            let mut loud = client(at);
+            let id = accepted(&strings);
+            let (release, blocked) = channel::<()>();
+            let order: support::Order = Box::new(move |_net| {
+                blocked.recv_timeout(BOUND).unwrap();
+            });
+            runtime.handle().post(strings.service, order).unwrap();
+            loud.set_nonblocking(true).unwrap();
+            let garbage = pattern(16 << 20, 1);
+            let mut sent = 0;
+            eventually("the mailbox is full and reading has stopped", || {
+                match loud.write(&garbage[sent..]) {
+                    Ok(count) => sent += count,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                assert!(sent < garbage.len(), "16 MiB were taken from a peer nobody listens to");
+                other.answers();
+                runtime.handle().stats().mux.mailboxes_filled >= 1
+            });
+            let bytes_in = runtime.handle().stats().mux.bytes_in;
+            // One read may go beyond the limit.
+            assert!(bytes_in < MAILBOX_BYTES_MAX as u64 + (2 << 20), "{bytes_in} B");
+            release.send(()).unwrap();
+            drop(loud);
+            let mut got = Vec::new();
+            strings.until(|message| match message {
+                Message::Data { socket, bytes } if *socket == id => {
+                    got.extend_from_slice(bytes);
+                    None
+                }
+                Message::Close { socket, .. } if *socket == id => Some(()),
+                _ => None,
+            });
+            assert!(got == garbage[..sent], "{} of {sent} B, or others", got.len());
+            other.answers();
+        }
+    });
+}
+
+#[test]
+fn a_reset_in_any_state_is_one_close() {
+    const STATES: usize = 6;
+    bounded("resets", || {
+        for runtime in runtimes(&narrow()) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn_reacting(&runtime, |net, message| {
+                if let Message::Eof { socket } = message {
+                    net.keep_open(*socket).unwrap();
+                }
+            });
+            let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
+            for state in 0..STATES {
+                let stream = narrow_client(at);
+                let id = accepted(&strings);
+                if state > 0 {
+                    strings.call(move |net| net.start(id).unwrap());
+                }
+                match state {
+                    0 | 1 => {}
+                    2 => strings.call(move |net| net.pause(id).unwrap()),
+                    3 => {
+                        flood(&strings, id);
+                        strings.call(move |net| net.shutdown(id).unwrap());
+                    }
+                    4 => {
+                        stream.shutdown(Shutdown::Write).unwrap();
+                        strings
+                            .until(|message| matches!(message, Message::Eof { .. }).then_some(()));
+                    }
+                    _ => strings.call(move |net| net.finish(id).unwrap()),
+                }
+                reset(stream);
+                let (reason, _) = strings.close_of(id);
+                assert!(!matches!(reason, CloseReason::TimedOut(_)), "{state}: {reason}");
+                other.answers();
+            }
+            eventually("each is closed once and holds nothing", || {
+                let stats = runtime.handle().stats();
+                assert!(stats.mux.closed <= STATES as u64, "a close was counted twice");
+                stats.mux.closed == STATES as u64 && stats.charged_bytes == 0
+            });
+            let more: Vec<_> = strings.messages.try_iter().collect();
+            assert!(more.is_empty(), "{} messages after the ends", more.len());
+        }
+    });
+}
+
+#[test]
+fn an_end_that_nobody_handles_and_sends_to_who_is_gone_hold_nothing() {
+    bounded("neglect", || {
+        let config = Config { half_open_timeout: Duration::from_millis(200), ..narrow() };
+        for runtime in runtimes(&config) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn_reacting(&runtime, |net, message| {
+                if let Message::Eof { socket } = message {
+                    net.keep_open(*socket).unwrap();
+                }
+            });
+            let options = ListenOptions::default().auto_start(true);
+            let (_, at) = listen(&runtime, strings.service, options);
+            let stream = client(at);
+            let id = accepted(&strings);
+            stream.shutdown(Shutdown::Write).unwrap();
+            let (reason, _) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::TimedOut(Timeout::HalfOpen));
+            eventually("it is counted", || {
+                runtime.handle().stats().mux.timed_out(Timeout::HalfOpen) == 1
+            });
+            strings.call(move |net| {
+                for _ in 0..100_000 {
+                    let answer = net.send(id, "nobody");
+                    assert!(matches!(answer, Err(SendError::Stale(_))), "{answer:?}");
+                }
+            });
+            other.answers();
+            eventually("nothing is held", || runtime.handle().stats().charged_bytes == 0);
+        }
+    });
+}
