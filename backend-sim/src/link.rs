@@ -146,7 +146,7 @@ impl fmt::Display for LinkFault {
 impl std::error::Error for LinkFault {}
 
 impl Link {
-    /// Adds what what it does from now on depends on, with silent noise: its settings do not
+    /// Adds what it does from now on depends on, with silent noise: its settings do not
     /// change by themselves, and times that are over count no more.
     pub(crate) fn fingerprint(&self, now: u64, state: &mut Fingerprint) {
         let times = [

@@ -72,3 +72,21 @@ fn every_stored_file_is_a_test() {
     let tests: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(stored, tests, "add the file's name to the list above");
 }
+
+/// What the grammar's documentation shows means what it says.
+#[test]
+fn the_documented_example_is_met_line_by_line() {
+    let source = include_str!("../src/script/mod.rs");
+    let lines = source.lines().skip_while(|line| *line != "//! tide 1");
+    let lines = lines.take_while(|line| *line != "//! ```");
+    let text: String =
+        lines.map(|line| line.trim_start_matches("//! ").to_owned() + "\n").collect();
+    let script: Script = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let scenario = scenarios::find(&script.scenario).expect("its scenario is there");
+    let wrong = simulate::check_script(scenario, &script);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let source = Source::Script(Box::new(script));
+    let report = simulate::run(scenario, source, &Watch::default());
+    assert_eq!(report.failure, None);
+    assert!(report.stale.is_empty(), "{:?}", report.stale);
+}

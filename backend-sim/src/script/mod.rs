@@ -4,7 +4,9 @@
 //! a consequence and does not stand in it. Three kinds of line say what happens: `op` comes from
 //! outside, `fault` is world-level and has an end, `at` is one decision inside a call. In a
 //! recording of a seed the operations and world-level faults follow from the `seed` line, so that
-//! it holds `scenario`, `seed`, `config` and every decision that was not benign.
+//! it holds `scenario`, `seed`, `config` and every decision that was not benign. Beside a `seed` line,
+//! `op` lines take the place of all operations that would follow from it, and `fault` lines of all
+//! its world-level faults.
 //!
 //! A script without a `seed` line says all of it: what it does not say does not happen, and options
 //! that it does not name are neutral ([`Options::neutral`](crate::swarm::Options::neutral)), the
@@ -14,27 +16,27 @@
 //!
 //! ```text
 //! tide 1
-//! # FIN arrived with the last data, the reader stopped at a short read
+//! # the server reads the message in two pieces, and the second send meets a partition
 //! scenario  echo
-//! seed      0x2f11
-//! config    hosts=2 readiness=weakest
+//! config    connections=2 readiness=0
 //! noise     0
-//! op        c1 @0       client connect server:9000
+//! op        c1 @1ms     client connect server:9000
 //! op        s1 after c1 client send c1 10
 //! fault     p1 after s1 partition client>server until 30ms
-//! at        c1'/in@eof     delay 0  # FIN in the same poll
-//! at        server/poll#17 delay 40us
-//! needs     Open×in+rdhup×short
-//! signature lost-edge/accepted/Open/readable
+//! op        s2 after s1 client send-low c1 20
+//! at        c1'/in@4       cut 1  # the server reads 4 B first
+//! at        server/turn#2  delay 40us
+//! needs     open×read:short×linux
+//! signature no-lost-edge/accepted/open/readable
 //! ```
 //!
 //! # Grammar
 //!
 //! ```text
-//! script    = "tide 1" newline { [ statement ] [ comment ] newline } ;
+//! script    = "tide 1" [ comment ] newline { [ statement ] [ comment ] newline } ;
 //! statement = "scenario" word                                   (* exactly once *)
 //!           | "seed" number                                     (* at most once *)
-//!           | "config" { name "=" value }                      (* lines add up *)
+//!           | "config" { name "=" value }                      (* lines add up; each name once *)
 //!           | "noise" number                                    (* at most once *)
 //!           | "op" label when word { word }
 //!           | "fault" label when word { word } [ "until" time ]
