@@ -116,7 +116,7 @@ impl Oracle {
             Command::Shutdown { .. } | Command::Finish { .. } => {
                 let is_finish = matches!(command, Command::Finish { .. });
                 if !is_finish {
-                    view.ending.is_finishing = false;
+                    view.ending.finishes_no_more(now, &bounds);
                     view.shutdown_step = view.shutdown_step.min(step);
                 } else if view.ending.shutdown_at.get().is_none() {
                     view.ending.is_finishing = true;

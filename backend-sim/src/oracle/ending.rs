@@ -46,6 +46,8 @@ pub(super) struct Ending {
     /// It was silent for too long before a pause, or before a write of another thread: its end for
     /// that may have begun.
     pub(super) was_idle: bool,
+    /// The same for the peer's silence after own `finish`, before a `shutdown`.
+    pub(super) was_half_open: bool,
     /// What calls on the open socket answered.
     pub(super) faults: Faults,
     /// What calls that open answered.
@@ -117,6 +119,19 @@ impl Ending {
     /// it takes it for idle.
     pub(super) fn may_be_idle(&mut self, now: u64, bounds: &Bounds) {
         self.was_idle |= self.is_idle(now, bounds);
+    }
+
+    /// A `shutdown` follows a `finish`: the end for the peer's silence may have begun before.
+    pub(super) fn finishes_no_more(&mut self, now: u64, bounds: &Bounds) {
+        self.was_half_open |= self.is_half_open(now, bounds);
+        self.is_finishing = false;
+    }
+
+    /// Nothing came after own `finish` for too long.
+    fn is_half_open(&self, now: u64, bounds: &Bounds) -> bool {
+        let last = [self.fin_at.get(), self.told_at.get()].into_iter().flatten().max();
+        self.is_finishing
+            && last.is_some_and(|last| now >= last.saturating_add(bounds.half_open_nanos))
     }
 
     /// The network thread itself moves bytes: it has not taken the socket for idle.
@@ -227,8 +242,7 @@ impl Ending {
             }
             Timeout::Linger => silent(&[self.fin_at.get()], bounds.linger_nanos),
             Timeout::HalfOpen => {
-                let own = self.is_finishing
-                    && silent(&[self.fin_at.get(), self.told_at.get()], bounds.half_open_nanos);
+                let own = self.was_half_open || self.is_half_open(now, bounds);
                 let seen = silent(&[self.eof_at.get(), self.took_at.get()], bounds.half_open_nanos);
                 let noticed = self.is_fin_noticed
                     && silent(&[born_at, self.took_at.get()], bounds.half_open_nanos);
@@ -350,5 +364,20 @@ mod tests {
         assert!(!judge(&named, 39) && judge(&named, 40));
         let addressed = Ending { resolve_nanos: 0, ..named };
         assert!(!judge(&addressed, 99) && judge(&addressed, 100));
+    }
+
+    #[test]
+    fn a_shutdown_may_come_too_late_for_a_finish_that_nobody_answered() {
+        let bounds = Bounds { half_open_nanos: 50, ..BOUNDS };
+        let judge = |ending: &Ending, now| {
+            let around = Around { now, is_owner_gone: false, is_exiting: false };
+            ending.judge(CloseReason::TimedOut(Timeout::HalfOpen), around, &bounds).is_ok()
+        };
+        let finishing = Ending { fin_at: Mark::at(5), is_finishing: true, ..Ending::default() };
+        let (mut early, mut late) = (finishing.clone(), finishing);
+        early.finishes_no_more(54, &bounds);
+        late.finishes_no_more(55, &bounds);
+        assert!(!judge(&early, 90), "it was in time, and lingers from then");
+        assert!(judge(&late, 90), "its end may have begun");
     }
 }
