@@ -287,10 +287,8 @@ impl Setup {
 
     /// A steady world is compared with the same one in which nothing is cut or late.
     fn compared(&self, memory: &mut Memory, scenario: &Scenario, mut report: Report) -> Report {
-        if self.options.is_split == 0 || report.failure.is_some() {
-            return report;
-        }
-        if !split::was_steady(&self.plan, &report) {
+        let is_judged = self.options.is_split == 0 || report.failure.is_some();
+        if is_judged || !split::was_steady(&self.plan, &report) {
             return report;
         }
         let Self { seed, plan, .. } = self;

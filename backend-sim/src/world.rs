@@ -252,28 +252,21 @@ impl<C: Choices> World<C> {
             What::Operation { index } => self.operate(index),
             What::FaultBegin { index } => {
                 let trouble = self.troubles[index as usize];
-                let now = self.shared.kernel.now;
-                let until = trouble.until_nanos;
-                let cast = &self.cast;
+                let (now, is_quiet) = (self.shared.kernel.now, self.shared.kernel.is_quiet);
+                let (until, cast) = (trouble.until_nanos, &self.cast);
                 self.shared.tracer.line(now, || {
                     format!("fault {} until {until}ns", trouble_words(&trouble.kind, cast))
                 });
-                if !self.shared.kernel.is_quiet {
-                    self.troubles_begun[usize::from(trouble.kind.host().is_some())] += 1;
-                    match trouble.kind.host() {
-                        None => self.shared.coverage.links_trouble(),
-                        Some(host) => {
-                            let entity = self.shared.kernel.host_entity(host);
-                            self.shared.coverage.host_trouble(entity);
-                        }
-                    }
+                if !is_quiet {
+                    let host = trouble.kind.host();
+                    self.troubles_begun[usize::from(host.is_some())] += 1;
+                    let entity = host.map(|host| self.shared.kernel.host_entity(host));
+                    self.shared.coverage.trouble_begins(entity);
                 }
                 if trouble.begin(&mut self.shared.kernel) {
                     self.shared.kernel.at(trouble.until_nanos, What::FaultEnd { index });
                 }
-                if let (TroubleKind::Crash { host }, false) =
-                    (trouble.kind, self.shared.kernel.is_quiet)
-                {
+                if let (TroubleKind::Crash { host }, false) = (trouble.kind, is_quiet) {
                     self.crash(host, index);
                 }
             }

@@ -60,22 +60,11 @@ impl Coverage {
         place: Place,
         met: Met,
     ) {
-        let readiness: Readiness = kernel.readiness(host);
-        self.cells.insert(Cell::new(place, met, readiness).index());
-        self.trail.take_faults(&mut kernel.choices);
-        if self.trail.is_blank() {
-            return;
-        }
-        let host = kernel.host_entity(host);
-        let subject = match descriptor {
+        self.note(kernel, host, place, met, |kernel, host| match descriptor {
             // What has no descriptor sees what its host sees.
-            None => Subject { entity: host, is_connection: false, host },
-            Some(descriptor) => {
-                let (entity, is_connection) = kernel.near_entity(descriptor);
-                Subject { entity, is_connection, host }
-            }
-        };
-        self.trail.meets(subject);
+            None => (host, false),
+            Some(descriptor) => kernel.near_entity(descriptor),
+        });
     }
 
     /// A connection that failed before it had a descriptor meets that. `entity`: its near end's.
@@ -87,21 +76,39 @@ impl Coverage {
         place: Place,
         met: Met,
     ) {
-        self.cells.insert(Cell::new(place, met, kernel.readiness(host)).index());
-        let host = kernel.host_entity(host);
+        self.note(kernel, host, place, met, |_kernel, _host| (entity, true));
+    }
+
+    /// `who` says which entity meets it, and whether that is a connection, if there was any fault
+    /// that it could see.
+    #[inline]
+    fn note<C: Choices>(
+        &mut self,
+        kernel: &mut Kernel<C>,
+        host: u16,
+        place: Place,
+        met: Met,
+        who: impl FnOnce(&Kernel<C>, u32) -> (u32, bool),
+    ) {
+        let readiness: Readiness = kernel.readiness(host);
+        self.cells.insert(Cell::new(place, met, readiness).index());
         self.trail.take_faults(&mut kernel.choices);
-        self.trail.meets(Subject { entity, is_connection: true, host });
+        if self.trail.is_blank() {
+            return;
+        }
+        let host = kernel.host_entity(host);
+        let (entity, is_connection) = who(kernel, host);
+        self.trail.meets(Subject { entity, is_connection, host });
     }
 
-    /// Something is done to the links between hosts, which concerns every socket.
-    pub fn links_trouble(&mut self) {
+    /// Something is done to a host, which concerns every socket of it; or to the links between
+    /// hosts, which concerns all.
+    pub fn trouble_begins(&mut self, host_entity: Option<u32>) {
         const WORLD: u32 = 0;
-        self.trail.begins(WORLD, Family::World);
-    }
-
-    /// Something is done to a host, which concerns every socket of it.
-    pub fn host_trouble(&mut self, host_entity: u32) {
-        self.trail.begins(host_entity, Family::Machines);
+        match host_entity {
+            Some(entity) => self.trail.begins(entity, Family::Machines),
+            None => self.trail.begins(WORLD, Family::World),
+        }
     }
 
     /// What was reached.

@@ -54,8 +54,8 @@ impl Host {
     pub(super) fn check_barren<C: Choices>(&mut self, shared: &mut Shared<C>, is_barren: bool) {
         self.barren_turns = if is_barren { self.barren_turns + 1 } else { 0 };
         let turns = self.barren_turns;
-        let all = (self.mux.sockets() + self.mux.services_peak()) as u64;
-        if turns > BARREN_TURNS_MAX + all {
+        let all = || (self.mux.sockets() + self.mux.services_peak()) as u64;
+        if turns > BARREN_TURNS_MAX && turns > BARREN_TURNS_MAX + all() {
             // The first that has work and does not get its turn.
             let has_work = |wish: &Wish| {
                 wish.input && !wish.input_pending || wish.output && !wish.output_pending

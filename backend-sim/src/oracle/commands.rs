@@ -85,7 +85,7 @@ impl Oracle {
             // A service that is to end takes a socket with it, unless that ends already: then it is
             // refused, and nobody can tell it so.
             Command::Start { .. } if is_late_claim => {
-                view.late_claim_step.get_or_insert(step);
+                view.late_claim_step = view.late_claim_step.min(step);
                 view.is_maybe_ending = true;
             }
             Command::Start { by, .. } => {

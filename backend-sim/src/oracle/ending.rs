@@ -104,6 +104,12 @@ pub(super) struct Around {
     pub(super) is_exiting: bool,
 }
 
+/// Whether so much time has passed since the last of the marks; not without any.
+fn has_passed(marks: &[Option<u64>], span_nanos: u64, now: u64) -> bool {
+    let last = marks.iter().flatten().max();
+    last.is_some_and(|last| now >= last.saturating_add(span_nanos))
+}
+
 /// A timer that is due fires within this, once nothing disturbs any more.
 const GRACE_NANOS: u64 = 1_000_000_000;
 
@@ -129,9 +135,8 @@ impl Ending {
 
     /// Nothing came after own `finish` for too long.
     fn is_half_open(&self, now: u64, bounds: &Bounds) -> bool {
-        let last = [self.fin_at.get(), self.told_at.get()].into_iter().flatten().max();
-        self.is_finishing
-            && last.is_some_and(|last| now >= last.saturating_add(bounds.half_open_nanos))
+        let marks = [self.fin_at.get(), self.told_at.get()];
+        self.is_finishing && has_passed(&marks, bounds.half_open_nanos, now)
     }
 
     /// The network thread itself moves bytes: it has not taken the socket for idle.
@@ -142,8 +147,7 @@ impl Ending {
     fn is_idle(&self, now: u64, bounds: &Bounds) -> bool {
         let marks =
             [Some(self.born_at), self.took_at.get(), self.told_at.get(), self.resumed_at.get()];
-        let last = marks.iter().flatten().max().expect("it was born");
-        bounds.idle_nanos > 0 && now >= last.saturating_add(bounds.idle_nanos)
+        bounds.idle_nanos > 0 && has_passed(&marks, bounds.idle_nanos, now)
     }
 
     /// Judges the reason of a `Close`.
@@ -163,11 +167,12 @@ impl Ending {
             CloseReason::Fault(fault) => self.faults.contains(fault),
             CloseReason::ConnectFailed(fault) => {
                 // What no call reported is the Mux's own patience.
-                let is_resolving = self.resolve_nanos > 0;
-                let patience_nanos = if is_resolving { self.resolve_nanos } else { u64::MAX };
-                let patience_nanos = patience_nanos.min(self.connect_nanos);
-                let is_over = around.now >= self.born_at.saturating_add(patience_nanos);
-                self.opening_faults.contains(fault) || (fault.os.is_none() && is_over)
+                let patience_nanos = match self.resolve_nanos {
+                    0 => self.connect_nanos,
+                    nanos => nanos.min(self.connect_nanos),
+                };
+                let has_waited = has_passed(&[Some(self.born_at)], patience_nanos, around.now);
+                self.opening_faults.contains(fault) || (fault.os.is_none() && has_waited)
             }
             CloseReason::TimedOut(which) => self.was_silent(which, around, bounds),
             CloseReason::OwnerGone => around.is_owner_gone,
@@ -219,10 +224,7 @@ impl Ending {
     fn was_silent(&self, which: Timeout, around: Around, bounds: &Bounds) -> bool {
         let now = around.now;
         // Silence is measured from the last of what was given to it.
-        let silent = |marks: &[Option<u64>], span: u64| {
-            let last = marks.iter().flatten().max();
-            last.is_some_and(|last| now >= last.saturating_add(span))
-        };
+        let silent = |marks: &[Option<u64>], span: u64| has_passed(marks, span, now);
         let born_at = Some(self.born_at);
         match which {
             Timeout::Idle => self.was_idle || self.is_idle(now, bounds),

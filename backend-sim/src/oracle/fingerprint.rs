@@ -52,13 +52,13 @@ impl Hash for SocketView {
         let Self { outbox, warnings, ending, input, is_output_ended, is_broken, .. } = self;
         let Self { is_maybe_ending, is_reading, is_auto_start, is_paused, pauses_asked, .. } = self;
         let Self { pauses_told, is_start_last, new_owners, opening, has_eof, last, .. } = self;
-        let Self { late_claim_step, pauses_at_start, .. } = self;
-        let steps = [self.shutdown_step, self.finish_step, self.close_step];
+        let Self { pauses_at_start, .. } = self;
+        let steps = [self.shutdown_step, self.finish_step, self.close_step, self.late_claim_step];
         (id, kind, side, end, phase, owner, owners, claims).hash(state);
         (outbox, warnings, ending, input, is_output_ended, is_broken).hash(state);
         (is_maybe_ending, is_reading, is_auto_start, is_paused, pauses_asked).hash(state);
         (pauses_told, is_start_last, new_owners, opening, has_eof, last).hash(state);
-        (late_claim_step.is_some(), pauses_at_start).hash(state);
+        pauses_at_start.hash(state);
         steps.map(|step| step != NEVER).hash(state);
     }
 }

@@ -47,7 +47,7 @@ impl Oracle {
         let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return false };
         view.resolve_claims(step);
-        let (phase, owner, is_taken) = (view.phase, view.owner, view.late_claim_step.is_some());
+        let (phase, owner, is_taken) = (view.phase, view.owner, view.late_claim_step != NEVER);
         let services = &self.hosts[host as usize].services;
         phase == Phase::Unborn || is_taken || owner.is_some_and(|owner| !services.is_alive(owner))
     }

@@ -26,8 +26,7 @@ impl Oracle {
             }
             return;
         }
-        let step = self.hosts[host as usize].step;
-        let now = self.now;
+        let (step, now) = (self.hosts[host as usize].step, self.now);
         let Some(view) = self.socket(host, id) else {
             return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
         };
@@ -45,9 +44,9 @@ impl Oracle {
         let owner = view.told_to(service, message, step);
         let owner = owner.map_err(|detail| format!("{message}, {detail}"));
         let warnings = match message {
-            Message::Warning { pending_bytes, .. } => view.warnings.told(*pending_bytes),
-            Message::Close { .. } | Message::Error { fatal: true, .. } => Ok(()),
-            _ => view.warnings.goes_on(),
+            Message::Warning { pending_bytes, .. } => Some(view.warnings.told(*pending_bytes)),
+            Message::Close { .. } | Message::Error { fatal: true, .. } => None,
+            _ => Some(view.warnings.goes_on()),
         };
         let input = match message {
             Message::Data { bytes, .. } => {
@@ -61,7 +60,7 @@ impl Oracle {
         let about = |detail| format!("{id}: {detail}");
         self.check(Law::MessageOrder, order);
         self.check(Law::MessageOwner, owner);
-        if !matches!(message, Message::Close { .. } | Message::Error { fatal: true, .. }) {
+        if let Some(warnings) = warnings {
             self.check(Law::Warnings, warnings.map_err(about));
         }
         match message {
@@ -73,10 +72,7 @@ impl Oracle {
             }
             Message::Eof { .. } => self.eof(host, id),
             Message::Udp { .. } => self.check(Law::InputOrder, input.map_err(about)),
-            Message::Connect { .. } | Message::Listening { .. } => {
-                let opening = self.socket(host, id).and_then(|view| view.opening.take());
-                opening.into_iter().for_each(|operation| self.complete(operation));
-            }
+            Message::Connect { .. } | Message::Listening { .. } => self.opening_is_over(host, id),
             Message::Close { reason, unsent, .. } => self.closed(host, id, *reason, *unsent),
             _ => {}
         }
@@ -182,8 +178,13 @@ impl Oracle {
         ending.into_iter().flatten().for_each(|operation| self.complete(operation));
         if matches!(reason, CloseReason::Closed | CloseReason::Shutdown) {
             // What ends before it opened was asked for in this order, so that its opening is over.
-            let opening = self.socket(host, id).and_then(|view| view.opening.take());
-            opening.into_iter().for_each(|operation| self.complete(operation));
+            self.opening_is_over(host, id);
         }
+    }
+
+    /// The operation that opened a socket has come to its end.
+    fn opening_is_over(&mut self, host: u16, id: SocketId) {
+        let opening = self.socket(host, id).and_then(|view| view.opening.take());
+        opening.into_iter().for_each(|operation| self.complete(operation));
     }
 }

@@ -35,7 +35,7 @@ pub struct SocketView {
     pub(super) claims_step: u64,
     /// The step in which a service that was to end asked to be the owner: it took the socket with
     /// it, or was refused without a word because that was ending already.
-    pub(super) late_claim_step: Option<u64>,
+    pub(super) late_claim_step: u64,
     /// What it must write next.
     pub outbox: OutboxModel,
     /// What a worker writes itself, or has written a part of.
@@ -92,7 +92,7 @@ impl SocketView {
             owners: Few::default(),
             claims: Vec::new(),
             claims_step: 0,
-            late_claim_step: None,
+            late_claim_step: NEVER,
             outbox: OutboxModel::default(),
             direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
@@ -183,7 +183,7 @@ impl SocketView {
     /// Who must be told next, if anybody must: claims that were not refused hold.
     pub(super) fn next_owner(&self) -> Option<ServiceId> {
         let owner = self.claims.last().copied().or(self.owner);
-        owner.filter(|_| self.late_claim_step.is_none())
+        owner.filter(|_| self.late_claim_step == NEVER)
     }
 
     /// A message about it goes to this service.
@@ -207,7 +207,7 @@ impl SocketView {
                 | Message::Error { .. }
                 | Message::Close { .. }
         );
-        if self.late_claim_step.is_some_and(|late| late < step) && !is_of_end {
+        if self.late_claim_step < step && !is_of_end {
             return Err(format!("told to {service}, and it goes with another"));
         }
         if self.owner == Some(service) {
