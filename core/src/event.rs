@@ -101,6 +101,20 @@ impl Event {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Event::Ready { .. } => "Ready",
+            Event::Resolved { .. } => "Resolved",
+            Event::Connected { .. } => "Connected",
+            Event::Accepted { .. } => "Accepted",
+            Event::Received { .. } => "Received",
+            Event::ReceivedFrom { .. } => "ReceivedFrom",
+            Event::Written { .. } => "Written",
+            Event::SentTo { .. } => "SentTo",
+            Event::Closed { .. } => "Closed",
+        }
+    }
+
     /// The socket that it is about (the listener, for `Accepted`).
     pub fn socket(&self) -> SocketId {
         match self {
@@ -120,40 +134,34 @@ impl Event {
 /// One line for a trace: the socket, and what matters of the answer.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.socket();
+        write!(f, "{} {}", self.name(), self.socket())?;
         match self {
-            Event::Ready { readiness, .. } => write!(f, "Ready {id}{readiness}"),
+            Event::Ready { readiness, .. } => write!(f, "{readiness}"),
             Event::Resolved { result: Ok(addresses), .. } => {
-                write!(f, "Resolved {id}")?;
                 addresses.iter().try_for_each(|address| write!(f, " {address}"))
             }
             Event::Connected { result: Ok(Connected { local, peer }), .. } => {
-                write!(f, "Connected {id} {local} to {peer}")
+                write!(f, " {local} to {peer}")
             }
-            Event::Accepted { id: new, result: Ok(accepted), .. } => {
-                write!(f, "Accepted {id} new {new} from {}", accepted.peer)
+            Event::Accepted { id, result: Ok(accepted), .. } => {
+                write!(f, " new {id} from {}", accepted.peer)
             }
             Event::Received { result: Ok(bytes), .. } if bytes.is_empty() => {
-                write!(f, "Received {id} the end")
+                f.write_str(" the end")
             }
-            Event::Received { result: Ok(bytes), .. } => {
-                write!(f, "Received {id} {} B", bytes.len())
-            }
+            Event::Received { result: Ok(bytes), .. } => write!(f, " {} B", bytes.len()),
             Event::ReceivedFrom { result: Ok((from, payload)), .. } => {
-                write!(f, "ReceivedFrom {id} {} B from {from}", payload.len())
+                write!(f, " {} B from {from}", payload.len())
             }
-            Event::Written { result: Ok(count), .. } => write!(f, "Written {id} {count} B"),
-            Event::SentTo { result: Ok(()), .. } => write!(f, "SentTo {id}"),
-            Event::Closed { .. } => write!(f, "Closed {id}"),
-            Event::Resolved { result: Err(fault), .. } => write!(f, "Resolved {id}: {fault}"),
-            Event::Connected { result: Err(fault), .. } => write!(f, "Connected {id}: {fault}"),
-            Event::Accepted { result: Err(fault), .. } => write!(f, "Accepted {id}: {fault}"),
-            Event::Received { result: Err(fault), .. } => write!(f, "Received {id}: {fault}"),
-            Event::ReceivedFrom { result: Err(fault), .. } => {
-                write!(f, "ReceivedFrom {id}: {fault}")
-            }
-            Event::Written { result: Err(fault), .. } => write!(f, "Written {id}: {fault}"),
-            Event::SentTo { result: Err(fault), .. } => write!(f, "SentTo {id}: {fault}"),
+            Event::Written { result: Ok(count), .. } => write!(f, " {count} B"),
+            Event::SentTo { result: Ok(()), .. } | Event::Closed { .. } => Ok(()),
+            Event::Resolved { result: Err(fault), .. }
+            | Event::Connected { result: Err(fault), .. }
+            | Event::Accepted { result: Err(fault), .. }
+            | Event::Received { result: Err(fault), .. }
+            | Event::ReceivedFrom { result: Err(fault), .. }
+            | Event::Written { result: Err(fault), .. }
+            | Event::SentTo { result: Err(fault), .. } => write!(f, ": {fault}"),
         }
     }
 }
