@@ -7,6 +7,7 @@
 
 mod client;
 mod cpu;
+#[path = "../../../backend-sim/benches/simulator/samples.rs"]
 mod samples;
 mod server;
 

@@ -75,7 +75,7 @@ fn ping_pong(peers: &mut Peers, is_full: bool, ratios: &mut Vec<Ratio>) {
     let world = World { clients: 16, rounds: 2_000 };
     let slow = World { rounds: 100, ..world };
     let messages = |world: World| 2 * world.clients * world.rounds;
-    let [mut own, mut madsim, mut turmoil] = [const { Samples::new() }; 3];
+    let [mut own, mut madsim, mut turmoil] = <[Samples; 3]>::default();
     let mut steps = 0;
     for seed in 0..samples(is_full) as u64 {
         let begin = Instant::now();
@@ -90,14 +90,14 @@ fn ping_pong(peers: &mut Peers, is_full: bool, ratios: &mut Vec<Ratio>) {
     println!("  madsim    {madsim}");
     println!("  turmoil   {turmoil}");
     let value = own.median() / madsim.median();
-    ratios.push(Ratio { name: "ping-pong/madsim", value, target: Target::AtLeast(3.0) });
+    ratios.push(Ratio { name: "ping-pong/madsim".into(), value, target: Target::AtLeast(3.0) });
 }
 
 /// Many small worlds: one client, one server, 100 round trips of 64 B, built from nothing.
 fn worlds(peers: &mut Peers, is_full: bool, ratios: &mut Vec<Ratio>) {
     const WORLDS: u64 = 200;
     let world = World { clients: 1, rounds: 100 };
-    let [mut off, mut on, mut madsim, mut turmoil] = [const { Samples::new() }; 4];
+    let [mut off, mut on, mut madsim, mut turmoil] = <[Samples; 4]>::default();
     let (mut steps, mut injected) = ([0, 0], 0);
     for _ in 0..samples(is_full) {
         let all = [(Swarm::Off, &mut off), (Swarm::Default, &mut on)];
@@ -122,7 +122,7 @@ fn worlds(peers: &mut Peers, is_full: bool, ratios: &mut Vec<Ratio>) {
     println!("  madsim                   {madsim}");
     println!("  turmoil                  {turmoil}");
     let value = off.median() / madsim.median();
-    ratios.push(Ratio { name: "worlds/madsim", value, target: Target::AtLeast(5.0) });
+    ratios.push(Ratio { name: "worlds/madsim".into(), value, target: Target::AtLeast(5.0) });
     let value = off.median() / on.median();
-    ratios.push(Ratio { name: "worlds-swarm-on/off", value, target: Target::AtMost(1.5) });
+    ratios.push(Ratio { name: "worlds-swarm-on/off".into(), value, target: Target::AtMost(1.5) });
 }

@@ -1,4 +1,5 @@
-//! What was measured: medians with their range, and how they compare with a target.
+//! What was measured: medians with their range, and how they compare with a target. The bench of
+//! tidelock-mio has this file, too.
 
 use std::fmt;
 
@@ -9,11 +10,6 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// None yet.
-    pub(crate) const fn new() -> Self {
-        Self { values: Vec::new() }
-    }
-
     /// Adds one.
     pub(crate) fn push(&mut self, value: f64) {
         assert!(value.is_finite(), "a measurement is a number");
@@ -43,10 +39,10 @@ impl fmt::Display for Samples {
 }
 
 /// A ratio and what it should be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ratio {
     /// What is compared.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The ratio, or the number itself.
     pub(crate) value: f64,
     /// What it should be.
@@ -55,6 +51,7 @@ pub(crate) struct Ratio {
 
 /// What a number should be.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "each bench has targets of its own")]
 pub(crate) enum Target {
     /// This or more.
     AtLeast(f64),

@@ -41,7 +41,7 @@ pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
     let bytes = kib as f64 * 1024.0 / connections as f64;
     println!("  {steps} steps, {} ns each; {bytes:.0} B per connection", nanos / steps);
     ratios.push(Ratio {
-        name: "100k-sockets/bytes-per-connection",
+        name: "100k-sockets/bytes-per-connection".into(),
         value: bytes,
         target: Target::AtMost(4096.0),
     });
@@ -57,7 +57,7 @@ pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
             // A step of a host takes in as many events as there are: there are more to a step
             // where there are more sockets. So what is told and asked about them is counted.
             ratios.push(Ratio {
-                name: "instructions-per-event/many-to-few",
+                name: "instructions-per-event/many-to-few".into(),
                 value: of_told.1 / of_told.0,
                 target: Target::AtMost(1.1),
             });
@@ -65,9 +65,11 @@ pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
         _ => println!("  instructions per event: not counted, valgrind is not on this machine"),
     }
     match allocations_per_step() {
-        Some(value) => {
-            ratios.push(Ratio { name: "allocations-per-step", value, target: Target::AtMost(0.05) })
-        }
+        Some(value) => ratios.push(Ratio {
+            name: "allocations-per-step".into(),
+            value,
+            target: Target::AtMost(0.05),
+        }),
         None => println!("  allocations: not counted, valgrind is not on this machine"),
     }
 }
