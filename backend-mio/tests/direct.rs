@@ -21,13 +21,6 @@ fn runtime(config: Config) -> Runtime {
     Runtime::builder().workers(2).config(config).build().unwrap()
 }
 
-fn accepted(strings: &Strings) -> SocketId {
-    strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    })
-}
-
 #[test]
 fn a_batch_leaves_in_one_call_the_high_before_the_low() {
     bounded("one call", || {
@@ -35,7 +28,7 @@ fn a_batch_leaves_in_one_call_the_high_before_the_low() {
         let strings = Strings::spawn(&runtime);
         let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
         let mut client = client(at);
-        let id = accepted(&strings);
+        let id = strings.accepted();
         strings.call(move |net| {
             net.send_low(id, "l1").unwrap();
             net.send(id, "h1").unwrap();
@@ -99,7 +92,7 @@ fn several_services_fill_a_slow_reader_and_nothing_is_torn_lost_or_overtaken() {
         let others = [Strings::spawn(&runtime), Strings::spawn(&runtime)];
         let (_, at) = listen(&runtime, owner.service, ListenOptions::default());
         let mut client = client(at);
-        let id = accepted(&owner);
+        let id = owner.accepted();
         let reader = thread::spawn(move || read_frames(&mut client, Duration::from_micros(100)));
         const ROUNDS: u32 = 300;
         // More than the system takes, so that its rest is handed over.
@@ -142,7 +135,7 @@ fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
             assert!(begin.elapsed() < BOUND, "no worker met one of {rounds} resets");
             rounds += 1;
             let client = client(at);
-            let id = accepted(&owner);
+            let id = owner.accepted();
             SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             let resetter = thread::spawn(move || {
                 thread::sleep(Duration::from_micros(rounds % 7 * 100));

@@ -8,8 +8,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern};
+use socket2::{Domain, Socket, Type};
+use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset, runtimes_with};
 use tidelock_core::{
     CloseReason, Config, ListenOptions, Message, SendError, SocketId, SocketOption, Timeout,
 };
@@ -27,14 +27,6 @@ fn narrow() -> Config {
         mailbox_bytes_max: MAILBOX_BYTES_MAX,
         ..Config::default()
     }
-}
-
-/// A runtime of each kind with the same limits.
-fn runtimes(config: &Config) -> [Runtime; 3] {
-    [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
-        let config = Config { direct_write, ..config.clone() };
-        Runtime::builder().workers(workers).config(config).build().unwrap()
-    })
 }
 
 /// A service of its own that echoes: whoever else there is.
@@ -78,13 +70,6 @@ fn narrow_client(to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-fn accepted(strings: &Strings) -> SocketId {
-    strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    })
-}
-
 /// Sends low-priority messages until no more are taken.
 fn flood(strings: &Strings, id: SocketId) {
     eventually("the outbox is full", || {
@@ -101,22 +86,17 @@ fn flood(strings: &Strings, id: SocketId) {
     });
 }
 
-fn reset(stream: TcpStream) {
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-    drop(stream);
-}
-
 #[test]
 fn a_peer_that_never_reads_holds_one_outbox_until_the_flush_stalls() {
     bounded("never reads", || {
         let config = Config { flush_stall_timeout: Duration::from_millis(300), ..narrow() };
-        for runtime in runtimes(&config) {
+        for runtime in runtimes_with(&config) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
             let options = ListenOptions::default().auto_start(true);
             let (_, at) = listen(&runtime, strings.service, options);
             let _silent = narrow_client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             flood(&strings, id);
             for _ in 0..10 {
                 flood(&strings, id);
@@ -147,7 +127,7 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
             flush_timeout: Some(Duration::from_millis(300)),
             ..narrow()
         };
-        for runtime in runtimes(&config) {
+        for runtime in runtimes_with(&config) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
             // So that the system does not take all of it at once.
@@ -155,7 +135,7 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
             let options = ListenOptions::default().auto_start(true).accepted(narrow);
             let (_, at) = listen(&runtime, strings.service, options);
             let mut slow = narrow_client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             flood(&strings, id);
             strings.call(move |net| net.shutdown(id).unwrap());
             eventually("the time for the flush is over", || {
@@ -181,7 +161,7 @@ fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
     bounded("silent", || {
         let idle_timeout = Some(Duration::from_millis(200));
         let config = Config { sockets_max: SOCKETS_MAX, idle_timeout, ..narrow() };
-        for runtime in runtimes(&config) {
+        for runtime in runtimes_with(&config) {
             let (_strings, at) = echo(&runtime);
             let silent: Vec<_> = (0..SILENT).map(|_| client(at)).collect();
             eventually("a full table is counted", || {
@@ -207,13 +187,13 @@ fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
 #[test]
 fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
     bounded("garbage", || {
-        for runtime in runtimes(&narrow()).into_iter().skip(1) {
+        for runtime in runtimes_with(&narrow()).into_iter().skip(1) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
             let options = ListenOptions::default().auto_start(true);
             let (_, at) = listen(&runtime, strings.service, options);
             let mut loud = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             let (release, blocked) = channel::<()>();
             let order: support::Order = Box::new(move |_net| {
                 blocked.recv_timeout(BOUND).unwrap();
@@ -255,7 +235,7 @@ fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
 fn a_reset_in_any_state_is_one_close() {
     const STATES: usize = 6;
     bounded("resets", || {
-        for runtime in runtimes(&narrow()) {
+        for runtime in runtimes_with(&narrow()) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn_reacting(&runtime, |net, message| {
                 if let Message::Eof { socket } = message {
@@ -265,7 +245,7 @@ fn a_reset_in_any_state_is_one_close() {
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
             for state in 0..STATES {
                 let stream = narrow_client(at);
-                let id = accepted(&strings);
+                let id = strings.accepted();
                 if state > 0 {
                     strings.call(move |net| net.start(id).unwrap());
                 }
@@ -303,7 +283,7 @@ fn a_reset_in_any_state_is_one_close() {
 fn an_end_that_nobody_handles_and_sends_to_who_is_gone_hold_nothing() {
     bounded("neglect", || {
         let config = Config { half_open_timeout: Duration::from_millis(200), ..narrow() };
-        for runtime in runtimes(&config) {
+        for runtime in runtimes_with(&config) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn_reacting(&runtime, |net, message| {
                 if let Message::Eof { socket } = message {
@@ -313,7 +293,7 @@ fn an_end_that_nobody_handles_and_sends_to_who_is_gone_hold_nothing() {
             let options = ListenOptions::default().auto_start(true);
             let (_, at) = listen(&runtime, strings.service, options);
             let stream = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             stream.shutdown(Shutdown::Write).unwrap();
             let (reason, _) = strings.close_of(id);
             assert_eq!(reason, CloseReason::TimedOut(Timeout::HalfOpen));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use support::{Strings, bounded, client, listen, runtimes};
-use tidelock_core::{ListenOptions, Message, UdpOptions};
+use tidelock_core::{ListenOptions, UdpOptions};
 use tidelock_mio::NetExt;
 
 fn cpu() -> Duration {
@@ -25,10 +25,7 @@ fn waiting_for_anything_costs_no_time() {
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
             let accept = || {
                 let peer = client(at);
-                let id = strings.until(|message| match message {
-                    Message::Accept { accepted, .. } => Some(*accepted),
-                    _ => None,
-                });
+                let id = strings.accepted();
                 (peer, id)
             };
             // Input that nobody reads, with an end behind it; output that nobody takes; silence.

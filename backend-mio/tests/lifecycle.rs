@@ -23,10 +23,7 @@ fn with_pending(runtime: &Runtime) -> (Strings, std::net::TcpStream) {
     let strings = Strings::spawn(runtime);
     let (_, at) = listen(runtime, strings.service, ListenOptions::default());
     let peer = client(at);
-    let id = strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    });
+    let id = strings.accepted();
     strings.call(move |net| net.send(id, pattern(PENDING, 8)).unwrap());
     (strings, peer)
 }

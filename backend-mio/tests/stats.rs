@@ -7,17 +7,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use support::{BOUND, Strings, bounded, client, eventually, listen, runtimes};
-use tidelock_core::{
-    Config, ListenOptions, Message, SendError, SocketId, SocketState, Timeout, UdpOptions,
-};
+use tidelock_core::{Config, ListenOptions, Message, SendError, SocketState, Timeout, UdpOptions};
 use tidelock_mio::Runtime;
-
-fn accepted(strings: &Strings) -> SocketId {
-    strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    })
-}
 
 #[test]
 fn what_goes_through_is_counted_and_sockets_by_their_state() {
@@ -27,7 +18,7 @@ fn what_goes_through_is_counted_and_sockets_by_their_state() {
             let strings = Strings::spawn(&runtime);
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
             let mut client = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             eventually("a listener and an accepted socket are counted", || {
                 let mux = handle.stats().mux;
                 mux.sockets_in(SocketState::Listening) == 1
@@ -90,7 +81,7 @@ fn limits_that_are_reached_are_counted() {
             let options = ListenOptions::default();
             let (listener, at) = listen(&runtime, strings.service, options);
             let mut first = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             let refused = strings.call(move |net| {
                 net.start(id).unwrap();
                 (0..200)
@@ -122,7 +113,7 @@ fn limits_that_are_reached_are_counted() {
             release.send(()).unwrap();
             // A place for the listener, one for the stream, and one that waits for a connection.
             let _second = client(at);
-            accepted(&strings);
+            strings.accepted();
             let _third = client(at);
             eventually("a listener without a place is counted", || {
                 handle.stats().mux.listeners_stalled >= 1

@@ -7,8 +7,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket, Type};
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, runtimes};
+use socket2::{Domain, Socket, Type};
+use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset, runtimes};
 use tidelock_core::{
     CloseReason, Config, ConnectOptions, FaultKind, ListenOptions, Message, Operation,
     SocketOption, Target, Timeout,
@@ -24,13 +24,6 @@ fn narrow_client(to: SocketAddr) -> std::net::TcpStream {
     socket.into()
 }
 
-fn accepted(strings: &Strings) -> tidelock_core::SocketId {
-    strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    })
-}
-
 fn bytes_out(runtime: &Runtime, id: tidelock_core::SocketId) -> u64 {
     let sockets = runtime.handle().info().unwrap();
     sockets.iter().find(|info| info.socket == id).expect("the socket is open").bytes_out
@@ -44,7 +37,7 @@ fn tiny_buffers_tear_no_message_and_keep_the_order_of_priorities() {
             let options = ListenOptions::default().accepted(SocketOption::SendBuffer(1));
             let (_, at) = listen(&runtime, strings.service, options);
             let mut client = narrow_client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             let begun = pattern(300_000, 1);
             let first = begun.clone();
             strings.call(move |net| net.send_low(id, first).unwrap());
@@ -83,7 +76,7 @@ fn a_reply_to_a_half_closed_client_is_whole() {
             let mut client = client(at);
             client.write_all(b"request").unwrap();
             client.shutdown(Shutdown::Write).unwrap();
-            let id = accepted(&strings);
+            let id = strings.accepted();
             thread::sleep(Duration::from_millis(50));
             let mut got = Vec::new();
             client.read_to_end(&mut got).unwrap();
@@ -137,10 +130,9 @@ fn a_reset_is_told_after_the_data_before_it() {
                 listen(&runtime, strings.service, ListenOptions::default().auto_start(true));
             let mut peer = client(at);
             peer.write_all(b"last words").unwrap();
-            let id = accepted(&strings);
+            let id = strings.accepted();
             thread::sleep(Duration::from_millis(30));
-            SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
-            drop(peer);
+            reset(peer);
             let words = strings.until(|message| match message {
                 Message::Data { bytes, .. } => Some(bytes.clone()),
                 Message::Close { .. } => panic!("closed before the data"),
@@ -169,9 +161,8 @@ fn a_reset_is_noticed_while_reading_is_paused() {
             let strings = Strings::spawn(&runtime);
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
             let peer = client(at);
-            let id = accepted(&strings);
-            SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
-            drop(peer);
+            let id = strings.accepted();
+            reset(peer);
             let (reason, _) = strings.close_of(id);
             assert!(matches!(reason, CloseReason::Fault(_)), "{reason}");
         }
@@ -189,7 +180,7 @@ fn an_end_that_comes_while_reading_is_paused_bounds_the_pause() {
             let (_, at) =
                 listen(&runtime, strings.service, ListenOptions::default().auto_start(true));
             let peer = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             strings.call(move |net| net.pause(id).unwrap());
             strings.until(|message| matches!(message, Message::Paused { .. }).then_some(()));
             strings.silence(Duration::from_millis(300));
@@ -206,7 +197,7 @@ fn closing_with_unsent_bytes_counts_them_and_resets() {
             let strings = Strings::spawn(&runtime);
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
             let mut peer = client(at);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             strings.call(move |net| net.send(id, vec![1; 20_000_000]).unwrap());
             eventually("the peer's buffer is full", || {
                 let before = bytes_out(&runtime, id);

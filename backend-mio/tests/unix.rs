@@ -40,13 +40,6 @@ impl Drop for Folder {
     }
 }
 
-fn accepted(strings: &Strings) -> SocketId {
-    strings.until(|message| match message {
-        Message::Accept { accepted, .. } => Some(*accepted),
-        _ => None,
-    })
-}
-
 /// Both ways, whole, in order, and to the end.
 fn converse(runtime: &Runtime, at: Endpoint) {
     let server = Strings::spawn_reacting(runtime, |net, message| {
@@ -256,7 +249,7 @@ fn a_short_read_at_a_passed_descriptor_loses_nothing() {
             let options = ListenOptions::default();
             runtime.handle().listen(strings.service, at.clone(), options).unwrap();
             let mut client = plain_client(&path);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             send_with_descriptor(&client, &[1; 10]);
             client.write_all(&[2; 10]).unwrap();
             strings.call(move |net| net.start(id).unwrap());
@@ -283,7 +276,7 @@ fn a_slow_reader_gets_every_byte_and_then_the_end() {
             let options = ListenOptions::default().accepted(SocketOption::SendBuffer(1));
             runtime.handle().listen(strings.service, at.clone(), options).unwrap();
             let mut client = plain_client(&path);
-            let id = accepted(&strings);
+            let id = strings.accepted();
             strings.call(move |net| {
                 net.send(id, pattern(500_000, 3)).unwrap();
                 net.shutdown(id).unwrap();

@@ -35,18 +35,26 @@ fn number(command: &Command) -> usize {
     command.socket().expect("only such commands are pushed").index() as usize
 }
 
+/// Takes what is there, or sleeps until something is; answers whether it slept.
+fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
+    if inbox.is_filled() {
+        inbox.take(commands);
+        return false;
+    }
+    let sleeps = inbox.fall_asleep();
+    if sleeps {
+        waker.wait();
+        inbox.take(commands);
+    }
+    sleeps
+}
+
 /// The network thread takes until it has all, and sleeps as the real one does. A wake-up that was
 /// lost would leave it asleep for ever, which loom tells.
 fn take_all(inbox: &Inbox, waker: &Waker) -> (Vec<usize>, usize) {
     let (mut taken, mut commands, mut sleeps) = (Vec::new(), Vec::new(), 0);
     while taken.len() < WORKERS * BATCHES {
-        if inbox.is_filled() {
-            inbox.take(&mut commands);
-        } else if inbox.fall_asleep() {
-            sleeps += 1;
-            waker.wait();
-            inbox.take(&mut commands);
-        }
+        sleeps += usize::from(take(inbox, waker, &mut commands));
         taken.extend(commands.drain(..).map(|command| number(&command)));
     }
     (taken, sleeps)
@@ -127,12 +135,8 @@ fn a_mailbox_that_may_have_room_is_heard_of() {
         let (mut taken, mut commands, mut sleeps) = (0, Vec::new(), 0);
         // What came while it was awake is taken, and need not wake it again.
         while taken == 0 {
-            if inbox.is_filled() {
-                inbox.take(&mut commands);
-            } else if inbox.fall_asleep() {
+            if take(&inbox, &waker, &mut commands) {
                 sleeps += 1;
-                waker.wait();
-                inbox.take(&mut commands);
                 assert_eq!(commands.len(), WORKERS, "it was woken for less");
             }
             taken += commands.drain(..).len();

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tidelock_core::{Config, Endpoint, ListenOptions, Message, Net, Service, ServiceId, SocketId};
 use tidelock_mio::Runtime;
 
@@ -122,6 +123,14 @@ impl Strings {
         }
     }
 
+    /// The next socket that is accepted.
+    pub(crate) fn accepted(&self) -> SocketId {
+        self.until(|message| match message {
+            Message::Accept { accepted, .. } => Some(*accepted),
+            _ => None,
+        })
+    }
+
     /// The `Close` of a socket.
     pub(crate) fn close_of(&self, id: SocketId) -> (tidelock_core::CloseReason, u64) {
         self.until(|message| match message {
@@ -162,11 +171,22 @@ pub(crate) fn client(to: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Ends a connection by a reset.
+pub(crate) fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
 /// A runtime of each kind: services on the network thread, on two workers, and on two workers that
 /// write themselves.
 pub(crate) fn runtimes() -> [Runtime; 3] {
+    runtimes_with(&Config::default())
+}
+
+/// The same with these limits.
+pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 3] {
     [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
-        let config = Config { direct_write, ..Config::default() };
+        let config = Config { direct_write, ..config.clone() };
         Runtime::builder().workers(workers).config(config).build().unwrap()
     })
 }

@@ -8,11 +8,10 @@ use tidelock_core::{
     ConnectOptions, Endpoint, ListenOptions, Message, Net, SendError, Service, ServiceId, SocketId,
 };
 
-use super::planner::{Planner, keep_calm, keep_valid};
+use super::planner::{keep_calm, keep_valid, only_looks};
 use crate::address;
 use crate::kernel::Address;
-use crate::scenario::{Action, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
+use crate::scenario::{SERVER, SERVER_PORT, Scenario};
 use crate::swarm::Options;
 
 /// A captain owns the sockets of its host, and its hands write them. Captains read what the far
@@ -27,7 +26,7 @@ pub(super) fn crew() -> Scenario {
         }
     })
     .adjust(adjust)
-    .plan(plan)
+    .plan(only_looks)
     // Hands write when their timers say so.
     .timed()
 }
@@ -48,16 +47,6 @@ fn adjust(options: &mut Options) {
     options.sockets_max = options.sockets_max.max(2 * options.connections + 4);
     keep_valid(options);
     keep_calm(options);
-}
-
-/// The captains make the connections; from outside it is only looked at them.
-fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
-    let mut plan = Planner::new(options, stream);
-    for _ in 0..1 + plan.stream.below(3) {
-        let at = plan.early(1);
-        plan.ask_at(at, Action::Info);
-    }
-    plan.finish()
 }
 
 /// So many services write each socket.

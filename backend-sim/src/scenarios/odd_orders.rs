@@ -7,12 +7,11 @@ use tidelock_core::{
     SocketOption, Target, UdpOptions,
 };
 
-use super::planner::{Planner, keep_calm, keep_valid};
+use super::planner::{keep_calm, keep_valid, only_looks};
 use crate::address;
 use crate::kernel::{Address, NAMES};
 use crate::kinds::Family;
-use crate::scenario::{Action, CLIENT, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
+use crate::scenario::{CLIENT, DEAD_PORT, SERVER, SERVER_PORT, Scenario};
 use crate::swarm::Options;
 
 /// Services that make no sense: what they ask next has nothing to do with what they were told.
@@ -25,7 +24,7 @@ pub(super) fn odd_orders() -> Scenario {
         }
     })
     .adjust(adjust)
-    .plan(plan)
+    .plan(only_looks)
     // They do what random numbers say when a timer comes.
     .timed()
 }
@@ -80,16 +79,6 @@ fn adjust(options: &mut Options) {
     }
     keep_valid(options);
     keep_calm(options);
-}
-
-/// The services do everything themselves; from outside it is only looked at them.
-fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
-    let mut plan = Planner::new(options, stream);
-    for _ in 0..1 + plan.stream.below(3) {
-        let at = plan.early(1);
-        plan.ask_at(at, Action::Info);
-    }
-    plan.finish()
 }
 
 /// So many ports are listened at, or asked for.

@@ -133,6 +133,17 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The plan of a world whose services do everything themselves: from outside it is only looked at
+/// them.
+pub(super) fn only_looks(options: &Options, stream: &mut Stream) -> Vec<Operation> {
+    let mut plan = Planner::new(options, stream);
+    for _ in 0..1 + plan.stream.below(3) {
+        let at = plan.early(1);
+        plan.ask_at(at, Action::Info);
+    }
+    plan.finish()
+}
+
 /// In a calm world nothing may take so long that a timeout ends it.
 pub(super) fn keep_calm(options: &mut Options) {
     if options.is_calm() {
