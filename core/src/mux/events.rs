@@ -81,7 +81,8 @@ impl Mux {
                 slot.progress_at = now;
             }
         }
-        if readiness.failed && is_established && !is_read {
+        if readiness.failed && is_established {
+            // Also of what is read: a `pause` may come before the read that would have met it.
             slot.is_failure_noticed = true;
         }
     }

@@ -58,7 +58,7 @@ pub(super) struct Slot {
     pub(super) is_eof: bool,
     /// An event told of the peer's FIN; it was not read yet.
     pub(super) is_fin_noticed: bool,
-    /// An event told of a failure while nothing was read: the error is to be asked for.
+    /// An event told of a failure, and neither a read nor a question for the error answered since.
     pub(super) is_failure_noticed: bool,
     /// `shutdown` or `finish` came while connecting.
     pub(super) is_shutdown_wanted: bool,

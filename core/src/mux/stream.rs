@@ -187,6 +187,8 @@ impl Mux {
                     Answer::Later => {
                         assert!(!slot.has_held_input(), "{id} was read, and had what it wants");
                         slot.input = Latch::Pending;
+                        // A read tells an error before anything else: there is none.
+                        slot.is_failure_noticed = false;
                         break;
                     }
                 },

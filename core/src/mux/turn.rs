@@ -1,6 +1,6 @@
 //! The work of one turn.
 
-use super::slot::{Deferred, Kind, Latch, Opening};
+use super::slot::{Deferred, Kind, Opening};
 use super::table::Chain;
 use super::{Mux, Progress};
 use crate::{Backend, Fault, FaultKind, Instant, Message, Operation, SocketId, SocketState};
@@ -198,18 +198,16 @@ impl Mux {
         self.tell_owner(id, Message::Error { socket: id, fault, operation, fatal: false });
     }
 
-    /// An event said that the socket failed while nothing was read: asks for the error.
+    /// An event said that the socket failed, and nothing will be read: asks for the error.
     pub(super) fn serve_noticed_failure<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         let slot = self.table.slot_mut(id);
-        if !std::mem::take(&mut slot.is_failure_noticed) {
+        if !slot.asks_for_error() {
             return;
         }
+        slot.is_failure_noticed = false;
         assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
         assert!(slot.is_open, "{id} failed before it was open");
-        let will_read = slot.wants_input() && slot.input == Latch::Ready;
-        if will_read || slot.state == SocketState::Closing {
-            return;
-        }
+        assert_ne!(slot.state, SocketState::Closing, "{id} ends and asks for an error");
         backend.regard(id, slot.situation());
         if let Err(fault) = backend.take_error(id) {
             self.fail(id, fault, Operation::Read);

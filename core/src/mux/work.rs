@@ -38,12 +38,21 @@ impl Slot {
         writes
     }
 
+    /// Whether the error that an event told of is to be asked for, since no read will meet it.
+    #[inline]
+    pub(super) fn asks_for_error(&self) -> bool {
+        let will_read = self.wants_input() && self.input == Latch::Ready;
+        debug_assert!(!self.is_failure_noticed || self.kind == Kind::Stream, "{}", self.id);
+        debug_assert!(!self.is_failure_noticed || self.is_open, "{} failed too early", self.id);
+        self.is_failure_noticed && !will_read
+    }
+
     /// Whether it depends on what is on its way whether there is output work: mostly there is none.
     #[inline]
     pub(super) fn may_have_output_work(&self) -> bool {
         use SocketState::{Accepted, Datagram, EofSeen, Listening, Open};
         let is_at_rest = matches!(self.state, Open | Accepted | EofSeen | Datagram | Listening);
-        let has_own = self.is_failure_noticed || !self.rare.deferred.is_empty();
+        let has_own = self.asks_for_error() || !self.rare.deferred.is_empty();
         debug_assert!(!is_at_rest || self.closing == Closing::No, "{} ends and rests", self.id);
         debug_assert!(!has_own || self.state != SocketState::Closing, "{} ends", self.id);
         !is_at_rest || has_own || self.has_output()
@@ -82,7 +91,7 @@ impl Slot {
                 let has_end = self.rare.write_fault.is_none() || self.discards_input();
                 let can_end =
                     self.state == SocketState::Flushing && has_end && !has_output && !is_waited_for;
-                can_write || can_end || self.is_failure_noticed || !self.rare.deferred.is_empty()
+                can_write || can_end || self.asks_for_error() || !self.rare.deferred.is_empty()
             }
         }
     }

@@ -119,6 +119,31 @@ fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
 }
 
 #[test]
+fn a_reset_that_is_told_before_a_pause_and_not_yet_read_is_told_to_the_owner() {
+    let failed = Readiness { readable: true, writable: true, peer_closed: true, failed: true };
+    for name in ["Open", "Flushing, finish"] {
+        // The pause comes before the first read after the event, or between two turns of reads.
+        for unread in [0, 100] {
+            let mut world = World::new();
+            let id = build(&mut world, name);
+            world.puppet.reads.extend((0..unread).map(|_| Ok(Bytes::from_static(b"x"))));
+            world.puppet.error = Some(Fault::new(FaultKind::ConnectionReset));
+            world.mux.handle_event(Event::Ready { id, readiness: failed }, world.now);
+            if unread > 0 {
+                assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::More, "{name}");
+            }
+            world.ask(move |net| net.pause(id).unwrap());
+            world.work();
+            let told = world.told.iter().filter(|told| *told != "Data").collect::<Vec<_>>();
+            assert_eq!(told[0], "Paused", "{name}, {unread}: {told:?}");
+            let last = told.last().unwrap();
+            assert!(last.starts_with("Close(Fault ConnectionReset"), "{name}, {unread}: {told:?}");
+            assert_eq!(world.puppet.reads.len() > 0, unread > 0, "{name}: a paused one was read");
+        }
+    }
+}
+
+#[test]
 fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
     let mut world = World::with(Config { mailbox_bytes_max: 1, ..Config::default() });
     let id = build(&mut world, "Flushing, finish");
