@@ -1,6 +1,6 @@
 //! What is checked of a host: after a turn, when it is idle, and at the end.
 
-use tidelock_core::{Progress, Wish};
+use tidelock_core::{Progress, SocketState, Wish};
 
 use super::Host;
 use crate::choices::Choices;
@@ -16,6 +16,12 @@ const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
 /// So many turns may do nothing but look for what there is to do, and as many more as there are
 /// sockets and were services.
 const BARREN_TURNS_MAX: u64 = 1_000;
+
+/// Whether a stream in this state can break.
+fn is_established(state: SocketState) -> bool {
+    use SocketState::{Accepted, Draining, EofSeen, Flushing, Open};
+    matches!(state, Accepted | Open | EofSeen | Flushing | Draining)
+}
 
 impl Host {
     /// A turn that leaves work says by when it will be done.
@@ -101,6 +107,8 @@ impl Host {
                 sometimes!(shared.coverage, is_held_back, "readable-and-not-wanted");
                 socket.is_possible = [bits.readable, bits.writable];
                 socket.is_owed = shared.kernel.is_owed(descriptor);
+                let is_established = self.mux.state(*id).is_some_and(is_established);
+                socket.has_error = is_established && shared.kernel.has_error_told(descriptor);
                 // A socket that the Mux has let go of wishes nothing while its end is told.
                 socket.has_services_idle = has_services_idle;
             } else if self.resolving.iter().any(|one| one.id == *id) {

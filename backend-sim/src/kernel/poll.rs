@@ -173,6 +173,17 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
+    /// Whether a stream broke, nobody took its error, and its host is one that is told of errors.
+    pub fn has_error_told(&self, socket: u32) -> bool {
+        let s = &self.sockets[socket as usize];
+        let is_told = match self.hosts[s.host as usize].readiness {
+            Readiness::Linux | Readiness::Kqueue => true,
+            Readiness::Weakest | Readiness::Completion => false,
+        };
+        let Shape::Stream { end } = s.shape else { return false };
+        is_told && self.ends[end as usize].error.is_some()
+    }
+
     /// Whether an event or a completion for the socket is queued, scheduled, or sure to come.
     pub fn is_owed(&self, socket: u32) -> bool {
         let s = &self.sockets[socket as usize];

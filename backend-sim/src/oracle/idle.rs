@@ -17,6 +17,8 @@ pub struct IdleSocket {
     pub is_possible: [bool; 2],
     /// An event or a completion is on its way.
     pub is_owed: bool,
+    /// It is established and broke, an event can tell of it, and nobody took its error.
+    pub has_error: bool,
     /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
     pub has_services_idle: bool,
 }
@@ -80,6 +82,14 @@ impl Oracle {
                 let law = if was_held_back { Law::Mailbox } else { Law::InputOrder };
                 self.fail(law, format!("host {host}, {id}: {untold} reads were never told"));
             }
+        }
+        // Where input is wished, a read will meet the error, and is judged below.
+        if socket.has_error && socket.has_services_idle && !socket.wishes[0] {
+            let result = match socket.is_owed {
+                true => Ok(()),
+                false => Err(format!("host {host}, {id}: it broke, and nobody asked why")),
+            };
+            self.check(Law::NoLostEdge, result);
         }
         for (direction, name) in ["in", "out"].into_iter().enumerate() {
             if !socket.wishes[direction] && !must[direction] {
