@@ -57,6 +57,7 @@ regressions! {
     peer_for_a_stream_that_is_connecting,
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
+    reset_hidden_by_a_pause,
     reset_without_loss,
     start_after_release_while_connecting,
     write_fails_before_the_first_completion,
