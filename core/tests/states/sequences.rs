@@ -138,7 +138,7 @@ fn a_reset_that_is_told_before_a_pause_and_not_yet_read_is_told_to_the_owner() {
             assert_eq!(told[0], "Paused", "{name}, {unread}: {told:?}");
             let last = told.last().unwrap();
             assert!(last.starts_with("Close(Fault ConnectionReset"), "{name}, {unread}: {told:?}");
-            assert_eq!(world.puppet.reads.len() > 0, unread > 0, "{name}: a paused one was read");
+            assert_eq!(!world.puppet.reads.is_empty(), unread > 0, "{name}: a paused one was read");
         }
     }
 }
