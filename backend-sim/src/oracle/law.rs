@@ -34,7 +34,8 @@ pub enum Law {
     Mailbox,
     /// No limit of the configuration is exceeded.
     Limits,
-    /// When a host is idle and no event is owed to it, nothing that it wishes could be done.
+    /// When a host is idle and no event is owed to it, nothing that it wishes could be done, and
+    /// no stream broke without its error being asked for.
     NoLostEdge,
     /// When a host is idle, it wishes nothing that it has not asked for.
     NoIdleWork,
