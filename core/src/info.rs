@@ -98,6 +98,20 @@ pub enum SocketState {
 }
 
 impl SocketState {
+    /// Whether a stream in this state is connected, and neither closed nor let go of. A datagram
+    /// socket that sends its last is [`Flushing`](Self::Flushing), too.
+    #[inline]
+    pub const fn is_established(self) -> bool {
+        matches!(
+            self,
+            SocketState::Accepted
+                | SocketState::Open
+                | SocketState::EofSeen
+                | SocketState::Flushing
+                | SocketState::Draining
+        )
+    }
+
     /// The state in lower case, words joined by hyphens: for labels of figures and of logs.
     pub const fn name(self) -> &'static str {
         match self {

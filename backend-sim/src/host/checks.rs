@@ -17,12 +17,6 @@ const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
 /// sockets and were services.
 const BARREN_TURNS_MAX: u64 = 1_000;
 
-/// Whether a stream in this state can break.
-fn is_established(state: SocketState) -> bool {
-    use SocketState::{Accepted, Draining, EofSeen, Flushing, Open};
-    matches!(state, Accepted | Open | EofSeen | Flushing | Draining)
-}
-
 impl Host {
     /// A turn that leaves work says by when it will be done.
     pub(super) fn check_fairness<C: Choices>(
@@ -107,8 +101,9 @@ impl Host {
                 sometimes!(shared.coverage, is_held_back, "readable-and-not-wanted");
                 socket.is_possible = [bits.readable, bits.writable];
                 socket.is_owed = shared.kernel.is_owed(descriptor);
-                let is_established = self.mux.state(*id).is_some_and(is_established);
-                socket.has_error = is_established && shared.kernel.has_error_told(descriptor);
+                // Few have one: so the Mux is asked last.
+                socket.has_error = shared.kernel.has_error_told(descriptor)
+                    && self.mux.state(*id).is_some_and(SocketState::is_established);
                 // A socket that the Mux has let go of wishes nothing while its end is told.
                 socket.has_services_idle = has_services_idle;
             } else if self.resolving.iter().any(|one| one.id == *id) {

@@ -271,8 +271,12 @@ mod tests {
     };
 
     fn judge(ending: &Ending, reason: CloseReason, now: u64) -> bool {
+        judge_within(ending, reason, now, &BOUNDS)
+    }
+
+    fn judge_within(ending: &Ending, reason: CloseReason, now: u64, bounds: &Bounds) -> bool {
         let around = Around { now, is_owner_gone: false, is_exiting: false };
-        ending.judge(reason, around, &BOUNDS).is_ok()
+        ending.judge(reason, around, bounds).is_ok()
     }
 
     #[test]
@@ -339,10 +343,8 @@ mod tests {
     #[test]
     fn silence_counts_from_the_last_start_and_a_write_of_another_thread_may_come_too_late() {
         let bounds = Bounds { idle_nanos: 50, ..BOUNDS };
-        let judge = |ending: &Ending, now| {
-            let around = Around { now, is_owner_gone: false, is_exiting: false };
-            ending.judge(CloseReason::TimedOut(Timeout::Idle), around, &bounds).is_ok()
-        };
+        let reason = CloseReason::TimedOut(Timeout::Idle);
+        let judge = |ending: &Ending, now| judge_within(ending, reason, now, &bounds);
         let mut ending = Ending { resumed_at: Mark::at(100), ..Ending::default() };
         assert!(!judge(&ending, 149) && judge(&ending, 150));
         ending.may_be_idle(149, &bounds);
@@ -357,11 +359,8 @@ mod tests {
 
     #[test]
     fn a_name_is_waited_for_as_long_as_it_may_take_and_an_address_longer() {
-        let judge = |ending: &Ending, now| {
-            let around = Around { now, is_owner_gone: false, is_exiting: false };
-            let reason = CloseReason::ConnectFailed(tidelock_core::FaultKind::TimedOut.into());
-            ending.judge(reason, around, &BOUNDS).is_ok()
-        };
+        let reason = CloseReason::ConnectFailed(tidelock_core::FaultKind::TimedOut.into());
+        let judge = |ending: &Ending, now| judge(ending, reason, now);
         let named = Ending { connect_nanos: 100, resolve_nanos: 40, ..Ending::default() };
         assert!(!judge(&named, 39) && judge(&named, 40));
         let addressed = Ending { resolve_nanos: 0, ..named };
@@ -371,10 +370,8 @@ mod tests {
     #[test]
     fn a_shutdown_may_come_too_late_for_a_finish_that_nobody_answered() {
         let bounds = Bounds { half_open_nanos: 50, ..BOUNDS };
-        let judge = |ending: &Ending, now| {
-            let around = Around { now, is_owner_gone: false, is_exiting: false };
-            ending.judge(CloseReason::TimedOut(Timeout::HalfOpen), around, &bounds).is_ok()
-        };
+        let reason = CloseReason::TimedOut(Timeout::HalfOpen);
+        let judge = |ending: &Ending, now| judge_within(ending, reason, now, &bounds);
         let finishing = Ending { fin_at: Mark::at(5), is_finishing: true, ..Ending::default() };
         let (mut early, mut late) = (finishing.clone(), finishing);
         early.finishes_no_more(54, &bounds);

@@ -67,14 +67,7 @@ impl Mux {
             slot.output = Latch::Ready;
         }
         let is_read = slot.wants_input();
-        let is_established = matches!(
-            slot.state,
-            SocketState::Accepted
-                | SocketState::Open
-                | SocketState::EofSeen
-                | SocketState::Flushing
-                | SocketState::Draining
-        ) && slot.kind == Kind::Stream;
+        let is_established = slot.state.is_established() && slot.kind == Kind::Stream;
         if readiness.peer_closed && is_established && !slot.is_fin_noticed {
             slot.is_fin_noticed = true;
             if !is_read && slot.state == SocketState::Open {

@@ -117,16 +117,8 @@ impl Slot {
         let is_closing = state == SocketState::Closing;
         assert!(rare.deferred.is_empty() || !is_closing, "{id} closes and sets options");
         assert!(rare.fatal.is_none() || is_closing, "{id} lives on after its fatal error");
-        let is_established = matches!(
-            state,
-            SocketState::Accepted
-                | SocketState::Open
-                | SocketState::EofSeen
-                | SocketState::Flushing
-                | SocketState::Draining
-                | SocketState::Datagram
-                | SocketState::Listening
-        );
+        let is_established = state.is_established()
+            || matches!(state, SocketState::Datagram | SocketState::Listening);
         assert!(!is_established || rare.local.is_some(), "{id} is {state:?} nowhere");
         let has_far_end = is_established && self.kind == Kind::Stream;
         assert!(!has_far_end || rare.peer.is_some(), "{id} is {state:?} to nobody");

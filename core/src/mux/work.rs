@@ -41,10 +41,9 @@ impl Slot {
     /// Whether the error that an event told of is to be asked for, since no read will meet it.
     #[inline]
     pub(super) fn asks_for_error(&self) -> bool {
-        let will_read = self.wants_input() && self.input == Latch::Ready;
         debug_assert!(!self.is_failure_noticed || self.kind == Kind::Stream, "{}", self.id);
         debug_assert!(!self.is_failure_noticed || self.is_open, "{} failed too early", self.id);
-        self.is_failure_noticed && !will_read
+        self.is_failure_noticed && !self.has_input_work()
     }
 
     /// Whether it depends on what is on its way whether there is output work: mostly there is none.
