@@ -8,10 +8,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use socket2::SockRef;
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, runtimes};
+use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset, runtimes};
 use tidelock_core::{ListenOptions, Message, Net, SocketId};
 
 const CLIENTS: usize = 4;
@@ -45,7 +43,7 @@ fn connect_once(at: SocketAddr, number: u64) -> Result<(), String> {
         1 => say(&stream, b"echo and gone"),
         2 => {
             say(&stream, b"reset");
-            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            reset(stream);
         }
         3 => say(&stream, b"close"),
         4 => {

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern};
+use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset};
 use tidelock_core::{
     CloseReason, Config, ListenOptions, Message, Net, SendError, Service, SocketId,
 };
@@ -136,10 +135,9 @@ fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
             rounds += 1;
             let client = client(at);
             let id = owner.accepted();
-            SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
             let resetter = thread::spawn(move || {
                 thread::sleep(Duration::from_micros(rounds % 7 * 100));
-                drop(client);
+                reset(client);
             });
             while writer.call(move |net| net.send(id, "some bytes").is_ok()) {}
             resetter.join().unwrap();

@@ -8,8 +8,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset, runtimes_with};
+use support::{
+    BOUND, Strings, bounded, client, eventually, listen, narrow_client, pattern, reset,
+    runtimes_with,
+};
 use tidelock_core::{
     CloseReason, Config, ListenOptions, Message, SendError, SocketId, SocketOption, Timeout,
 };
@@ -59,15 +61,6 @@ fn echo(runtime: &Runtime) -> (Strings, SocketAddr) {
     });
     let (_, at) = listen(runtime, strings.service, ListenOptions::default().auto_start(true));
     (strings, at)
-}
-
-/// A client whose receive buffer is as small as the system allows.
-fn narrow_client(to: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(1).unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.set_read_timeout(Some(BOUND)).unwrap();
-    socket.into()
 }
 
 /// Sends low-priority messages until no more are taken.

@@ -8,21 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset, runtimes};
+use support::{
+    Strings, bounded, client, eventually, listen, narrow_client, pattern, reset, runtimes,
+};
 use tidelock_core::{
     CloseReason, Config, ConnectOptions, FaultKind, ListenOptions, Message, Operation,
     SocketOption, Target, Timeout,
 };
 use tidelock_mio::Runtime;
-
-/// A client whose receive buffer is as small as the system allows.
-fn narrow_client(to: SocketAddr) -> std::net::TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(1).unwrap();
-    socket.connect(&to.into()).unwrap();
-    socket.set_read_timeout(Some(BOUND)).unwrap();
-    socket.into()
-}
 
 fn bytes_out(runtime: &Runtime, id: tidelock_core::SocketId) -> u64 {
     let sockets = runtime.handle().info().unwrap();

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use tidelock_core::{Config, Endpoint, ListenOptions, Message, Net, Service, ServiceId, SocketId};
 use tidelock_mio::Runtime;
 
@@ -169,6 +169,15 @@ pub(crate) fn client(to: SocketAddr) -> TcpStream {
     stream.set_read_timeout(Some(BOUND)).unwrap();
     stream.set_write_timeout(Some(BOUND)).unwrap();
     stream
+}
+
+/// A client whose receive buffer is as small as the system allows.
+pub(crate) fn narrow_client(to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.set_read_timeout(Some(BOUND)).unwrap();
+    socket.into()
 }
 
 /// Ends a connection by a reset.
