@@ -58,6 +58,8 @@ regressions! {
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
     reset_hidden_by_a_pause,
+    place_lost_with_the_owner,
+    listener_finds_the_table_full,
     reset_without_loss,
     start_after_release_while_connecting,
     write_fails_before_the_first_completion,

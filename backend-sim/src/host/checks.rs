@@ -1,10 +1,11 @@
 //! What is checked of a host: after a turn, when it is idle, and at the end.
 
-use tidelock_core::{Progress, SocketState, Wish};
+use tidelock_core::{Progress, SocketId, SocketState, Wish};
 
 use super::Host;
 use crate::choices::Choices;
 use crate::coverage::Coverage;
+use crate::fairness::INPUT;
 use crate::oracle::{IdleSocket, Law};
 use crate::sometimes;
 use crate::world::Shared;
@@ -28,6 +29,14 @@ impl Host {
             return self.io.fairness.forget();
         }
         let (turn, sockets) = (self.io.turns, self.mux.sockets() as u64);
+        if self.directory.sockets_used() == self.mux.config().sockets_max as usize {
+            // A listener that finds the table full had its turn, without a call.
+            let given_up = self.mux.wishes().filter(|(_, wish)| !wish.input);
+            let is_listener = |id: &SocketId| self.mux.state(*id) == Some(SocketState::Listening);
+            for id in given_up.map(|(id, _)| id).filter(is_listener) {
+                self.io.fairness.called(id, INPUT, turn);
+            }
+        }
         // What was looked at before is owed already, or was called since and so touched again.
         for id in &self.io.touched[self.io.fairness.seen..] {
             if let Some(wish) = self.mux.wish(*id) {

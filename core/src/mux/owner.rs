@@ -31,9 +31,12 @@ impl Mux {
         }
     }
 
-    /// Takes the socket away from its owner, if it has one.
+    /// Takes the socket away from its owner, if it has one. A place among those whose input is
+    /// ready is the socket's own: who hands it on again and again must not starve it.
     pub(super) fn disown(&mut self, id: SocketId) {
-        self.unlink_input(id);
+        if self.table.slot(id).waits_for_mailbox {
+            self.unlink_input(id);
+        }
         let Some(owner) = self.table.slot_mut(id).owner.take() else { return };
         let entry = self.services.get_mut(owner).expect("an owner is there");
         assert!(entry.owned.len() >= entry.waiting_input.len(), "{owner} waits for others");
