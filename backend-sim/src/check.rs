@@ -68,24 +68,28 @@ pub fn script(script: &Script, cast: &Cast, options: &Options) -> Vec<Wrong> {
     wrong
 }
 
-/// Lines that begin later than a world may last: it would not come to its end.
+/// Lines that begin or end later than a world may last: it would not come to its end.
 fn too_late(script: &Script) -> Vec<Wrong> {
-    let tell = |place, label: &str, when: &When| match when {
-        When::At { nanos } if *nanos > TIME_NANOS_MAX => {
-            let text = format!("{label} @{nanos}ns: expected a time of at most 3600s (an hour)");
-            Some(Wrong { place, text })
-        }
-        _ => None,
+    let tell = |place, text: String, nanos: u64| {
+        let text = format!("{text}{nanos}ns: expected a time of at most 3600s (an hour)");
+        (nanos > TIME_NANOS_MAX).then_some(Wrong { place, text })
     };
-    let operations = script.operations.iter().enumerate();
-    let operations = operations.filter_map(|(at, line)| {
-        tell(Place::Operation(at), &format!("op {}", line.label), &line.when)
+    let begin = |when: &When| match when {
+        When::At { nanos } => *nanos,
+        When::After(_) => 0,
+    };
+    let operations = script.operations.iter().enumerate().filter_map(|(at, line)| {
+        tell(Place::Operation(at), format!("op {} @", line.label), begin(&line.when))
     });
-    let faults = script.faults.iter().enumerate();
-    let faults = faults.filter_map(|(at, line)| {
-        tell(Place::Fault(at), &format!("fault {}", line.label), &line.when)
+    let faults = script.faults.iter().enumerate().flat_map(|(at, line)| {
+        let (place, label) = (Place::Fault(at), &line.label);
+        let until_nanos = line.until_nanos.unwrap_or(0);
+        [
+            tell(place, format!("fault {label} @"), begin(&line.when)),
+            tell(place, format!("fault {label} until "), until_nanos),
+        ]
     });
-    operations.chain(faults).collect()
+    operations.chain(faults.flatten()).collect()
 }
 
 /// The latest time of a line.
@@ -103,26 +107,21 @@ pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
     let before = options.clone();
     let mut wrong = Vec::new();
     for (at, (name, value)) in script.config.iter().enumerate() {
-        let mut tell = |expected: String| {
-            let text = format!("config {name}={value}: expected {expected}");
-            wrong.push(Wrong { place: Place::Config(at), text });
-        };
-        let allowed = Options::allowed(name);
-        if script.config[..at].iter().any(|(earlier, _)| earlier == name) {
-            tell("each option once".to_owned());
-            continue;
-        }
-        match value.parse() {
-            Ok(value) if allowed.contains(&value) => {
-                if !options.set(name, value) {
-                    tell(format!("an option, one of {}", names(options)));
+        let expected = if script.config[..at].iter().any(|(earlier, _)| earlier == name) {
+            "each option once".to_owned()
+        } else if !options.clone().set(name, 0) {
+            unknown(name)
+        } else {
+            match Options::value_of(name, value) {
+                Ok(value) => {
+                    options.set(name, value);
+                    continue;
                 }
+                Err(expected) => expected,
             }
-            _ if !options.clone().set(name, 0) => {
-                tell(format!("an option, one of {}", names(options)));
-            }
-            _ => tell(format!("a number from {} to {}", allowed.start(), allowed.end())),
-        }
+        };
+        let text = format!("config {name}={value}: expected {expected}");
+        wrong.push(Wrong { place: Place::Config(at), text });
     }
     if let Err(error) = options.config().validate() {
         *options = before;
@@ -138,8 +137,15 @@ pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
     wrong
 }
 
-fn names(options: &Options) -> String {
-    options.pairs().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+/// What is expected in place of an option that is none.
+fn unknown(name: &str) -> String {
+    match name {
+        "hosts" => "no such option: a scenario brings its own hosts".to_owned(),
+        _ => {
+            let near = Options::near(name).join(", ");
+            format!("an option; near are {near}, and `tidelock scenarios --options` lists all")
+        }
+    }
 }
 
 /// Operations that wait for each other, so that none of them would come to pass.
@@ -180,7 +186,10 @@ mod tests {
     fn what_is_impossible_is_told_before_anything_is_built() {
         let table = [
             ("config connections=10000000", Place::Config(0), "a number from 1 to 10000"),
-            ("config batch_max=1 hosts=2", Place::Config(1), "an option, one of readiness"),
+            ("config batch_max=1 hosts=10000000", Place::Config(1), "brings its own hosts"),
+            ("config batch=1", Place::Config(0), "an option; near are batch_max, "),
+            ("config bytes_per_second=0", Place::Config(0), "or unbounded"),
+            ("config workers=many", Place::Config(0), "a number from 0 to 64"),
             ("config latency_nanos=18446744073709551615", Place::Config(0), "to 3600000000000"),
             ("config workers=2 workers=3", Place::Config(1), "each option once"),
             ("config workers=-1", Place::Config(0), "a number from 0 to 64"),
@@ -192,6 +201,7 @@ mod tests {
             ),
             ("op c1 @3601s client info", Place::Operation(0), "at most 3600s (an hour)"),
             ("fault p1 @3601s crash server until 2s", Place::Fault(0), "at most 3600s (an hour)"),
+            ("fault p1 @1s crash server until 3601s", Place::Fault(0), "at most 3600s (an hour)"),
             ("op c1 @0 client fly", Place::Operation(0), "connect, connect-name"),
             ("op c01 @0 client info", Place::Operation(0), "a label as c2"),
             ("fault p1 @0 earthquake", Place::Fault(0), "partition"),

@@ -20,14 +20,16 @@ pub struct Diagnosis {
 /// How many common lines are shown.
 const BEFORE_MAX: usize = 12;
 
-/// Runs a source twice; `None` if both runs are the same. Otherwise runs it twice more, with
-/// traces, and finds where they part.
+/// Runs a source twice, and gives the first run's report if both are the same.
+///
+/// # Errors
+/// Where they part, if they differ: it is then run twice more, with traces.
 pub fn diagnose(
     simulator: &Simulator<'_>,
     scenario: &'static str,
     source: &Source,
     watch: &Watch,
-) -> Option<Diagnosis> {
+) -> Result<Box<Report>, Diagnosis> {
     let run = |watch: &Watch| simulator.guarded(scenario, source.clone(), watch);
     let brief = Watch { is_brief: true, trace: Trace::Off, ..watch.clone() };
     let [first, second] = [run(&brief), run(&brief)];
@@ -37,13 +39,13 @@ pub fn diagnose(
             && ends(left) == ends(right)
     };
     if is_same(&first, &second) {
-        return None;
+        return Ok(Box::new(first));
     }
     let told = Watch { trace: Trace::Full, ..brief };
     let [left, right] = [run(&told).trace, run(&told).trace];
     let common = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
     let line = |trace: &[String]| trace.get(common).cloned().unwrap_or_default();
-    Some(Diagnosis {
+    Err(Diagnosis {
         steps: first_difference(&first.checkpoints, &second.checkpoints),
         before: left[common.saturating_sub(BEFORE_MAX)..common].to_vec(),
         parted: [line(&left), line(&right)],

@@ -29,6 +29,7 @@ mod neutral;
 pub mod noise;
 pub mod operation;
 pub mod operator;
+mod option_value;
 pub mod oracle;
 mod outcome;
 mod panics;

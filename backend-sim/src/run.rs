@@ -54,6 +54,8 @@ pub struct Report {
     pub scenario: &'static str,
     /// The seed; of a script, the one in its `seed` line, or 0.
     pub seed: u64,
+    /// Of a script without a `seed` line: all that happens stands in it.
+    pub is_seedless: bool,
     /// A hash of every step, with payload. Same source, same digest, on every machine.
     pub digest: u64,
     /// The digest after some of the steps, each with its step.

@@ -84,8 +84,10 @@ fn without_noise(script: &Script, decisions: &[Decision]) -> Script {
     // No decision delays by as much as this.
     let longest = decisions.iter().filter(|one| matches!(one.value, Value::Time { .. }));
     let longest = longest.map(|one| one.value.get()).max().unwrap_or(0);
-    let is_enough = |value: &str| value.parse::<u64>().is_ok_and(|bound| bound > longest);
-    script.config.retain(|(name, value)| name != "delay_nanos_max" || is_enough(value));
+    let is_enough = |(name, value): &(String, String)| {
+        name != "delay_nanos_max" || Options::value_of(name, value).is_ok_and(|max| max > longest)
+    };
+    script.config.retain(is_enough);
     script
 }
 
@@ -159,12 +161,18 @@ impl Prepared {
     }
 }
 
+/// An option as a recording says it.
+fn written_option((name, value): (&'static str, u64)) -> (String, String) {
+    (name.to_owned(), Options::text_of(name, value))
+}
+
 /// Before this nothing is asked, so that servers listen when the first client comes.
 const START_NANOS: u64 = 1_000_000;
 
 /// What a world is built from, besides its source of choice.
 struct Setup {
     seed: u64,
+    is_seedless: bool,
     options: Options,
     plan: Vec<Operation>,
     troubles: Vec<Trouble>,
@@ -195,7 +203,7 @@ impl Setup {
         let hosts = stage.hosts.len() as u16;
         let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
         let troubles = Trouble::draw(&options, hosts, &mut stream);
-        Self { seed, options, plan, troubles }
+        Self { seed, is_seedless: false, options, plan, troubles }
     }
 
     /// What a script does not say follows from its seed; without one it is neutral, and nothing
@@ -217,7 +225,10 @@ impl Setup {
         let cast = scenario.stage(&options).cast();
         let mut setup = match script.seed {
             Some(seed) => Self::draw(scenario, seed, options),
-            None => Self { seed: 0, options, plan: Vec::new(), troubles: Vec::new() },
+            None => {
+                let (plan, troubles) = (Vec::new(), Vec::new());
+                Self { seed: 0, is_seedless: true, options, plan, troubles }
+            }
         };
         if !script.operations.is_empty() {
             let (plan, meaningless) = spelling::operations(&script.operations, &cast);
@@ -269,7 +280,7 @@ impl Setup {
         let changed = pairs.filter(|(pair, neutral)| pair != neutral && pair.0 != "noise");
         let mut written = Script {
             seed: None,
-            config: changed.map(|((name, value), _)| (name.into(), value.to_string())).collect(),
+            config: changed.map(|(pair, _)| written_option(pair)).collect(),
             noise: Some(self.options.noise),
             ..script.clone()
         };
@@ -291,9 +302,9 @@ impl Setup {
         if is_judged || !split::was_steady(&self.plan, &report) {
             return report;
         }
-        let Self { seed, plan, .. } = self;
-        let (plan, options) = (plan.clone(), split::reference(&self.options));
-        let reference = Self { seed: *seed, options, plan, troubles: Vec::new() };
+        let Self { seed, is_seedless, .. } = *self;
+        let (plan, options) = (self.plan.clone(), split::reference(&self.options));
+        let reference = Self { seed, is_seedless, options, plan, troubles: Vec::new() };
         let choices = Replay::new(Vec::new());
         let (other, _) = reference.run_once(memory, scenario, choices, &Watch::default());
         report.failure = split::compare(&report, &other);
@@ -306,7 +317,7 @@ impl Setup {
         Script {
             scenario: scenario.name.to_owned(),
             seed: Some(self.seed),
-            config: pairs.iter().map(|(name, value)| ((*name).into(), value.to_string())).collect(),
+            config: pairs.into_iter().map(written_option).collect(),
             decisions: decisions.to_vec(),
             ..Script::default()
         }
@@ -387,6 +398,7 @@ impl Setup {
         let report = Report {
             scenario: scenario.name,
             seed: self.seed,
+            is_seedless: self.is_seedless,
             digest: shared.digest.finish(),
             checkpoints,
             outcome: shared.outcome,

@@ -42,25 +42,24 @@ pub fn troubles(
     let (mut troubles, mut wrong) = (Vec::new(), Vec::new());
     for line in lines {
         let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
-        let kind = trouble_kind(&words, cast);
         let begin = match &line.when {
-            script::When::At { nanos } => Some((*nanos, None)),
-            script::When::After(label) => label_of(label).map(|label| (0, Some(label))),
+            script::When::At { nanos } => Ok((*nanos, None)),
+            script::When::After(label) => label_of(label)
+                .map(|label| (0, Some(label)))
+                .ok_or_else(|| "`after` an operation as c2".to_owned()),
         };
-        match (kind, begin) {
-            (Some(kind), Some((at_nanos, after))) => {
+        match begin.and_then(|begin| Ok((begin, trouble_kind(&words, cast)?))) {
+            Ok(((at_nanos, after), kind)) => {
                 let until_nanos = line.until_nanos.unwrap_or(quiet_at_nanos).max(at_nanos);
                 troubles.push(Trouble { at_nanos, after, until_nanos, kind });
             }
-            _ => wrong.push(format!(
-                "fault {} {}: expected `@TIME` or `after` an operation as c2, and \
-                 `partition HOST>HOST`, `partition HOST<>HOST`, `hold HOST>HOST`, \
-                 `clog HOST>HOST TIME`, `pause HOST`, `descriptors HOST`, `crash HOST`, \
-                 `drift HOST +500ppm` (at most {RATE_PPM_MAX}), `jump HOST TIME` (at most 3600s) \
-                 or `resolver HOST slow|wrong|empty|many`",
-                line.label,
-                line.words.join(" ")
-            )),
+            Err(expected) => {
+                wrong.push(format!(
+                    "fault {} {}: expected {expected}",
+                    line.label,
+                    words.join(" ")
+                ));
+            }
         }
     }
     (troubles, wrong)
@@ -184,47 +183,70 @@ fn action(words: &[&str], cast: &Cast, numbers: &mut Numbers) -> Result<Action, 
     }
 }
 
-fn trouble_kind(words: &[&str], cast: &Cast) -> Option<TroubleKind> {
-    let host = |name: &str| cast.find_host(name);
-    let direction = |hosts: &str| {
-        let (from, to) = hosts.split_once('>')?;
-        Some((host(from)?, host(to)?))
+/// How each kind of trouble is spelled.
+const TROUBLES: [(&str, &str); 9] = [
+    ("partition", "`partition HOST>HOST` or `partition HOST<>HOST`"),
+    ("hold", "`hold HOST>HOST`"),
+    ("clog", "`clog HOST>HOST TIME`"),
+    ("pause", "`pause HOST`"),
+    ("descriptors", "`descriptors HOST`"),
+    ("crash", "`crash HOST`"),
+    ("drift", "`drift HOST +500ppm` (at most 100000)"),
+    ("jump", "`jump HOST TIME` (at most 3600s)"),
+    ("resolver", "`resolver HOST slow|wrong|empty|many`"),
+];
+
+/// Reads what is done to the world.
+///
+/// # Errors
+/// What is expected: how this kind is spelled, or all kinds if it is none; for a host that is not
+/// there, those that are.
+fn trouble_kind(words: &[&str], cast: &Cast) -> Result<TroubleKind, String> {
+    let verb = words.first().copied().unwrap_or_default();
+    let spelled = || match TROUBLES.iter().find(|(known, _)| *known == verb) {
+        Some((_, form)) => (*form).to_owned(),
+        None => TROUBLES.map(|(_, form)| form).join(", "),
     };
+    let host = |name: &str| {
+        let known = cast.find_host(name);
+        known.ok_or_else(|| format!("a host: {} (not '{name}')", cast.hosts.join(" or ")))
+    };
+    let direction = |hosts: &str| {
+        let (from, to) = hosts.split_once('>').ok_or_else(spelled)?;
+        Ok((host(from)?, host(to)?))
+    };
+    let time = |text: &str| script::parse_time(text).map_err(str::to_owned);
     match *words {
         ["partition", hosts] => match hosts.split_once("<>") {
-            Some((one, other)) => Some(TroubleKind::Split { one: host(one)?, other: host(other)? }),
-            None => {
-                let (from, to) = direction(hosts)?;
-                Some(TroubleKind::Partition { from, to })
-            }
+            Some((one, other)) => Ok(TroubleKind::Split { one: host(one)?, other: host(other)? }),
+            None => direction(hosts).map(|(from, to)| TroubleKind::Partition { from, to }),
         },
-        ["hold", hosts] => {
-            let (from, to) = direction(hosts)?;
-            Some(TroubleKind::Hold { from, to })
-        }
+        ["hold", hosts] => direction(hosts).map(|(from, to)| TroubleKind::Hold { from, to }),
         ["clog", hosts, each] => {
             let (from, to) = direction(hosts)?;
-            let each_nanos = script::parse_time(each).ok()?;
-            Some(TroubleKind::Clog { from, to, each_nanos })
+            Ok(TroubleKind::Clog { from, to, each_nanos: time(each)? })
         }
-        ["crash", name] => Some(TroubleKind::Crash { host: host(name)? }),
+        ["crash", name] => Ok(TroubleKind::Crash { host: host(name)? }),
         ["drift", name, rate] => {
-            let rate_ppm = rate.strip_suffix("ppm")?.parse::<i32>().ok()?;
-            let is_possible = rate_ppm.unsigned_abs() <= RATE_PPM_MAX.unsigned_abs();
-            is_possible.then_some(TroubleKind::Drift { host: host(name)?, rate_ppm })
+            let host = host(name)?;
+            let rate_ppm = rate.strip_suffix("ppm").and_then(|rate| rate.parse::<i32>().ok());
+            let is_possible = |ppm: &i32| ppm.unsigned_abs() <= RATE_PPM_MAX.unsigned_abs();
+            let rate_ppm = rate_ppm.filter(is_possible).ok_or_else(spelled)?;
+            Ok(TroubleKind::Drift { host, rate_ppm })
         }
         ["jump", name, by] => {
-            let nanos = script::parse_time(by).ok()?;
-            let is_possible = nanos <= JUMP_NANOS_MAX;
-            is_possible.then_some(TroubleKind::Jump { host: host(name)?, nanos })
+            let (host, nanos) = (host(name)?, time(by)?);
+            let kind = TroubleKind::Jump { host, nanos };
+            if nanos <= JUMP_NANOS_MAX { Ok(kind) } else { Err(spelled()) }
         }
         ["resolver", name, how] => {
-            let how = Resolver::WRONG.into_iter().find(|known| known.name() == how)?;
-            Some(TroubleKind::Resolver { host: host(name)?, how })
+            let host = host(name)?;
+            let how = Resolver::WRONG.into_iter().find(|known| known.name() == how);
+            Ok(TroubleKind::Resolver { host, how: how.ok_or_else(spelled)? })
         }
-        ["pause", name] => Some(TroubleKind::Pause { host: host(name)? }),
-        ["descriptors", name] => Some(TroubleKind::Descriptors { host: host(name)? }),
-        _ => None,
+        ["pause", name] => Ok(TroubleKind::Pause { host: host(name)? }),
+        ["descriptors", name] => Ok(TroubleKind::Descriptors { host: host(name)? }),
+        _ => Err(spelled()),
     }
 }
 
@@ -386,6 +408,35 @@ mod tests {
             })
             .collect();
         assert_eq!(numbers, [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_fault_that_means_nothing_says_what_is_wrong_with_it() {
+        let table = [
+            ("crash nobody", "expected a host: client or server (not 'nobody')"),
+            ("partition client>moon", "expected a host: client or server (not 'moon')"),
+            ("partition client", "expected `partition HOST>HOST` or `partition HOST<>HOST`"),
+            ("clog client>server", "expected `clog HOST>HOST TIME`"),
+            ("clog client>server soon", "expected a time as 40us"),
+            ("drift client 500", "expected `drift HOST +500ppm` (at most 100000)"),
+            ("drift client +100001ppm", "(at most 100000)"),
+            ("jump client 3601s", "(at most 3600s)"),
+            ("resolver client lazy", "slow|wrong|empty|many"),
+            ("earthquake", "`partition HOST>HOST` or `partition HOST<>HOST`, `hold HOST>HOST`"),
+        ];
+        for (text, expected) in table {
+            let fault = ScriptFault {
+                label: "p1".to_owned(),
+                when: script::When::At { nanos: 1 },
+                words: text.split(' ').map(str::to_owned).collect(),
+                until_nanos: None,
+                note: String::new(),
+            };
+            let (read, wrong) = troubles(&[fault], &two_hosts(), 1);
+            assert!(read.is_empty() && wrong.len() == 1, "{text}");
+            assert!(wrong[0].contains(expected), "{text}: {}", wrong[0]);
+        }
+        assert_eq!((RATE_PPM_MAX, JUMP_NANOS_MAX), (100_000, 3_600_000_000_000), "as they say");
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub const SERVER_PORT: u16 = 9000;
 /// Where nobody ever listens.
 pub const DEAD_PORT: u16 = 9999;
 
+/// As many hosts as a world can have: it keeps a link for each two of them.
+pub const HOSTS_MAX: usize = 256;
+/// As many clients as a world can have.
+pub const CLIENTS_MAX: usize = 10_000;
+
 /// What a scripted peer does with what it accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
@@ -136,6 +141,9 @@ impl<'a> Stage<'a> {
 
     /// The host of this name; a new one if there is none. Hosts are numbered in the order in
     /// which they are first named, and their names can be resolved.
+    ///
+    /// # Panics
+    /// If there would be more than [`HOSTS_MAX`].
     pub fn host(&mut self, name: &'static str) -> &mut HostPlan {
         let number = self.number(name);
         &mut self.hosts[number as usize]
@@ -144,12 +152,14 @@ impl<'a> Stage<'a> {
     /// Adds a client that plays its script from this host. Gives what it will have received.
     ///
     /// # Panics
-    /// If another client has its name: scripts of failures call it by that.
+    /// If another client has its name: scripts of failures call it by that. If there would be more
+    /// than [`CLIENTS_MAX`].
     pub fn client(&mut self, host: &'static str, client: Client) -> Heard {
         let host = self.number(host);
         let heard = Heard::default();
         let is_known = self.clients.iter().any(|known| known.client.name == client.name);
         assert!(!is_known, "two clients are called {}", client.name);
+        assert!(self.clients.len() < CLIENTS_MAX, "a world has at most {CLIENTS_MAX} clients");
         self.clients.push(ClientPlan { host, client, heard: heard.clone() });
         heard
     }
@@ -186,6 +196,7 @@ impl<'a> Stage<'a> {
         if let Some(known) = self.hosts.iter().position(|host| host.name == name) {
             return known as u16;
         }
+        assert!(self.hosts.len() < HOSTS_MAX, "{name}: a world has at most {HOSTS_MAX} hosts");
         self.hosts.push(HostPlan { name, services: Vec::new(), wire: None });
         (self.hosts.len() - 1) as u16
     }

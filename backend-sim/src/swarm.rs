@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tidelock_core::Config;
 
-use crate::kernel::Os;
 use crate::kinds::Family;
 use crate::link::{LAN, LOSSY_BURST, LatencyModel, Link, LinkFault, MOBILE, SATELLITE, WIFI};
 use crate::streams::{Purpose, Stream};
@@ -386,10 +385,7 @@ impl fmt::Display for Options {
         for (name, value) in self.pairs() {
             let is_off = value == 0 && Family::ALL.iter().any(|family| family.name() == name);
             if !is_off {
-                write!(f, "{separator}{name}={value}")?;
-                if name == "os" {
-                    write!(f, "({})", Os::of_number(value).name())?;
-                }
+                write!(f, "{separator}{name}={}", Options::text_of(name, value))?;
                 separator = " ";
             }
         }

@@ -1,6 +1,7 @@
 //! The digests of twenty seeds of each scenario, as they are committed.
 //!
-//! A change of them is a change of what a seed means: it is told in the changelog. Written anew by
+//! A change of them is a change of what a seed means: it is told in the changelog, in a line with
+//! the sum of the digests. Written anew by
 //!
 //! ```text
 //! cargo test -p tidelock-sim --test golden -- --ignored
@@ -42,6 +43,21 @@ fn every_seed_means_what_it_meant() {
         assert_eq!(committed, now, "if that is meant, see the head of this file");
     }
     assert_eq!(committed.lines().count(), now.lines().count());
+}
+
+/// Without this anybody could write them anew and say nothing.
+#[test]
+fn the_changelog_tells_of_them() {
+    let committed = fs::read_to_string(path()).expect("the digests are committed");
+    let digests = committed.lines().map(|line| {
+        let digest = line.split(' ').nth(2).and_then(|text| text.strip_prefix("0x"));
+        u64::from_str_radix(digest.expect("a line has a digest"), 16).expect("it is one")
+    });
+    let sum = digests.fold(0, u64::wrapping_add);
+    let changelog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../CHANGELOG.md");
+    let changelog = fs::read_to_string(changelog).expect("there is a changelog");
+    let line = format!("Golden digests are now {sum:#018x}");
+    assert!(changelog.contains(&line), "expected a line that begins with: {line}, because");
 }
 
 #[test]

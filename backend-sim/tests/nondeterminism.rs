@@ -59,8 +59,9 @@ const SEEDS: std::ops::Range<u64> = 0..40;
 #[test]
 fn a_second_run_that_differs_is_found_and_its_place_shown() {
     let simulator = Simulator { scenarios: &[("fickle", "")], flawed: &[], run: &fickle };
-    let found = SEEDS
-        .filter_map(|seed| diagnose(&simulator, "fickle", &Source::Seed(seed), &Watch::default()));
+    let found = SEEDS.filter_map(|seed| {
+        diagnose(&simulator, "fickle", &Source::Seed(seed), &Watch::default()).err()
+    });
     let found: Vec<_> = found.collect();
     assert!(found.len() > 10, "{} of 40", found.len());
     let parted = found.iter().filter(|one| one.parted[0] != one.parted[1]);
@@ -99,6 +100,10 @@ fn two_runs_that_are_the_same_have_no_diagnosis() {
     let simulator = Simulator { scenarios: &[("steady", "")], flawed: &[], run: &steady };
     for seed in SEEDS {
         let source = Source::Seed(seed);
-        assert_eq!(diagnose(&simulator, "steady", &source, &Watch::default()), None, "{seed}");
+        assert_eq!(
+            diagnose(&simulator, "steady", &source, &Watch::default()).err(),
+            None,
+            "{seed}"
+        );
     }
 }

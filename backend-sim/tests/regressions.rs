@@ -60,6 +60,7 @@ regressions! {
     reset_hidden_by_a_pause,
     place_lost_with_the_owner,
     listener_finds_the_table_full,
+    idle_while_it_is_written,
     reset_without_loss,
     start_after_release_while_connecting,
     write_fails_before_the_first_completion,

@@ -140,8 +140,8 @@ impl Simulator<'_> {
     /// A run whose panic is a failure of its report.
     pub fn guarded(&self, scenario: &'static str, source: Source, watch: &Watch) -> Report {
         let seed = match &source {
-            Source::Seed(seed) => *seed,
-            Source::Script(script) => script.seed.unwrap_or(0),
+            Source::Seed(seed) => Some(*seed),
+            Source::Script(script) => script.seed,
         };
         let run = catch(|| (self.run)(scenario, source, watch));
         run.unwrap_or_else(|text| panicked(scenario, seed, text))
@@ -149,10 +149,11 @@ impl Simulator<'_> {
 }
 
 /// The report of a run that gave none.
-pub(super) fn panicked(scenario: &'static str, seed: u64, text: String) -> Report {
+pub(super) fn panicked(scenario: &'static str, seed: Option<u64>, text: String) -> Report {
     Report {
         scenario,
-        seed,
+        seed: seed.unwrap_or(0),
+        is_seedless: seed.is_none(),
         digest: 0,
         checkpoints: Vec::new(),
         outcome: 0,

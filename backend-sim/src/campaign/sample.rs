@@ -130,7 +130,7 @@ mod tests {
             decisions.filter(|one| one.family() == Some(family)).count() as u64
         };
         let cuts = of(Family::Cuts);
-        let mut report = crate::campaign::attempt::panicked("echo", 7, String::new());
+        let mut report = crate::campaign::attempt::panicked("echo", Some(7), String::new());
         report.failure = None;
         report.outcome = cuts;
         report.injected = vec![("cuts", cuts), ("delays", of(Family::Delays)), ("resets", 0)];
@@ -200,7 +200,8 @@ mod tests {
     /// run.
     fn sees_more(_: &str, source: Source, watch: &Watch) -> Report {
         let Source::Seed(seed) = source else { unreachable!("only seeds are run") };
-        let mut report = crate::campaign::attempt::panicked("echo", seed, "hidden".to_owned());
+        let mut report =
+            crate::campaign::attempt::panicked("echo", Some(seed), "hidden".to_owned());
         let is_seen = watch.paranoid && seed == 1;
         report.failure = report.failure.filter(|_| is_seen);
         report.digest = u64::from(watch.paranoid && seed == 2);

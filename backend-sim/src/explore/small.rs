@@ -68,8 +68,10 @@ impl SmallWorld {
         let mut script: Script = text.parse().expect("a small world is a script");
         script.seed = Some(0);
         let pairs = options(readiness).pairs();
-        script.config =
-            pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+        script.config = pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Options::text_of(name, value)))
+            .collect();
         script
     }
 

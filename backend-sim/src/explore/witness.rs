@@ -118,7 +118,7 @@ fn compare(world: &Prepared, stride: usize) -> [usize; 2] {
 fn from_one_fingerprint_everything_goes_on_alike() {
     for name in names() {
         for world in find(name).expect("it is a search") {
-            for readiness in 0..3 {
+            for readiness in 0..4 {
                 let scenario = crate::scenarios::find(world.scenario).expect("it is one");
                 let script = world.script(readiness);
                 let prepared = Prepared::new(scenario, &script).expect("every line is right");

@@ -1,7 +1,7 @@
 //! A failure that was made small, in words; and two texts next to each other.
 
 use super::table::side_by_side;
-use super::text::{end_lines, entry_lines, grouped, shortened};
+use super::text::{end_lines, entry_lines, grouped, shortened, source_name};
 use crate::campaign::one_line;
 use crate::run::Report;
 use crate::shrink::Story;
@@ -20,10 +20,7 @@ pub fn story_text(
     const DETAIL_LINES_MAX: usize = 4;
     assert!(lines_max >= 16 + kept.len(), "there is room for the violation");
     let failure = story.report.failure.as_ref().expect("what was shrunk fails");
-    let source = match found.seed {
-        0 => found.scenario.to_owned(),
-        seed => format!("{}, seed {seed}", found.scenario),
-    };
+    let source = source_name(found);
     let mut lines = vec![format!("FAILED  {source}: {}", failure.law)];
     let mut entry = |name: &str, text: &str, max| lines.extend(entry_lines(name, text, max));
     entry("violated", &one_line(&failure.detail), DETAIL_LINES_MAX);
@@ -32,7 +29,8 @@ pub fn story_text(
         true => format!("{} runs", grouped(story.shrunk.runs)),
         false => format!("{} runs, budget over", grouped(story.shrunk.runs)),
     };
-    entry("shrunk", &format!("{} → {} ({runs})", story.before, story.after), 2);
+    let world = if story.is_of_smaller_world { ", a smaller world that fails alike" } else { "" };
+    entry("shrunk", &format!("{} → {} ({runs}{world})", story.before, story.after), 2);
     if let Some(decisive) = &story.shrunk.decisive {
         entry("decisive", decisive, 2);
     }

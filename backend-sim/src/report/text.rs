@@ -69,8 +69,7 @@ pub fn failure_text(
     lines_max: usize,
 ) -> Vec<String> {
     assert!(lines_max >= FAILURE_LINES_MIN + kept.len(), "there is room for the violation");
-    let mut lines =
-        vec![format!("FAILED  {}, seed {}: {}", report.scenario, report.seed, failure.law)];
+    let mut lines = vec![format!("FAILED  {}: {}", source_name(report), failure.law)];
     let mut entry = |name: &str, text: &str| lines.extend(entry_lines(name, text, ENTRY_LINES_MAX));
     entry("violated", &one_line(&failure.detail));
     entry("class", class_text(failure.class));
@@ -130,9 +129,17 @@ pub fn run_text(report: &Report) -> Vec<String> {
         ("faults", counts(&report.injected)),
         ("laws", counts(&report.checked)),
     ];
-    let mut lines = vec![format!("{}, seed {}", report.scenario, report.seed)];
+    let mut lines = vec![source_name(report)];
     entries.iter().for_each(|(name, text)| lines.extend(entry_lines(name, text, usize::MAX)));
     lines
+}
+
+/// What was run: the scenario and its seed, if one was named.
+pub(super) fn source_name(report: &Report) -> String {
+    match report.is_seedless {
+        true => format!("{}, without a seed", report.scenario),
+        false => format!("{}, seed {}", report.scenario, report.seed),
+    }
 }
 
 /// A name and its text, broken between words; none of an empty text.

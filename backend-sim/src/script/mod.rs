@@ -440,11 +440,11 @@ signature lost-edge/accepted/Open/readable
             ),
             (
                 "tide 1\nat c1/in cut 3\n",
-                "line 2: expected a key that ends in @OFFSET, @eof or #OCCURRENCE, found 'c1/in'",
+                "line 2: expected a key that ends in @OFFSET, @eof or #OCCURRENCE, each a number below 2^64, found 'c1/in'",
             ),
             (
                 "tide 1\nat @10 cut 3\n",
-                "line 2: expected a key that ends in @OFFSET, @eof or #OCCURRENCE, found '@10'",
+                "line 2: expected a key that ends in @OFFSET, @eof or #OCCURRENCE, each a number below 2^64, found '@10'",
             ),
             ("tide 1\nat c1@10 cut 3 4\n", "line 2: expected the end of the line, found '4'"),
             (

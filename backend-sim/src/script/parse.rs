@@ -231,7 +231,7 @@ impl Reader {
             [] => return Err(self.error("a key as `c1'/in@10` or `server/poll#3`", END)),
             [_, _, _, more, ..] => return Err(self.error("the end of the line", &quoted(more))),
         };
-        let expected = "a key that ends in @OFFSET, @eof or #OCCURRENCE";
+        let expected = "a key that ends in @OFFSET, @eof or #OCCURRENCE, each a number below 2^64";
         let error = self.error(expected, &quoted(key));
         let Some(end) = key.rfind(['@', '#']).filter(|&end| end > 0) else { return Err(error) };
         let (entity, position) = key.split_at(end);

@@ -2,6 +2,7 @@
 
 use super::Shrinker;
 use crate::script::{Position, Script, Value, When};
+use crate::swarm::Options;
 
 /// Before this nothing is asked of a world.
 const START_NANOS: u64 = 1_000_000;
@@ -20,9 +21,12 @@ impl Shrinker<'_> {
             self.simplify_fault(at);
         }
         for at in 0..self.best.config.len() {
-            let Ok(value) = self.best.config[at].1.parse() else { continue };
-            let is_time = self.best.config[at].0.contains("_nanos");
-            let set = |script: &mut Script, value: u64| script.config[at].1 = value.to_string();
+            let (name, value) = self.best.config[at].clone();
+            let Ok(value) = Options::value_of(&name, &value) else { continue };
+            let is_time = name.contains("_nanos");
+            let set = |script: &mut Script, value: u64| {
+                script.config[at].1 = Options::text_of(&name, value);
+            };
             if is_time {
                 self.try_numbers(value, &rounder(value), set);
             } else {

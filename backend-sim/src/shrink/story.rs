@@ -51,6 +51,9 @@ pub struct Story {
     pub before: Size,
     /// Of what is left.
     pub after: Size,
+    /// What is left is of a smaller world of the scenario, in which a seed failed with the same
+    /// signature, and no part of the run that was found.
+    pub is_of_smaller_world: bool,
     /// The run of what is left, with its last events.
     pub report: Report,
 }
@@ -83,8 +86,10 @@ pub fn story(
     // A long run is made small only if no small world fails like it.
     let is_long = before.events > LONG_EVENTS;
     let mut worlds = if is_long { search.worlds(before.events / 2) } else { Vec::new() };
-    let whole = if worlds.is_empty() { script } else { worlds.remove(0) };
-    let mut best = search.shrink(whole);
+    let mut best = match worlds.is_empty() {
+        true => search.shrink(script),
+        false => search.shrink_world(worlds.remove(0)),
+    };
     if !is_long && best.events > SHORT_EVENTS {
         worlds = search.worlds(best.events);
     }
@@ -92,9 +97,10 @@ pub fn story(
         if best.events <= SHORT_EVENTS || !best.shrunk.is_minimal {
             break;
         }
-        let other = search.shrink(world);
+        let other = search.shrink_world(world);
         best = if other.weight() < best.weight() { other.taking(best) } else { best.taking(other) };
     }
+    let is_of_smaller_world = best.is_of_smaller_world;
     let mut shrunk = best.shrunk;
     shrunk.runs = search.runs;
     // What can be read on one screen: events, commands and messages, without each call.
@@ -104,7 +110,7 @@ pub fn story(
     let detail = crate::campaign::one_line(&failure.detail);
     shrunk.script.comments.push(format!("{}: {detail}", failure.law));
     let after = Size::of(&shrunk.script, &report);
-    Some(Story { shrunk, before, after, report })
+    Some(Story { shrunk, before, after, is_of_smaller_world, report })
 }
 
 /// The search for the smallest script that fails with a signature.
@@ -122,6 +128,7 @@ struct Found {
     shrunk: Shrunk,
     /// How long its story is.
     events: u64,
+    is_of_smaller_world: bool,
 }
 
 impl Found {
@@ -189,6 +196,10 @@ impl Search<'_> {
         let shrunk = shrinker.write_noise_by(&write).shrink();
         self.runs += shrunk.runs;
         let events = self.judge(&shrunk.script).map_or(u64::MAX, |failing| failing.events);
-        Found { shrunk, events }
+        Found { shrunk, events, is_of_smaller_world: false }
+    }
+
+    fn shrink_world(&mut self, world: Script) -> Found {
+        Found { is_of_smaller_world: true, ..self.shrink(world) }
     }
 }

@@ -44,6 +44,17 @@ impl Mux {
         }
     }
 
+    /// Whether a worker thread writes the stream, or what it did not write is on its way here: how
+    /// much went is not known yet, so nobody may call it silent.
+    pub(super) fn is_being_written(&self, id: SocketId) -> bool {
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        let is_being_written = gate.has_direct();
+        let slot = self.table.slot(id);
+        assert!(!is_being_written || Self::is_stream(slot), "{id}: only streams are written so");
+        assert!(!is_being_written || self.config().direct_write, "{id} is written by who may not");
+        is_being_written
+    }
+
     /// Takes note of what was written without the Mux.
     pub(super) fn learn_written(&mut self, id: SocketId) {
         if !self.config().direct_write {

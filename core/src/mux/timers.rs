@@ -120,10 +120,15 @@ impl Mux {
 
     fn fire_socket_timer(&mut self, id: SocketId) {
         let now = self.now;
+        // Asked before what went is learnt: a write that ends in between is seen here or there.
+        let is_being_written = self.is_being_written(id);
         self.learn_written(id);
         let slot = self.table.slot_mut(id);
         assert!(slot.armed_at.is_some_and(|at| at <= now), "{id} set no such timer");
         slot.armed_at = None;
+        if is_being_written {
+            slot.progress_at = now;
+        }
         let due = slot.deadline(self.directory.config()).filter(|(deadline, _)| *deadline <= now);
         match due {
             None => {}

@@ -29,7 +29,8 @@ pub(crate) fn execute(
     let pairs = Matrix::pairs(&reached.pairs);
     console.print([format!("{} runs", grouped(campaign.runs))])?;
     console.print([cells.share("cells"), pairs.share("pairs")])?;
-    console.print(cells.wrong.iter().chain(&pairs.wrong))?;
+    console.print(cells.unknown.iter().chain(&pairs.unknown))?;
+    console.print(cells.impossible.iter().chain(&pairs.impossible))?;
     if !cells.holes.is_empty() {
         console.print(["", "cells that were not reached, by profile and what is met"])?;
         console.print(cell_holes(&cells.holes))?;
@@ -57,13 +58,33 @@ pub(crate) fn execute(
     }
     console.print([""])?;
     console.print(table.lines())?;
-    let is_low =
-        options.floor.is_some_and(|floor| floor.exceeds(cells.covered as u64, cells.legal as u64));
-    let has_wrong = !cells.wrong.is_empty() || !pairs.wrong.is_empty();
-    if is_low {
-        console.print(["", "FAILED  fewer cells were reached than --floor asks for"])?;
+    let failures = failures(options, &cells, &pairs);
+    if failures.is_empty() {
+        return Ok(Exit::Pass);
     }
-    Ok(if is_low || has_wrong { Exit::Uncovered } else { Exit::Pass })
+    console.print([""])?;
+    console.print(failures.iter().map(|failure| format!("FAILED  {failure}")))?;
+    Ok(Exit::Uncovered)
+}
+
+/// Why the coverage is not good enough.
+fn failures(options: &CoverageOptions, cells: &Matrix, pairs: &Matrix) -> Vec<String> {
+    let mut failures = Vec::new();
+    let floors = [
+        (options.floor, cells, "cells were reached than --floor"),
+        (options.pairs_floor, pairs, "pairs met than --pairs-floor"),
+    ];
+    for (floor, matrix, what) in floors {
+        let (covered, legal) = (matrix.covered as u64, matrix.legal as u64);
+        if floor.is_some_and(|floor| floor.exceeds(covered, legal)) {
+            failures.push(format!("fewer {what} asks for"));
+        }
+    }
+    let impossible = cells.impossible.len() + pairs.impossible.len();
+    if impossible > 0 {
+        failures.push(format!("{impossible} of what was reached cannot be: see the warnings"));
+    }
+    failures
 }
 
 /// What was reached of one matrix.
@@ -71,35 +92,48 @@ struct Matrix {
     covered: usize,
     legal: usize,
     holes: Vec<String>,
-    /// What was reached and cannot be, or is no longer known: a complaint for each.
-    wrong: Vec<String>,
+    /// What was reached and cannot be: a complaint for each.
+    impossible: Vec<String>,
+    /// What another build may know, and this one does not: a complaint for each.
+    unknown: Vec<String>,
 }
 
 impl Matrix {
     fn cells(reached: &BTreeSet<String>) -> Matrix {
-        let known = |name: &String| match name.parse().map(why_not) {
-            Ok(None) => None,
-            Ok(Some(why)) => Some(impossible(name, why)),
-            Err(error) => Some(format!("WARNING  {error}")),
-        };
+        let judge = |name: &str| name.parse().map(why_not).map_err(|error| error.to_string());
         let legal = legal_cells();
         let names = legal.iter().filter_map(Cell::from_index).map(|cell| cell.to_string());
-        Matrix::new(reached, names.collect(), reached.iter().filter_map(known).collect())
+        Matrix::new(reached, names.collect(), &judge)
     }
 
     fn pairs(reached: &BTreeSet<String>) -> Matrix {
-        let known = |name: &String| match (0..PAIRS).find(|pair| pair_name(*pair) == **name) {
-            Some(pair) => why_not_pair(pair).map(|why| impossible(name, why)),
-            None => Some(format!("WARNING  '{name}' is no pair of this build's families")),
+        let judge = |name: &str| match (0..PAIRS).find(|pair| pair_name(*pair) == *name) {
+            Some(pair) => Ok(why_not_pair(pair)),
+            None => Err(format!("'{name}' is no pair of this build's families")),
         };
         let names = legal_pairs().iter().map(pair_name).collect();
-        Matrix::new(reached, names, reached.iter().filter_map(known).collect())
+        Matrix::new(reached, names, &judge)
     }
 
-    fn new(reached: &BTreeSet<String>, legal: Vec<String>, wrong: Vec<String>) -> Matrix {
+    /// `judge` says why what was reached cannot be, if it cannot, or that it is not known.
+    fn new<'a>(
+        reached: &BTreeSet<String>,
+        legal: Vec<String>,
+        judge: &dyn Fn(&str) -> Result<Option<&'a str>, String>,
+    ) -> Matrix {
         let count = legal.len();
         let holes: Vec<_> = legal.into_iter().filter(|name| !reached.contains(name)).collect();
-        Matrix { covered: count - holes.len(), legal: count, holes, wrong }
+        let (mut impossible, mut unknown) = (Vec::new(), Vec::new());
+        for name in reached {
+            match judge(name) {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    impossible.push(format!("WARNING  {name} was reached, and cannot be: {why}"));
+                }
+                Err(error) => unknown.push(format!("WARNING  {error}")),
+            }
+        }
+        Matrix { covered: count - holes.len(), legal: count, holes, impossible, unknown }
     }
 
     fn share(&self, what: &str) -> String {
@@ -107,10 +141,6 @@ impl Matrix {
         let share = percent(covered, legal);
         format!("{what}  {} of {} ({share})", grouped(covered), grouped(legal))
     }
-}
-
-fn impossible(name: &str, why: &str) -> String {
-    format!("WARNING  {name} was reached, and cannot be: {why}")
 }
 
 /// The holes, with the situations of one event or answer in one line.

@@ -18,11 +18,21 @@ pub(crate) fn execute(
 ) -> Result<Exit, Problem> {
     let (scenario, source) = open(&options.artefact, options.scenario.as_deref(), simulator)?;
     match diagnose(simulator, scenario, &source, &Watch::default()) {
-        None => {
-            console.print(["PASS  two runs are the same"])?;
-            Ok(Exit::Pass)
-        }
-        Some(diagnosis) => {
+        Ok(report) => match &report.failure {
+            None => {
+                console.print(["PASS  two runs are the same"])?;
+                Ok(Exit::Pass)
+            }
+            Some(failure) => {
+                let (law, digest) = (failure.law, report.digest);
+                console.print([
+                    format!("SAME  digest {digest:#018x}, twice"),
+                    format!("FAILED  both runs violate {law}; `tidelock replay` tells how"),
+                ])?;
+                Ok(Exit::Failed(failure.class))
+            }
+        },
+        Err(diagnosis) => {
             console.print(lines(&diagnosis))?;
             Ok(Exit::Failed(FailureClass::Nondeterminism))
         }

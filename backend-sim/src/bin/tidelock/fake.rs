@@ -20,6 +20,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
     Report {
         scenario,
         seed,
+        is_seedless: false,
         digest: mix(seed, 1),
         checkpoints: Vec::new(),
         outcome: mix(seed, 2),

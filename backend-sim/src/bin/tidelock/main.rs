@@ -86,7 +86,7 @@ fn execute(
             Command::Replay(options) => replay::execute(&options, simulator, console),
             Command::Shrink(options) => shrink::execute(&options, simulator, &listen()?, console),
             Command::Doctor(options) => doctor::execute(&options, simulator, console),
-            Command::Scenarios => scenarios::execute(simulator, console),
+            Command::Scenarios(options) => scenarios::execute(&options, simulator, console),
             Command::Coverage(options) => coverage::execute(&options, console),
             Command::Merge(options) => coverage::merge(&options, console),
             Command::Regress(options) => regress::execute(&options, simulator, console),

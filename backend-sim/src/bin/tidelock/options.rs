@@ -32,9 +32,9 @@ tidelock [run] [SCENARIO]... [--seeds A..B] [--time 10s] [OPTIONS]
        tidelock shrink seed:N --scenario SCENARIO | FILE.tide [-o OUT.tide] [--budget 30s]
        tidelock doctor seed:N --scenario SCENARIO | FILE.tide
        tidelock explore SCENARIO [--faults 2] [--shard K/N] [--checkpoint FILE]
-       tidelock scenarios
+       tidelock scenarios [--options]
        tidelock regress [DIR]
-       tidelock coverage FILE... [--floor 95%]
+       tidelock coverage FILE... [--floor 95%] [--pairs-floor 90%]
        tidelock merge FILE...";
 
 const JSON: &str = "\
@@ -69,14 +69,21 @@ pub(crate) enum Command {
     Doctor(DoctorOptions),
     /// Run every run of a small world with a bounded number of faults.
     Explore(ExploreOptions),
-    /// List the scenarios.
-    Scenarios,
+    /// List the scenarios, or what `config` lines may set.
+    Scenarios(ScenariosOptions),
     /// Replay every .tide file of a folder; each must hold all laws and still mean something.
     Regress(RegressOptions),
     /// Say what campaigns reached, of what can be reached: cells, pairs of faults, probes.
     Coverage(CoverageOptions),
     /// Make one campaign's JSON of those of its shards.
     Merge(MergeOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScenariosOptions {
+    /// List what a `config` line of a .tide file may set: name, value if no seed is named, allowed values.
+    #[arg(long)]
+    pub(crate) options: bool,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +95,10 @@ pub(crate) struct CoverageOptions {
     /// End with 4 if a smaller share of the legal cells was reached, as 95%.
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     pub(crate) floor: Option<Share>,
+
+    /// End with 4 if a smaller share of the legal pairs of faults met in a run, as 90%.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) pairs_floor: Option<Share>,
 }
 
 #[derive(Debug, Args)]

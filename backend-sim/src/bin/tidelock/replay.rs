@@ -118,8 +118,8 @@ pub(crate) fn read_script(
     })?;
     if let Some(known) = library::find(scenario) {
         let wrong = simulate::check_script(known, &script);
-        if let Some(first) = wrong.first() {
-            let line = first.place.line(&lines);
+        let numbered = wrong.iter().map(|wrong| (wrong.place.line(&lines), wrong));
+        if let Some((line, first)) = numbered.min_by_key(|(line, _)| *line) {
             return Err(Problem::Usage(format!("{shown}, line {line}: {first}")));
         }
     }

@@ -54,7 +54,12 @@ impl Results {
         };
         let mut lines = Vec::new();
         for (line, number) in text.lines().zip(1..) {
-            lines.push(serde_json::from_str(line).map_err(|e| wrong(number, &e.to_string()))?);
+            lines.push(serde_json::from_str(line).map_err(|error| {
+                // It counts lines of its own text, which is one line of the file.
+                let what = error.to_string();
+                let what = what.split(" at line ").next().unwrap_or_default();
+                wrong(number, &format!("{what} at column {}", error.column()))
+            })?);
         }
         let count = lines.len();
         let last: Value = lines.pop().ok_or_else(|| wrong(1, "there is nothing"))?;

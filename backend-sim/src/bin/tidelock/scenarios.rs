@@ -2,19 +2,37 @@
 
 use tidelock_sim::campaign::Simulator;
 use tidelock_sim::report::{Align, Table};
+use tidelock_sim::swarm::Options;
 
 use crate::console::Console;
 use crate::exit::{Exit, Problem};
+use crate::options::ScenariosOptions;
 
-/// Lists the scenarios, one in a line.
+/// Lists the scenarios, or the options, one in a line.
 pub(crate) fn execute(
+    options: &ScenariosOptions,
     simulator: &Simulator<'_>,
     console: &mut Console<'_>,
 ) -> Result<Exit, Problem> {
+    if options.options {
+        console.print(option_lines().lines())?;
+        return Ok(Exit::Pass);
+    }
     let mut table = Table::new(&[Align::Left, Align::Left]);
     simulator.scenarios.iter().for_each(|&(name, about)| table.row([name, about]));
     console.print(table.lines())?;
     Ok(Exit::Pass)
+}
+
+/// What a `config` line may set, in the order in which runs print it; scenarios fit some to
+/// themselves.
+fn option_lines() -> Table {
+    let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]);
+    table.row(["option", "without a seed", "allowed"]);
+    for (name, value) in Options::neutral().pairs() {
+        table.row([name.to_owned(), Options::text_of(name, value), Options::expected(name)]);
+    }
+    table
 }
 
 /// The scenario of that name; a complaint that lists all names otherwise.

@@ -39,8 +39,11 @@ pub(crate) fn execute(
         console.print([format!("FAILED  {line}: it cannot be shrunk")])?;
         return Ok(Exit::Failed(failure.class));
     };
-    // Whatever happens from here on, the failure is on disk.
-    write(&out, script)?;
+    // Whatever happens from here on, the failure is on disk; an input that is to be replaced by
+    // its small form stays until there is one.
+    if !is_input(&options.artefact, &out) {
+        write(&out, script)?;
+    }
     let budget = Budget::start(options.budget.millis, interrupted, false);
     let source = Source::Script(Box::new(script.clone()));
     let told = story(simulator, scenario, source, &watch, &|runs| budget.may_go_on(runs));
@@ -62,6 +65,15 @@ pub(crate) fn execute(
         true => Exit::Interrupted,
         false => Exit::Failed(failure.class),
     })
+}
+
+/// Whether the small form goes where the artefact is.
+fn is_input(artefact: &Artefact, out: &Path) -> bool {
+    let same = |file: &Path| file.canonicalize().ok().zip(out.canonicalize().ok());
+    match artefact {
+        Artefact::File(file) => same(Path::new(file)).is_some_and(|(file, out)| file == out),
+        Artefact::Seed(_) => false,
+    }
 }
 
 /// Beside a file, with `.min` before its end; for a seed where campaigns put theirs.

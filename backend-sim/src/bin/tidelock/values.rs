@@ -1,5 +1,6 @@
 //! The values of options: what they mean, and what is allowed.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use tidelock_sim::campaign::Share;
@@ -103,6 +104,15 @@ impl FromStr for Artefact {
             None => Err(allowed.to_owned()),
         }
     }
+}
+
+/// A whole number within bounds.
+pub(crate) fn parse_within(text: &str, allowed: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| allowed.contains(number));
+    number.ok_or_else(|| match (allowed.start(), allowed.end()) {
+        (start, end) if start == end => format!("allowed: {start}"),
+        (start, end) => format!("allowed: a whole number from {start} to {end}"),
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::clock::Stopwatch;
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};
 use crate::interrupt::Interrupted;
-use crate::values::{WallTime, parse_jobs};
+use crate::values::{WallTime, parse_jobs, parse_within};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExploreOptions {
@@ -31,11 +31,11 @@ pub(crate) struct ExploreOptions {
     pub(crate) scenario: String,
 
     /// Decisions that are not benign, at most, anywhere in a run.
-    #[arg(long, value_name = "F", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=8))]
+    #[arg(long, value_name = "F", default_value_t = 2, value_parser = |text: &str| parse_within(text, 0..=8))]
     pub(crate) faults: u32,
 
     /// Connections of the world; there are worlds with one.
-    #[arg(long, value_name = "C", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1))]
+    #[arg(long, value_name = "C", default_value_t = 1, value_parser = |text: &str| parse_within(text, 1..=1))]
     pub(crate) connections: u32,
 
     /// How hosts are told [default: each way in turn].
@@ -75,14 +75,21 @@ pub(crate) enum ReadinessOption {
     Weakest,
     /// By completions.
     Completion,
+    /// As kqueue does.
+    Kqueue,
 }
 
 impl ReadinessOption {
-    const ALL: [ReadinessOption; 3] =
-        [ReadinessOption::Linux, ReadinessOption::Weakest, ReadinessOption::Completion];
+    const ALL: [ReadinessOption; 4] = [
+        ReadinessOption::Linux,
+        ReadinessOption::Weakest,
+        ReadinessOption::Completion,
+        ReadinessOption::Kqueue,
+    ];
 
+    /// As a `config` line has it.
     fn name(self) -> &'static str {
-        ["linux", "weakest", "completion"][self as usize]
+        ["linux", "weakest", "completion", "kqueue"][self as usize]
     }
 }
 

@@ -16,6 +16,11 @@ fn a_failure_is_shrunk_where_it_is_asked_to() {
     assert!(!fs::read_to_string(&out).unwrap().contains("\nat "));
     let beside = tidelock(&["shrink", &file]);
     assert!(beside.out.contains("it.min.tide"), "{}", beside.out);
+    let (over, text) = (folder.path("over.tide"), fs::read_to_string(&file).unwrap());
+    fs::write(&over, &text).unwrap();
+    let itself = tidelock(&["shrink", &over, "-o", &over]);
+    assert!(itself.out.contains("shrunk to") && itself.out.contains("over.tide"), "{}", itself.out);
+    assert!(!fs::read_to_string(&over).unwrap().contains("\nat "), "it was replaced");
 
     let interrupted = tidelock_interrupted(&["shrink", &file, "-o", &out], true);
     assert_eq!(interrupted.code, 75, "{}", interrupted.out);
@@ -31,6 +36,9 @@ fn the_doctor_shows_where_two_runs_part() {
     assert_eq!(ran.code, 3, "{}", ran.out);
     assert!(ran.out.starts_with("DIFFERENT  digest 0x"), "{}", ran.out);
     let ran = tidelock(&["doctor", "seed:1000", "--scenario", "echo"]);
+    assert_eq!(ran.code, 1, "both fail: {}", ran.out);
+    assert!(ran.out.contains("\nFAILED  both runs violate "), "{}", ran.out);
+    let ran = tidelock(&["doctor", "seed:4", "--scenario", "echo"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "PASS  two runs are the same\n"));
 }
 

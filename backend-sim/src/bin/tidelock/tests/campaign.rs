@@ -264,7 +264,16 @@ fn what_cannot_be_resumed_or_parted_is_told() {
     };
     assert!(told(&["--seeds", "10..30"]).contains("it is of the scenarios echo; allowed"));
     let echo = |seeds| told(&["echo", "--seeds", seeds]);
-    assert!(echo("10..20").contains("it did all seeds below 20; allowed: a range that ends later"));
+    let again = ["run", "--resume", &done, "echo", "--seeds", "10..20"];
+    let nothing_left = tidelock(&again);
+    assert_eq!((nothing_left.code, nothing_left.err.as_str()), (0, ""), "{}", nothing_left.out);
+    let rest = folder.path("rest");
+    assert_eq!(tidelock(&[&again[..], &["--quiet", "--json", &rest]].concat()).code, 0);
+    let [whole, merged] = [&[&done][..], &[&done, &rest]].map(|files| {
+        let words = ["merge"].into_iter().chain(files.iter().map(|file| file.as_str()));
+        json_lines(&tidelock(&words.collect::<Vec<_>>()).out).pop()
+    });
+    assert_eq!(whole, merged, "what was left changes nothing");
     assert!(echo("5..30").contains("seed 5, with which this range begins, is not among"));
     let over = told(&["echo", "--seeds", "10..30", "--json", &done]);
     assert!(over.contains("--json would write over it; allowed: another file"), "{over}");

@@ -32,6 +32,16 @@ fn coverage_tells_what_was_reached_and_what_never() {
     let low = tidelock(&["coverage", &files[0], "--floor", "95%"]);
     assert_eq!(low.code, 4, "{}", low.out);
     assert!(low.out.ends_with("FAILED  fewer cells were reached than --floor asks for\n"));
+    let low = tidelock(&["coverage", &files[0], "--pairs-floor", "90%"]);
+    assert_eq!(low.code, 4, "{}", low.out);
+    assert!(low.out.ends_with("FAILED  fewer pairs met than --pairs-floor asks for\n"));
+    let other = fs::read_to_string(&files[0])
+        .unwrap()
+        .replace("\"cells\":[", "\"cells\":[\"of another build\",");
+    fs::write(folder.path("other"), other).unwrap();
+    let unknown = tidelock(&["coverage", &folder.path("other")]);
+    assert_eq!(unknown.code, 0, "{}", unknown.out);
+    assert!(unknown.out.contains("WARNING  "), "{}", unknown.out);
 }
 
 #[test]
@@ -42,6 +52,7 @@ fn a_cell_that_cannot_be_reached_is_told_of() {
     assert_eq!(ran.code, 4, "{}", ran.out);
     let told = "WARNING  stale×read:eof×linux was reached, and cannot be: nothing is called";
     assert!(ran.out.contains(told), "{}", ran.out);
+    assert!(ran.out.ends_with("FAILED  1 of what was reached cannot be: see the warnings\n"));
     let run = tidelock(&["run", "--seeds", "500000..500001", "--out", &folder.path("")]);
     assert!(run.out.contains(told), "{}", run.out);
 }

@@ -16,6 +16,9 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
     let echo = file("echo.tide", "tide 1\nscenario echo\nseed 5\n");
     let large = file("large.tide", "tide 1\nscenario echo\n\nconfig connections=10000000\n");
     let fly = file("fly.tide", "tide 1\nscenario echo\nop c1 @0 client fly\n");
+    let two = "tide 1\nscenario echo\nop c1 @0 client fly\nconfig connections=0\n";
+    let two = file("two.tide", two);
+    let cut = file("cut.jsonl", "{\"a\":1");
     let newer = file("newer.tide", "tide 2\nscenario echo\n");
     let missing = folder.path("missing.tide");
     let in_missing = folder.path("missing/out.jsonl");
@@ -56,6 +59,10 @@ fn wrong_input_is_one_line_that_says_what_is_allowed() {
         (&["replay", &other], "line 2: no scenario 'ecko'; allowed: echo, slow-readers"),
         (&["replay", &echo, "--scenario", "slow-readers"], "is a recording of echo; allowed"),
         (&["regress", &missing], "allowed: a folder with .tide files"),
+        (&["replay", &two], "line 3: op c1 client fly: expected connect"),
+        (&["coverage", &cut], "line 1: EOF while parsing an object at column 6; allowed: what"),
+        (&["explore", "echo", "--faults", "9"], "allowed: a whole number from 0 to 8"),
+        (&["explore", "echo", "--connections", "2"], "'--connections <C>': allowed: 1"),
         (&["scenarios", "echo"], "unexpected argument 'echo' found"),
     ];
     for (arguments, expected) in cases {
@@ -82,6 +89,12 @@ fn scenarios_are_listed_in_columns() {
     let ran = tidelock(&["scenarios"]);
     let expected = "echo          bytes come back\nslow-readers  nobody is in a hurry\n";
     assert_eq!((ran.code, ran.out.as_str()), (0, expected));
+    let options = tidelock(&["scenarios", "--options"]);
+    assert_eq!((options.code, options.err.as_str()), (0, ""));
+    let words: Vec<Vec<&str>> =
+        options.out.lines().map(|line| line.split_whitespace().take(5).collect()).collect();
+    let readiness = ["readiness", "linux", "one", "of", "linux,"];
+    assert!(words.contains(&readiness.to_vec()), "{words:?}");
     // Before or after the subcommand, and before the one that is not named.
     for words in [&["--log", "off", "scenarios"][..], &["scenarios", "--log=off"]] {
         assert_eq!(tidelock(words).out, expected);
