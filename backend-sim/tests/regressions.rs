@@ -52,6 +52,7 @@ regressions! {
     a_refusal_hides_a_loss,
     failed_write_waits_for_a_mailbox,
     crew_hears_a_stranger,
+    claimed_and_released_in_one_step,
     closed_in_the_same_batch_as_it_was_opened,
     finish_after_shutdown_while_connecting,
     peer_for_a_stream_that_is_connecting,

@@ -174,7 +174,10 @@ impl Oracle {
         let Some(owner) = view.owner.filter(|_| !view.is_maybe_ending && !view.is_broken) else {
             return true;
         };
+        // A claim of this very step may have been heard already, and whoever made it have ended.
+        let claims = view.claims.clone();
         let view = &self.hosts[host as usize];
-        view.is_exiting || !view.services.goes_on(owner) || view.released.contains(&owner)
+        let ends = |one: &_| !view.services.goes_on(*one) || view.released.contains(one);
+        view.is_exiting || claims.iter().chain([&owner]).any(ends)
     }
 }

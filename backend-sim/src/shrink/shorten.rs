@@ -4,6 +4,7 @@
 use super::delete::{connections, decisions, operations};
 use super::{SHORT_EVENTS, Shrinker};
 use crate::script::{Script, Value};
+use crate::swarm::Options;
 
 /// Options that make a story shorter, each with values from the shortest on: who is a program and
 /// who only a wire, how small messages are, how much is asked.
@@ -104,7 +105,7 @@ impl Shrinker<'_> {
             }
             for value in values {
                 let mut candidate = self.best.clone();
-                candidate.config.push((name.to_owned(), value.to_string()));
+                candidate.config.push((name.to_owned(), Options::text_of(name, *value)));
                 if self.accept_up_to(candidate, self.events.saturating_sub(2)) {
                     break;
                 }
