@@ -61,6 +61,7 @@ regressions! {
     reset_hidden_by_a_pause,
     place_lost_with_the_owner,
     listener_finds_the_table_full,
+    full_for_a_moment,
     idle_while_it_is_written,
     reset_without_loss,
     start_after_release_while_connecting,

@@ -20,6 +20,8 @@ struct Mailbox {
     /// It was full, and is not half empty yet: nothing may be read for it.
     is_full: bool,
     was_ever_full: bool,
+    /// What it handled last: what the Mux told in the same step may have been charged before.
+    last_handled_bytes: usize,
     /// `Exit` was handled: its sockets are shut down.
     is_draining: bool,
 }
@@ -77,7 +79,7 @@ impl Services {
         self.mailbox(id).is_some_and(|mailbox| !mailbox.is_draining)
     }
 
-    /// Whether reading for it was ever held back.
+    /// Whether reading for it may ever have been held back.
     pub(super) fn was_ever_full(&self, id: ServiceId) -> bool {
         self.mailbox(id).is_some_and(|mailbox| mailbox.was_ever_full)
     }
@@ -91,6 +93,7 @@ impl Services {
     pub(super) fn handled(&mut self, id: ServiceId, charge: usize, exit: bool, max: usize) {
         let Some(mailbox) = self.mailbox_mut(id) else { return };
         mailbox.charge_bytes = mailbox.charge_bytes.saturating_sub(charge);
+        mailbox.last_handled_bytes = charge;
         mailbox.is_draining |= exit;
         mailbox.is_full &= mailbox.charge_bytes >= max.div_ceil(2);
     }
@@ -112,7 +115,7 @@ impl Services {
         mailbox.charge_bytes += charge_bytes;
         let is_full = mailbox.charge_bytes >= max;
         mailbox.is_full |= is_full;
-        mailbox.was_ever_full |= is_full;
+        mailbox.was_ever_full |= mailbox.charge_bytes + mailbox.last_handled_bytes >= max;
         Ok(())
     }
 
