@@ -12,7 +12,7 @@ use tidelock_core::{
     UdpOptions,
 };
 use tidelock_tests::arm::ArmKind;
-use tidelock_tests::conformance::{closing, flow, limits, opening, services};
+use tidelock_tests::conformance::{closing, flow, limits, opening, services, timeouts};
 use tidelock_tests::scripted::{PeerRead, Style};
 use tidelock_tests::world::{World, pattern};
 
@@ -432,7 +432,7 @@ fn every_address_of_a_name_is_tried() {
 #[test]
 fn a_connect_and_an_idle_socket_time_out() {
     on_every_style(opening::a_hanging_connect_times_out);
-    on_every_style(flow::an_idle_socket_times_out_and_a_busy_one_does_not);
+    on_every_style(timeouts::an_idle_socket_times_out_and_a_busy_one_does_not);
 }
 
 /// Lesson 45. Exit dropped pending output in silence.

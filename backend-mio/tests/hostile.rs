@@ -113,6 +113,37 @@ fn a_peer_that_never_reads_holds_one_outbox_until_the_flush_stalls() {
 }
 
 #[test]
+fn a_peer_that_talks_and_takes_nothing_is_given_the_time_of_its_own_socket() {
+    bounded("takes nothing", || {
+        for runtime in runtimes_with(&narrow()) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            let stall = SocketOption::Timeout(Timeout::WriteStall, Duration::from_millis(300));
+            // So that the system does not take all of it at once.
+            let narrow = SocketOption::SendBuffer(4096);
+            let options =
+                ListenOptions::default().auto_start(true).accepted(narrow).accepted(stall);
+            let (_, at) = listen(&runtime, strings.service, options);
+            let mut greedy = narrow_client(at);
+            let id = strings.accepted();
+            flood(&strings, id);
+            eventually("it is given up and counted, and its memory free", || {
+                // So that nothing else would end it; it may be closed at any moment.
+                let _may_be_over = greedy.write(b".");
+                other.answers();
+                let stats = runtime.handle().stats();
+                assert!(stats.charged_bytes <= OUTBOX_BYTES_MAX as u64 + 1024);
+                stats.mux.timed_out(Timeout::WriteStall) == 1 && stats.charged_bytes == 0
+            });
+            let (reason, unsent) = strings.close_of(id);
+            assert_eq!(reason, CloseReason::TimedOut(Timeout::WriteStall));
+            assert!(unsent > 0);
+            other.answers();
+        }
+    });
+}
+
+#[test]
 fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
     bounded("reads bytes", || {
         let config = Config {

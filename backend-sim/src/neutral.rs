@@ -84,9 +84,9 @@ impl Options {
             "bytes_per_second" => 0..=1 << 40,
             // What a decision delays is drawn below it, in 32 bits.
             "delay_nanos_max" => least_one(u64::from(u32::MAX)),
-            "latency_nanos" | "jitter_nanos" | "flush_timeout_nanos" | "idle_timeout_nanos" => {
-                0..=HOUR
-            }
+            "latency_nanos" | "jitter_nanos" => 0..=HOUR,
+            "flush_timeout_nanos" | "idle_timeout_nanos" => 0..=HOUR,
+            "read_idle_timeout_nanos" | "write_stall_timeout_nanos" => 0..=HOUR,
             _ if Family::ALL.iter().any(|family| family.name() == name) => 0..=31,
             _ if name.starts_with("is_") => 0..=1,
             _ if name.ends_with("_nanos") || name.ends_with("_nanos_max") => least_one(HOUR),

@@ -98,6 +98,7 @@ fn word(option: &str, value: u64) -> Option<&'static str> {
         "link" => Some("as-drawn"),
         "bytes_per_second" | "queue_bytes_max" => zero("unbounded"),
         "flush_timeout_nanos" | "idle_timeout_nanos" => zero("off"),
+        "read_idle_timeout_nanos" | "write_stall_timeout_nanos" => zero("off"),
         _ if Family::ALL.iter().any(|family| family.name() == option) => zero("off"),
         _ => None,
     }

@@ -70,6 +70,7 @@ pub fn make_steady(options: &mut Options, scenario: &Scenario) {
     }
     options.flush_timeout_nanos = 0;
     options.idle_timeout_nanos = 0;
+    (options.read_idle_timeout_nanos, options.write_stall_timeout_nanos) = (0, 0);
     options.clear_model();
     options.has_crashes = 0;
 }

@@ -131,6 +131,10 @@ options! {
     start_timeout_nanos,
     /// `Config::idle_timeout`; 0 is off.
     idle_timeout_nanos,
+    /// `Config::read_idle_timeout`; 0 is off.
+    read_idle_timeout_nanos,
+    /// `Config::write_stall_timeout`; 0 is off.
+    write_stall_timeout_nanos,
     /// `Config::accept_retry_min`, and a tenth of `accept_retry_max`.
     accept_retry_nanos,
     /// `Config::first_generation`.
@@ -318,9 +322,12 @@ impl Options {
         self.start_timeout_nanos = timeout(60 * SECOND);
         self.flush_timeout_nanos = 0;
         self.idle_timeout_nanos = 0;
+        (self.read_idle_timeout_nanos, self.write_stall_timeout_nanos) = (0, 0);
         if !is_calm {
             self.flush_timeout_nanos = s.pick(&[0, 0, 0, SECOND]);
             self.idle_timeout_nanos = s.pick(&[0, 0, 0, SECOND]);
+            self.read_idle_timeout_nanos = s.pick(&[0, 0, 0, 0, 0, SECOND]);
+            self.write_stall_timeout_nanos = s.pick(&[0, 0, 0, 0, 0, SECOND / 2]);
         }
         self.accept_retry_nanos = s.log_uniform(MILLISECOND, 100 * MILLISECOND);
     }
@@ -369,6 +376,8 @@ impl Options {
             half_open_timeout: Duration::from_nanos(self.half_open_timeout_nanos),
             start_timeout: Duration::from_nanos(self.start_timeout_nanos),
             idle_timeout: optional(self.idle_timeout_nanos),
+            read_idle_timeout: optional(self.read_idle_timeout_nanos),
+            write_stall_timeout: optional(self.write_stall_timeout_nanos),
             accept_retry_min: Duration::from_nanos(self.accept_retry_nanos),
             accept_retry_max: Duration::from_nanos(10 * self.accept_retry_nanos),
             first_generation: self.first_generation as u32,

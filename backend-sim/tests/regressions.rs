@@ -65,6 +65,7 @@ regressions! {
     idle_while_it_is_written,
     reset_without_loss,
     start_after_release_while_connecting,
+    stuck_before_it_was_started,
     write_fails_before_the_first_completion,
     unlinked_output_while_a_flush_is_on_its_way,
     wish_while_a_flush_is_on_its_way,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Timeout;
+
 /// What one message costs besides its bytes, charged wherever it is queued.
 ///
 /// A million one-byte sends are not free; without this, 64 MiB of *payload* would be some
@@ -80,6 +82,13 @@ pub struct Config {
     /// Time that an open stream may be silent in both directions. While it is paused nothing is
     /// counted, and `start` counts anew. Default off.
     pub idle_timeout: Option<Duration>,
+    /// Time that an open stream may go without a byte read, however much is written: a peer that is
+    /// gone, or says nothing. As with `idle_timeout` nothing is counted while it is paused, and
+    /// `start` counts anew. Default off.
+    pub read_idle_timeout: Option<Duration>,
+    /// Time that the system may take nothing of what is queued for an open stream: a peer that
+    /// does not read. Default off.
+    pub write_stall_timeout: Option<Duration>,
     /// First pause after a listener met the limit of descriptors or of memory; doubled at each
     /// further failure. Default 100 ms.
     pub accept_retry_min: Duration,
@@ -121,6 +130,8 @@ impl Default for Config {
             half_open_timeout: Duration::from_secs(60),
             start_timeout: Duration::from_secs(60),
             idle_timeout: None,
+            read_idle_timeout: None,
+            write_stall_timeout: None,
             accept_retry_min: Duration::from_millis(100),
             accept_retry_max: Duration::from_secs(1),
             direct_write: false,
@@ -151,6 +162,20 @@ impl Config {
         }
         assert!(buffer >= bytes.min(largest), "{bytes} B do not fit into {buffer}");
         buffer
+    }
+
+    /// The time after which a socket that has none of its own is over; `None`: never. Of a flush
+    /// the time without progress.
+    pub(crate) fn timeout(&self, which: Timeout) -> Option<Duration> {
+        match which {
+            Timeout::Idle => self.idle_timeout,
+            Timeout::ReadIdle => self.read_idle_timeout,
+            Timeout::WriteStall => self.write_stall_timeout,
+            Timeout::HalfOpen => Some(self.half_open_timeout),
+            Timeout::Start => Some(self.start_timeout),
+            Timeout::Flush => Some(self.flush_stall_timeout),
+            Timeout::Linger => Some(self.linger_timeout),
+        }
     }
 
     /// Checks that no limit is zero and that no two contradict.

@@ -397,9 +397,24 @@ pub enum Timeout {
     Flush,
     /// `linger_timeout`.
     Linger,
+    /// `read_idle_timeout`.
+    ReadIdle,
+    /// `write_stall_timeout`.
+    WriteStall,
 }
 
 impl Timeout {
+    /// All of them.
+    pub const ALL: [Timeout; 7] = [
+        Timeout::Idle,
+        Timeout::HalfOpen,
+        Timeout::Start,
+        Timeout::Flush,
+        Timeout::Linger,
+        Timeout::ReadIdle,
+        Timeout::WriteStall,
+    ];
+
     /// Which one in lower case, words joined by hyphens: for labels of figures and of logs.
     pub const fn name(self) -> &'static str {
         match self {
@@ -408,6 +423,8 @@ impl Timeout {
             Timeout::Start => "start",
             Timeout::Flush => "flush",
             Timeout::Linger => "linger",
+            Timeout::ReadIdle => "read-idle",
+            Timeout::WriteStall => "write-stall",
         }
     }
 }

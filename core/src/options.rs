@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::{Endpoint, Multicast};
+use crate::{Endpoint, Multicast, Timeout};
 
 /// How to listen. `ListenOptions::default()` is what a server wants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -170,6 +170,11 @@ impl UdpOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketOption {
+    /// How long this socket waits for something, in place of what the configuration says;
+    /// `Duration::MAX` is for ever, zero is not at all. For streams; datagram sockets have
+    /// [`Timeout::Flush`] alone, which is the time without progress, not that of the whole. It
+    /// counts from where the configuration's time would. The core keeps it: no system call is made.
+    Timeout(Timeout, Duration),
     /// `TCP_NODELAY`: send small segments at once.
     Nodelay(bool),
     /// `SO_KEEPALIVE` with its times; `None` switches it off.

@@ -39,12 +39,9 @@ pub struct Stats {
     /// Times that a listener found the table of sockets full, so that its clients wait in the
     /// backlog.
     pub listeners_stalled: u64,
-    timeouts: [u64; TIMEOUTS.len()],
+    timeouts: [u64; Timeout::ALL.len()],
     sockets: [u64; STATES.len()],
 }
-
-const TIMEOUTS: [Timeout; 5] =
-    [Timeout::Idle, Timeout::HalfOpen, Timeout::Start, Timeout::Flush, Timeout::Linger];
 
 const STATES: [SocketState; 10] = [
     SocketState::Opening,
@@ -66,8 +63,8 @@ const _: () = {
         at += 1;
     }
     let mut at = 0;
-    while at < TIMEOUTS.len() {
-        assert!(TIMEOUTS[at] as usize == at, "a timeout is counted at its place");
+    while at < Timeout::ALL.len() {
+        assert!(Timeout::ALL[at] as usize == at, "a timeout is counted at its place");
         at += 1;
     }
 };
@@ -83,7 +80,7 @@ impl Stats {
     /// Sockets by what timed out.
     pub fn timeouts(&self) -> impl Iterator<Item = (Timeout, u64)> {
         assert!(self.timeouts.iter().sum::<u64>() <= self.opened, "more timed out than there were");
-        TIMEOUTS.into_iter().zip(self.timeouts)
+        Timeout::ALL.into_iter().zip(self.timeouts)
     }
 
     /// Sockets that are in a state now.

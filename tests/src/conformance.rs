@@ -10,3 +10,4 @@ pub mod list;
 pub mod matrix;
 pub mod opening;
 pub mod services;
+pub mod timeouts;

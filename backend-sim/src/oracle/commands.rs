@@ -1,8 +1,11 @@
 //! What services ask.
 
-use bytes::Bytes;
-use tidelock_core::{Command, SocketId, Target};
+use std::time::Duration;
 
+use bytes::Bytes;
+use tidelock_core::{Command, SocketId, SocketOption, Target};
+
+use super::bounds::OwnTimes;
 use super::grammar::Kind;
 use super::services::Waiter;
 use super::subject::command_class;
@@ -22,12 +25,14 @@ impl Oracle {
             Command::Listen { id, owner, options, .. } => {
                 let view = self.born(host, *id, Kind::Listener, *owner);
                 (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
+                view.accepted_times = own_times(&options.accepted);
                 view.ending.is_started = true;
             }
             Command::Udp { id, owner, options } => {
                 let view = self.born(host, *id, Kind::Datagram, *owner);
                 view.is_reading = !options.paused;
                 view.ending.is_started = true;
+                view.ending.own_times = own_times(&options.options);
             }
             Command::Adopt { id, owner, paused, .. } => {
                 let view = self.born(host, *id, Kind::Outgoing, *owner);
@@ -40,6 +45,7 @@ impl Oracle {
                 view.is_reading = !options.paused;
                 view.ending.is_started = true;
                 view.ending.set_connect_timeout(options.timeout, &bounds);
+                view.ending.own_times = own_times(&options.options);
                 if matches!(**target, Target::Host { .. }) {
                     view.ending.resolve_nanos = bounds.resolve_nanos;
                 }
@@ -127,6 +133,9 @@ impl Oracle {
                 view.ending.flush_at.set_first(now);
                 view.is_output_ended = true;
             }
+            Command::SetOption { option: SocketOption::Timeout(which, span), .. } => {
+                view.ending.own_times.is_asked(*which, nanos_of(*span), &bounds);
+            }
             Command::FinishAfterEof { .. } => {
                 view.ending.flush_at.set_first(now);
                 view.is_maybe_ending = true;
@@ -137,11 +146,14 @@ impl Oracle {
 
     /// A message or a datagram was accepted for sending.
     fn accepted(&mut self, host: u16, id: SocketId, bytes: Bytes, is_low: bool) {
-        let outbox_bytes_max = self.limits.outbox_bytes_max;
+        let (now, outbox_bytes_max) = (self.now, self.limits.outbox_bytes_max);
         let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else { return };
         view.resolve_claims(step);
         let is_empty = bytes.is_empty();
+        if view.outbox.unsent_bytes() == 0 {
+            view.ending.queued_at = Mark::at(now);
+        }
         if view.kind == Kind::Datagram {
             view.outbox.push_datagram(bytes, is_low);
         } else {
@@ -180,4 +192,19 @@ impl Oracle {
         let ends = |one: &_| !view.services.goes_on(*one) || view.released.contains(one);
         view.is_exiting || claims.iter().chain([&owner]).any(ends)
     }
+}
+
+/// The times that a socket is born with.
+fn own_times(options: &[SocketOption]) -> OwnTimes {
+    let mut times = OwnTimes::default();
+    for option in options {
+        if let SocketOption::Timeout(which, span) = option {
+            times.is_born_with(*which, nanos_of(*span));
+        }
+    }
+    times
+}
+
+fn nanos_of(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

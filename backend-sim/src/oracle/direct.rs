@@ -56,10 +56,13 @@ impl Oracle {
 
     /// The Mux has received what a worker did not write.
     pub(super) fn direct_returns(&mut self, host: u16, id: SocketId) {
-        let is_optional = self.may_be_ending(host, id);
+        let (now, is_optional) = (self.now, self.may_be_ending(host, id));
         let Some(view) = self.socket(host, id) else { return };
         let result = match view.direct.take() {
-            Some(rest) => view.outbox.put_back(*rest),
+            Some(rest) => {
+                view.ending.queued_at = Mark::at(now);
+                view.outbox.put_back(*rest)
+            }
             None => Err("what nobody wrote came back".to_owned()),
         };
         if !view.is_output_ended {

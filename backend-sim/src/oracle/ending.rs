@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidelock_core::{CloseReason, Fault, Timeout};
 
+use super::bounds::{Bounds, OwnTimes};
 use crate::mark::Mark;
 
 /// What is known of a socket that may explain its end. Times are in nanoseconds.
@@ -46,8 +47,14 @@ pub(super) struct Ending {
     /// It was silent for too long before a pause, or before a write of another thread: its end for
     /// that may have begun.
     pub(super) was_idle: bool,
+    /// The same for the peer's silence alone, before a pause.
+    pub(super) was_unread: bool,
     /// The same for the peer's silence after own `finish`, before a `shutdown`.
     pub(super) was_half_open: bool,
+    /// When something was last queued where nothing was.
+    pub(super) queued_at: Mark,
+    /// What was asked of it about how long it waits.
+    pub(super) own_times: OwnTimes,
     /// What calls on the open socket answered.
     pub(super) faults: Faults,
     /// What calls that open answered.
@@ -71,27 +78,6 @@ impl Faults {
     fn is_empty(&self) -> bool {
         self.0.is_none()
     }
-}
-
-/// The bounds of the configuration, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Bounds {
-    /// `connect_timeout`.
-    pub connect_nanos: u64,
-    /// `resolve_timeout`.
-    pub resolve_nanos: u64,
-    /// `flush_stall_timeout`.
-    pub flush_stall_nanos: u64,
-    /// `flush_timeout`; 0 is off.
-    pub flush_nanos: u64,
-    /// `linger_timeout`.
-    pub linger_nanos: u64,
-    /// `half_open_timeout`.
-    pub half_open_nanos: u64,
-    /// `start_timeout`.
-    pub start_nanos: u64,
-    /// `idle_timeout`; 0 is off.
-    pub idle_nanos: u64,
 }
 
 /// What happened around a socket.
@@ -124,12 +110,14 @@ impl Ending {
     /// Something happens to a socket that is read, and that the network thread may not know of when
     /// it takes it for idle.
     pub(super) fn may_be_idle(&mut self, now: u64, bounds: &Bounds) {
+        let bounds = &self.own_times.least(bounds);
         self.was_idle |= self.is_idle(now, bounds);
+        self.was_unread |= self.is_unread(now, bounds);
     }
 
     /// A `shutdown` follows a `finish`: the end for the peer's silence may have begun before.
     pub(super) fn finishes_no_more(&mut self, now: u64, bounds: &Bounds) {
-        self.was_half_open |= self.is_half_open(now, bounds);
+        self.was_half_open |= self.is_half_open(now, &self.own_times.least(bounds));
         self.is_finishing = false;
     }
 
@@ -147,7 +135,13 @@ impl Ending {
     fn is_idle(&self, now: u64, bounds: &Bounds) -> bool {
         let marks =
             [Some(self.born_at), self.took_at.get(), self.told_at.get(), self.resumed_at.get()];
-        bounds.idle_nanos > 0 && has_passed(&marks, bounds.idle_nanos, now)
+        has_passed(&marks, bounds.idle_nanos, now)
+    }
+
+    /// The peer was silent for too long, whatever was written.
+    fn is_unread(&self, now: u64, bounds: &Bounds) -> bool {
+        let marks = [Some(self.born_at), self.told_at.get(), self.resumed_at.get()];
+        has_passed(&marks, bounds.read_idle_nanos, now)
     }
 
     /// Judges the reason of a `Close`.
@@ -160,6 +154,7 @@ impl Ending {
         around: Around,
         bounds: &Bounds,
     ) -> Result<(), String> {
+        let bounds = &self.own_times.least(bounds);
         let is_true = match reason {
             CloseReason::Closed => self.close_at.get().is_some(),
             CloseReason::Shutdown => self.shutdown_at.get().is_some() && !self.was_eof_first,
@@ -196,6 +191,7 @@ impl Ending {
         is_open: bool,
         bounds: &Bounds,
     ) -> Result<(), String> {
+        let bounds = &self.own_times.most(bounds);
         let is_over = |marks: &[Option<u64>], span: u64| {
             let last = marks.iter().flatten().max();
             last.is_some_and(|last| now > last.saturating_add(span).saturating_add(GRACE_NANOS))
@@ -228,6 +224,13 @@ impl Ending {
         let born_at = Some(self.born_at);
         match which {
             Timeout::Idle => self.was_idle || self.is_idle(now, bounds),
+            Timeout::ReadIdle => self.was_unread || self.is_unread(now, bounds),
+            // Only what was queued can be stuck.
+            Timeout::WriteStall => {
+                let queued_at = self.queued_at.get();
+                queued_at.is_some()
+                    && silent(&[queued_at, self.took_at.get()], bounds.write_stall_nanos)
+            }
             Timeout::Start => {
                 !self.is_started && self.starts == 0 && silent(&[born_at], bounds.start_nanos)
             }
@@ -267,7 +270,9 @@ mod tests {
         linger_nanos: 20,
         half_open_nanos: 30,
         start_nanos: 40,
-        idle_nanos: 0,
+        idle_nanos: u64::MAX,
+        read_idle_nanos: u64::MAX,
+        write_stall_nanos: u64::MAX,
     };
 
     fn judge(ending: &Ending, reason: CloseReason, now: u64) -> bool {
@@ -355,6 +360,37 @@ mod tests {
         assert!(judge(&ending, 200), "its end may have begun");
         ending.is_busy();
         assert!(!judge(&ending, 200), "it has not, as it is still read");
+    }
+
+    #[test]
+    fn each_direction_has_its_own_silence() {
+        let bounds = Bounds { read_idle_nanos: 50, write_stall_nanos: 20, ..BOUNDS };
+        let judge = |ending: &Ending, which, now| {
+            judge_within(ending, CloseReason::TimedOut(which), now, &bounds)
+        };
+        let written = Ending { took_at: Mark::at(90), told_at: Mark::at(60), ..Ending::default() };
+        assert!(
+            !judge(&written, Timeout::ReadIdle, 109) && judge(&written, Timeout::ReadIdle, 110)
+        );
+        assert!(!judge(&written, Timeout::WriteStall, 999), "nothing is queued");
+        let queued = Ending { queued_at: Mark::at(100), ..written };
+        assert!(
+            !judge(&queued, Timeout::WriteStall, 119) && judge(&queued, Timeout::WriteStall, 120)
+        );
+    }
+
+    #[test]
+    fn own_times_stand_in_place_of_those_of_all() {
+        let reason = CloseReason::TimedOut(Timeout::Linger);
+        let mut ending = Ending { fin_at: Mark::at(100), ..Ending::default() };
+        ending.own_times.is_born_with(Timeout::Linger, 50);
+        assert!(!judge(&ending, reason, 149) && judge(&ending, reason, 150));
+        // Which of both holds when the end begins shows only in the Mux.
+        ending.own_times.is_asked(Timeout::Linger, 30, &BOUNDS);
+        assert!(!judge(&ending, reason, 129) && judge(&ending, reason, 130));
+        let asked = Ending { is_started: true, last_shutdown_at: Mark::at(100), ..ending };
+        assert!(asked.check_bounds(150 + GRACE_NANOS, true, &BOUNDS).is_ok());
+        assert!(asked.check_bounds(151 + GRACE_NANOS, true, &BOUNDS).is_err());
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-/// What they may import: five types, and what a connect, a fault and a `Close` carry.
-const ALLOWED: [&str; 9] = [
+/// What they may import: five types, and what a connect, an option, a fault and a `Close` carry.
+const ALLOWED: [&str; 10] = [
     "Command",
     "Message",
     "SocketId",
     "ServiceId",
     "Target",
+    "SocketOption",
     "Fault",
     "FaultKind",
     "CloseReason",

@@ -100,13 +100,16 @@ impl Oracle {
     }
 
     fn accept(&mut self, host: u16, id: SocketId, accepted: SocketId, owner: ServiceId) {
-        let is_auto_start = self.socket(host, id).is_some_and(|view| view.is_auto_start);
+        let listener = self.socket(host, id);
+        let is_auto_start = listener.as_ref().is_some_and(|view| view.is_auto_start);
+        let own_times = listener.map(|view| view.accepted_times.clone()).unwrap_or_default();
         let now = self.now;
         let result = match self.socket(host, accepted) {
             Some(view) if view.phase == Phase::Unborn => {
                 view.phase = Phase::Open;
                 view.ending.born_at = now;
                 view.ending.is_started = is_auto_start;
+                view.ending.own_times = own_times;
                 view.is_reading = is_auto_start;
                 view.set_owner(owner);
                 Ok(())

@@ -3,6 +3,7 @@
 //! It knows of the core only the commands, messages, ids, faults and reasons; so it cannot share a
 //! defect of the core. The world calls it at every step; the first violation ends the run.
 
+mod bounds;
 mod calls;
 mod commands;
 mod direct;
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidelock_core::{Message, ServiceId, SocketId};
 
-pub use ending::Bounds;
+pub use bounds::Bounds;
 pub use grammar::{Kind, Phase};
 pub use idle::IdleSocket;
 pub use law::{LAW_COUNT, Law};
@@ -91,6 +92,7 @@ impl Limits {
 
     /// Those of a world with these options.
     pub fn of(options: &Options) -> Self {
+        let unless_off = |nanos| if nanos == 0 { u64::MAX } else { nanos };
         Self {
             warn_bytes: options.warn_bytes,
             outbox_bytes_max: options.outbox_bytes_max,
@@ -106,7 +108,9 @@ impl Limits {
                 linger_nanos: options.linger_timeout_nanos,
                 half_open_nanos: options.half_open_timeout_nanos,
                 start_nanos: options.start_timeout_nanos,
-                idle_nanos: options.idle_timeout_nanos,
+                idle_nanos: unless_off(options.idle_timeout_nanos),
+                read_idle_nanos: unless_off(options.read_idle_timeout_nanos),
+                write_stall_nanos: unless_off(options.write_stall_timeout_nanos),
             },
         }
     }

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 use tidelock_core::{Message, ServiceId, SocketId};
 
+use super::bounds::OwnTimes;
 use super::ending::Ending;
 use super::grammar::{Kind, Phase};
 use super::warnings::WarningModel;
@@ -56,6 +57,8 @@ pub struct SocketView {
     pub is_reading: bool,
     /// Of a listener: what it accepts is read without being asked for.
     pub(super) is_auto_start: bool,
+    /// Of a listener: how long what it accepts waits.
+    pub(super) accepted_times: OwnTimes,
     /// The step in which input was last wanted: own shutdown came, or own finish.
     pub(super) shutdown_step: u64,
     pub(super) finish_step: u64,
@@ -103,6 +106,7 @@ impl SocketView {
             is_maybe_ending: false,
             is_reading: false,
             is_auto_start: false,
+            accepted_times: OwnTimes::default(),
             shutdown_step: NEVER,
             finish_step: NEVER,
             close_step: NEVER,

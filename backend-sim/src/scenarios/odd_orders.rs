@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service, ServiceId, SocketId,
-    SocketOption, Target, UdpOptions,
+    SocketOption, Target, Timeout, UdpOptions,
 };
 
 use super::planner::{keep_calm, keep_valid, only_looks};
@@ -192,9 +192,13 @@ impl Fidget {
         let here = Endpoint::from(([0, 0, 0, 0], port));
         let there = address::endpoint(Address { host: self.far, port });
         let to_stream = ConnectOptions::default().paused(is_paused).half_open(is_other);
+        let has_own = number >> 48 & 7 == 0;
+        let own = some_timeout(number >> 51);
+        let to_stream = if has_own { to_stream.option(own.clone()) } else { to_stream };
         let opened = match weighed(&self.mood.opens, number >> 16) {
             0 => {
                 let options = ListenOptions::default().paused(is_paused).auto_start(is_other);
+                let options = if has_own { options.accepted(own) } else { options };
                 net.listen(here, options.backlog(1 + (number >> 10 & 7) as u32))
             }
             1 => {
@@ -324,8 +328,18 @@ impl Fidget {
     }
 }
 
+/// How long to wait for something, from a millisecond to for ever.
+fn some_timeout(number: u64) -> SocketOption {
+    let which = Timeout::ALL[number as usize % Timeout::ALL.len()];
+    let span = match number / 8 % 16 {
+        15 => Duration::MAX,
+        doublings => Duration::from_millis(1 << doublings),
+    };
+    SocketOption::Timeout(which, span)
+}
+
 fn some_option(number: u64) -> SocketOption {
-    match number % 5 {
+    match number % 7 {
         0 => SocketOption::Nodelay(true),
         1 => SocketOption::Keepalive(Some(Keepalive {
             idle: Duration::from_secs(1),
@@ -334,6 +348,7 @@ fn some_option(number: u64) -> SocketOption {
         })),
         2 => SocketOption::ReceiveBuffer(1 << 12),
         3 => SocketOption::SendBuffer(1 << 12),
+        4 | 5 => some_timeout(number / 7),
         _ => SocketOption::Broadcast(true),
     }
 }

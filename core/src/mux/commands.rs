@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
+use super::deadline::Timeouts;
 use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::{
     CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
-    SocketId, SocketState,
+    SocketId, SocketOption, SocketState,
 };
 
 impl Mux {
@@ -96,7 +97,7 @@ impl Mux {
             Command::Shutdown { .. } => self.shut_down(id, CloseReason::Shutdown, false),
             Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
             Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
-            Command::SetOption { option, .. } => self.defer(id, Deferred::Option(option)),
+            Command::SetOption { option, .. } => self.set_option(id, option),
             Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
             Command::FinishAfterEof { owner, .. } => {
                 let slot = self.table.slot(id);
@@ -119,13 +120,20 @@ impl Mux {
         kind: Kind,
         owner: ServiceId,
         is_reading: bool,
-        opening: Opening,
+        mut opening: Opening,
     ) {
         let mut slot = self.new_slot(id, kind, SocketState::Opening);
-        if let Opening::Listen { options, .. } = &opening {
-            assert_eq!(kind, Kind::Listener, "{id} listens");
-            let auto_start = options.auto_start;
-            slot.rare.listener = Some(Box::new(Listener { auto_start, ..Listener::default() }));
+        match &mut opening {
+            Opening::Listen { options, .. } => {
+                assert_eq!(kind, Kind::Listener, "{id} listens");
+                slot.take_timeouts(&mut options.options);
+                let timeouts = Timeouts::taken_from(&mut options.accepted);
+                let auto_start = options.auto_start;
+                let listener = Listener { auto_start, timeouts, ..Listener::default() };
+                slot.rare.listener = Some(Box::new(listener));
+            }
+            Opening::Udp { options } => slot.take_timeouts(&mut options.options),
+            Opening::Adopt { .. } => assert_eq!(kind, Kind::Stream, "{id} was adopted"),
         }
         slot.rare.opening = Some(opening);
         slot.is_reading = is_reading;
@@ -231,6 +239,7 @@ impl Mux {
         if !slot.is_reading && slot.state == SocketState::Open {
             // While nobody read, it was not the peer who was silent.
             slot.progress_at = slot.progress_at.max(self.now);
+            slot.rare.resumed_at = Some(self.now);
         }
         slot.is_reading = true;
         slot.is_pause_owed = false;
@@ -277,6 +286,17 @@ impl Mux {
                 }
             }
         }
+    }
+
+    fn set_option(&mut self, id: SocketId, option: SocketOption) {
+        let slot = self.table.slot_mut(id);
+        if let SocketOption::Timeout(which, span) = option
+            && slot.set_timeout(which, span)
+        {
+            // Nobody else need be asked; the timer follows when the socket is settled.
+            return;
+        }
+        self.defer(id, Deferred::Option(option));
     }
 
     fn defer(&mut self, id: SocketId, deferred: Deferred) {

@@ -16,7 +16,7 @@ impl Mux {
         id: SocketId,
         owner: ServiceId,
         target: Target,
-        options: Box<ConnectOptions>,
+        mut options: Box<ConnectOptions>,
     ) {
         let deadline = self.now + options.timeout.unwrap_or(self.config().connect_timeout);
         let (target, addresses, attempt_deadline) = match target {
@@ -30,6 +30,7 @@ impl Mux {
         let mut slot = self.new_slot(id, Kind::Stream, SocketState::Connecting);
         slot.is_reading = !options.paused;
         slot.is_kept_open = options.half_open;
+        slot.take_timeouts(&mut options.options);
         slot.rare.dial = Some(Box::new(Dial {
             target,
             addresses,

@@ -103,6 +103,7 @@ impl Mux {
             counters.went_elsewhere(bytes as u64, messages as u64, now);
             slot.progress_at = now;
         }
+        assert_eq!(slot.rare.stalled_at, None, "{id}: another thread writes what is stuck here");
         let gone = bytes + messages * MESSAGE_OVERHEAD_BYTES;
         if slot.state == SocketState::Closing {
             slot.rare.unsent_bytes += rest.pending_bytes() as u64;

@@ -160,9 +160,13 @@ impl Slot {
         assert_ne!(self.kind, Kind::Listener, "{id}: no timeout ends a listener");
         match which {
             Timeout::Start => assert_eq!(state, SocketState::Accepted, "{id} was started"),
-            Timeout::Idle => {
+            Timeout::Idle | Timeout::ReadIdle => {
                 assert_eq!(state, SocketState::Open, "{id} is {state:?}, not idle");
                 assert!(self.is_reading, "{id} is paused, not idle");
+            }
+            Timeout::WriteStall => {
+                assert_eq!(state, SocketState::Open, "{id} is {state:?}, not stuck");
+                assert!(self.has_output(), "{id} has nothing to write");
             }
             Timeout::HalfOpen => {
                 let is_half_open = match state {

@@ -99,11 +99,14 @@ impl Mux {
 
     /// Makes a slot of the reserved id.
     fn open_accepted(&mut self, id: SocketId, accepted: Accepted) -> SocketId {
-        let child = self.listener_mut(id).reserved.take().expect("accept was offered an id");
+        let listener = self.listener_mut(id);
+        let child = listener.reserved.take().expect("accept was offered an id");
+        let timeouts = listener.timeouts.clone();
         self.directory.open_reserved(child, GateKind::Stream);
         let mut slot = self.new_slot(child, Kind::Stream, SocketState::Accepted);
         slot.is_open = true;
         slot.rare.local = Some(accepted.local);
+        slot.rare.timeouts = timeouts;
         slot.rare.peer = Some(accepted.peer);
         self.add_slot(slot);
         child

@@ -4,6 +4,7 @@ mod close;
 mod commands;
 mod counters;
 mod datagram;
+mod deadline;
 mod dial;
 mod direct;
 mod events;

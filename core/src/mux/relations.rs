@@ -59,6 +59,15 @@ impl Slot {
     fn check_times(&self) {
         let id = self.id;
         assert!(self.progress_at >= self.since, "{id} went on before it was {:?}", self.state);
+        if self.rare.stalled_at.is_some() {
+            let is_over = self.state == SocketState::Closing || self.rare.write_fault.is_some();
+            assert!(is_over || self.has_output(), "{id} is stuck with nothing to write");
+            assert_eq!(self.kind, Kind::Stream, "{id}: a datagram is sent or not");
+        }
+        let has_moved = self.rare.resumed_at.is_none_or(|at| at <= self.progress_at);
+        assert!(has_moved, "{id} was resumed after it last went on");
+        let waits = self.rare.timeouts.as_ref().is_none_or(|_| self.kind != Kind::Listener);
+        assert!(waits, "{id} is a listener with a time of its own");
         if let Some(listener) = &self.rare.listener
             && let Some(retry_at) = listener.retry_at
         {

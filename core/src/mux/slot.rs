@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use bytes::Bytes;
 
 use super::counters::Counters;
+use super::deadline::Timeouts;
 use crate::datagrams::Datagrams;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
@@ -121,6 +122,12 @@ pub(super) struct Rare {
     /// Payload bytes that will not be sent any more.
     pub(super) unsent_bytes: u64,
     pub(super) counters: Counters,
+    /// Times of its own.
+    pub(super) timeouts: Option<Box<Timeouts>>,
+    /// When an owner last began to read again after a pause.
+    pub(super) resumed_at: Option<Instant>,
+    /// Since when the system takes nothing of what is queued.
+    pub(super) stalled_at: Option<Instant>,
 }
 
 /// What the backend will be asked to open.
@@ -180,6 +187,8 @@ pub(super) enum Deferred {
 #[derive(Default, Hash)]
 pub(super) struct Listener {
     pub(super) auto_start: bool,
+    /// The times of what is accepted.
+    pub(super) timeouts: Option<Box<Timeouts>>,
     /// The id that was offered to `accept`.
     pub(super) reserved: Option<SocketId>,
     /// A completed accept that is still to be told.

@@ -73,6 +73,7 @@ impl Mux {
                 Answer::Later => {
                     assert_eq!(taken, 0, "{id}: a write that answers later took bytes");
                     slot.output = Latch::Pending;
+                    slot.rare.stalled_at.get_or_insert(self.now);
                 }
             }
         }
@@ -91,6 +92,7 @@ impl Mux {
         let slot = self.table.slot_mut(id);
         slot.rare.counters.went(&mut self.stats, count as u64, messages as u64, now);
         slot.progress_at = now;
+        slot.rare.stalled_at = None;
         let released = charge_before - slot.charge_bytes();
         let cost = count + messages * crate::MESSAGE_OVERHEAD_BYTES;
         assert_eq!(released, cost, "{id}: what left and what is given back differ");

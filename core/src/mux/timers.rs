@@ -1,11 +1,9 @@
 //! What is due when.
 
 use super::Mux;
+use super::deadline::Due;
 use super::services::Ending;
-use super::slot::{Kind, Latch, Slot};
-use crate::{
-    CloseReason, Config, Instant, Message, ServiceId, SocketId, SocketState, Timeout, TimerId,
-};
+use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState, TimerId};
 
 /// Whose timer it is. Ordered after the deadline, so that timers which are due at one time fire
 /// in an order that depends on nothing else.
@@ -132,7 +130,10 @@ impl Mux {
         let due = slot.deadline(self.directory.config()).filter(|(deadline, _)| *deadline <= now);
         match due {
             None => {}
-            Some((_, Due::Dial)) => self.dial_timed_out(id),
+            Some((_, Due::Dial)) => {
+                assert_eq!(self.table.slot(id).state, SocketState::Connecting, "{id} is dialled");
+                self.dial_timed_out(id);
+            }
             Some((_, Due::AcceptRetry)) => {
                 let slot = self.table.slot_mut(id);
                 assert_eq!(slot.state, SocketState::Listening, "{id} accepts again");
@@ -155,89 +156,5 @@ impl Mux {
             }
         }
         self.settle(id);
-    }
-}
-
-/// What a socket's deadline means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
-    /// A connect, or its current address, took too long.
-    Dial,
-    /// Accepting is tried again.
-    AcceptRetry,
-    /// The socket ends.
-    Timeout(Timeout),
-}
-
-impl Slot {
-    /// Whether its timer is set early enough for its deadline, if it has one.
-    #[inline]
-    pub(super) fn is_armed(&self, config: &Config) -> bool {
-        let Some((deadline, _)) = self.deadline(config) else { return true };
-        debug_assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
-        self.armed_at.is_some_and(|armed_at| armed_at <= deadline)
-    }
-
-    /// When the socket's state ends if nothing happens, and what that means.
-    #[inline]
-    pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
-        debug_assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
-        let timeout = |at: Instant, which| Some((at, Due::Timeout(which)));
-        match self.state {
-            SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
-            SocketState::Connecting => {
-                let dial = self.rare.dial.as_ref()?;
-                Some((dial.attempt_deadline.min(dial.deadline), Due::Dial))
-            }
-            SocketState::Listening => {
-                let listener = self.rare.listener.as_ref()?;
-                listener.retry_at.map(|at| (at, Due::AcceptRetry))
-            }
-            SocketState::Accepted => timeout(self.since + config.start_timeout, Timeout::Start),
-            SocketState::Open if self.rare.write_fault.is_some() => {
-                timeout(self.progress_at + config.flush_stall_timeout, Timeout::Flush)
-            }
-            SocketState::Open => {
-                // Only a system that said `Later` has shown silence; what waits for a paused or
-                // busy owner is none.
-                let is_silent = self.is_reading && self.input == Latch::Pending;
-                let is_half_open = self.is_fin_noticed && !self.is_reading;
-                // A socket is silent while it reads, and half open while it does not.
-                match config.idle_timeout {
-                    Some(span) if is_silent => timeout(self.last_activity() + span, Timeout::Idle),
-                    _ if is_half_open => {
-                        timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
-                    }
-                    _ => None,
-                }
-            }
-            SocketState::EofSeen => {
-                timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
-            }
-            SocketState::Flushing => {
-                let stall =
-                    (self.progress_at + config.flush_stall_timeout, Due::Timeout(Timeout::Flush));
-                let whole = config
-                    .flush_timeout
-                    .map(|span| (self.since + span, Due::Timeout(Timeout::Flush)));
-                whole.into_iter().chain([stall]).min()
-            }
-            SocketState::Draining if self.is_finishing => {
-                timeout(self.progress_at + config.half_open_timeout, Timeout::HalfOpen)
-            }
-            SocketState::Draining => {
-                assert_eq!(self.kind, Kind::Stream, "only streams drain");
-                timeout(self.since + config.linger_timeout, Timeout::Linger)
-            }
-        }
-    }
-
-    fn last_activity(&self) -> Instant {
-        let counters = &self.rare.counters;
-        assert_eq!(self.kind, Kind::Stream, "{}: only streams are idle", self.id);
-        [counters.last_read, counters.last_write]
-            .into_iter()
-            .flatten()
-            .fold(self.progress_at, Instant::max)
     }
 }

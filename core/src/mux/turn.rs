@@ -3,7 +3,9 @@
 use super::slot::{Deferred, Kind, Opening};
 use super::table::Chain;
 use super::{Mux, Progress};
-use crate::{Backend, Fault, FaultKind, Instant, Message, Operation, SocketId, SocketState};
+use crate::{
+    Backend, Fault, FaultKind, Instant, Message, Operation, SocketId, SocketOption, SocketState,
+};
 
 impl Mux {
     /// Does a bounded amount of work, and all of the I/O: fires timers, moves ending services on,
@@ -174,6 +176,10 @@ impl Mux {
         while let Some(deferred) = self.table.slot_mut(id).rare.deferred.pop_front() {
             backend.regard(id, self.table.slot(id).situation());
             let (result, operation) = match deferred {
+                // The Mux's own, which a socket of this kind does not have.
+                Deferred::Option(SocketOption::Timeout(..)) => {
+                    (Err(FaultKind::Unsupported.into()), Operation::SetOption)
+                }
                 Deferred::Option(option) => (backend.set_option(id, &option), Operation::SetOption),
                 // Told only now: nothing but `Warning` comes before a socket is said to be open.
                 Deferred::Peer(_) if self.table.slot(id).kind != Kind::Datagram => {

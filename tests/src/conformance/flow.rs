@@ -1,7 +1,5 @@
 //! Reading, pausing, moving ownership, priorities.
 
-use std::time::Duration;
-
 use tidelock_core::{
     Bytes, CloseReason, Config, ConnectOptions, ListenOptions, Message, MessageKind, Operation,
     SendError, SocketId, Stale,
@@ -420,22 +418,5 @@ pub fn accept_comes_before_anything_about_the_child(kind: ArmKind) {
         assert_eq!(world.kinds(id), kinds);
     }
     // The order of Accept and what follows is checked over the whole log.
-    world.finish();
-}
-
-/// A socket silent in both directions is closed after `idle_timeout`, a busy one is not.
-pub fn an_idle_socket_times_out_and_a_busy_one_does_not(kind: ArmKind) {
-    let config = Config { idle_timeout: Some(Duration::from_millis(250)), ..Config::default() };
-    let mut world = World::with_config(kind, config);
-    let (idle, _idle_peer) = world.started();
-    let (busy, peer) = world.started();
-    for _ in 0..10 {
-        world.pass(Duration::from_millis(50));
-        world.arm().peer_send(peer, b".");
-    }
-    let timed_out = CloseReason::TimedOut(tidelock_core::Timeout::Idle);
-    assert_eq!(world.close_of(idle), Some((timed_out, 0)));
-    assert_eq!(world.kinds(idle), [MessageKind::Close], "no Error");
-    assert_eq!(world.close_of(busy), None);
     world.finish();
 }

@@ -56,8 +56,7 @@ macro_rules! portable_conformance_tests {
                 data_comes_in_bounded_pieces
                 stale_ids_touch_nothing
                 any_service_may_send_and_close
-                accept_comes_before_anything_about_the_child
-                an_idle_socket_times_out_and_a_busy_one_does_not;
+                accept_comes_before_anything_about_the_child;
             limits:
                 who_was_refused_is_told_when_there_is_room
                 what_can_never_fit_is_too_large
@@ -110,6 +109,16 @@ macro_rules! portable_conformance_tests {
                 an_exit_counts_what_its_deadline_cuts_off
                 a_service_says_good_bye_at_the_exit
                 options_cost_no_socket;
+            timeouts:
+                an_idle_socket_times_out_and_a_busy_one_does_not
+                a_socket_that_hears_nothing_times_out_while_it_writes
+                a_pause_is_no_silence
+                a_peer_that_takes_nothing_is_given_up_while_it_talks
+                output_that_was_stuck_before_start_counts_from_there
+                a_socket_has_times_of_its_own
+                times_of_their_own_are_set_where_sockets_begin
+                a_linger_of_nothing_ends_at_once
+                a_time_that_no_socket_waits_for_is_refused;
         }
     };
 }
@@ -174,6 +183,7 @@ mod tests {
             include_str!("matrix.rs"),
             include_str!("opening.rs"),
             include_str!("services.rs"),
+            include_str!("timeouts.rs"),
         ];
         let mut bodies = 0;
         for line in groups.iter().flat_map(|text| text.lines()) {

@@ -1,0 +1,184 @@
+//! By when a socket must have gone on, and how long it may wait.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::slot::{Deferred, Kind, Latch, Slot};
+use crate::{Config, Instant, SocketOption, SocketState, Timeout};
+
+/// What a socket's deadline means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A connect, or its current address, took too long.
+    Dial,
+    /// Accepting is tried again.
+    AcceptRetry,
+    /// The socket ends.
+    Timeout(Timeout),
+}
+
+/// The times of one socket that differ from those of the configuration.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Timeouts([Option<Duration>; Timeout::ALL.len()]);
+
+impl Timeouts {
+    pub(super) fn set(&mut self, which: Timeout, span: Duration) {
+        self.0[which as usize] = Some(span);
+    }
+
+    /// Takes the times out of what is asked of a socket before it is there, so that no backend
+    /// sees them.
+    pub(super) fn taken_from(options: &mut Vec<SocketOption>) -> Option<Box<Self>> {
+        let mut timeouts = None::<Box<Self>>;
+        options.retain(|option| match option {
+            SocketOption::Timeout(which, span) => {
+                timeouts.get_or_insert_default().set(*which, *span);
+                false
+            }
+            _ => true,
+        });
+        let is_left = |option: &SocketOption| matches!(option, SocketOption::Timeout(..));
+        assert!(!options.iter().any(is_left), "a backend would be asked to wait");
+        assert!(timeouts.iter().all(|own| own.0.iter().any(Option::is_some)), "no time is none");
+        timeouts
+    }
+
+    fn of(&self, which: Timeout) -> Option<Duration> {
+        self.0[which as usize]
+    }
+}
+
+impl Slot {
+    /// Gives the socket a time of its own; answers whether that is something it waits for.
+    pub(super) fn set_timeout(&mut self, which: Timeout, span: Duration) -> bool {
+        let fits = match self.kind {
+            Kind::Stream => true,
+            Kind::Datagram => which == Timeout::Flush,
+            Kind::Listener => false,
+        };
+        if fits {
+            self.rare.timeouts.get_or_insert_default().set(which, span);
+        }
+        let has_own = self.rare.timeouts.is_some();
+        assert!(!fits || has_own, "{}: its {which:?} was lost", self.id);
+        assert!(self.kind != Kind::Listener || !has_own, "{} waits for clients alone", self.id);
+        fits
+    }
+
+    /// Takes the times out of what is asked of a socket that is not open yet. What does not fit
+    /// is refused once it is.
+    pub(super) fn take_timeouts(&mut self, options: &mut Vec<SocketOption>) {
+        assert!(!self.is_open, "{} is open already", self.id);
+        let mut unfit = VecDeque::new();
+        options.retain(|option| match option {
+            SocketOption::Timeout(which, span) => {
+                if !self.set_timeout(*which, *span) {
+                    unfit.push_back(Deferred::Option(option.clone()));
+                }
+                false
+            }
+            _ => true,
+        });
+        assert!(unfit.is_empty() || self.kind != Kind::Stream, "{}: streams wait", self.id);
+        self.rare.deferred.append(&mut unfit);
+    }
+
+    /// How long the socket may wait for this; `None`: for ever.
+    fn timeout(&self, which: Timeout, config: &Config) -> Option<Duration> {
+        let own = self.rare.timeouts.as_ref().and_then(|own| own.of(which));
+        own.or_else(|| config.timeout(which)).filter(|span| *span < Duration::MAX)
+    }
+
+    /// Whether its timer is set early enough for its deadline, if it has one.
+    #[inline]
+    pub(super) fn is_armed(&self, config: &Config) -> bool {
+        let Some((deadline, _)) = self.deadline(config) else { return true };
+        debug_assert!(deadline >= self.since, "{}: a deadline lies before its state", self.id);
+        self.armed_at.is_some_and(|armed_at| armed_at <= deadline)
+    }
+
+    /// When the socket's state ends if nothing happens, and what that means.
+    #[inline]
+    pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
+        debug_assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
+        let after = |at: Instant, which| {
+            let span = self.timeout(which, config)?;
+            Some((at + span, Due::Timeout(which)))
+        };
+        match self.state {
+            SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
+            SocketState::Connecting => {
+                let dial = self.rare.dial.as_ref()?;
+                Some((dial.attempt_deadline.min(dial.deadline), Due::Dial))
+            }
+            SocketState::Listening => {
+                let listener = self.rare.listener.as_ref()?;
+                listener.retry_at.map(|at| (at, Due::AcceptRetry))
+            }
+            SocketState::Accepted => after(self.since, Timeout::Start),
+            SocketState::Open if self.rare.write_fault.is_some() => {
+                after(self.progress_at, Timeout::Flush)
+            }
+            SocketState::Open => self.silence_deadline(config),
+            SocketState::EofSeen => after(self.progress_at, Timeout::HalfOpen),
+            SocketState::Flushing => {
+                let whole = config
+                    .flush_timeout
+                    .map(|span| (self.since + span, Due::Timeout(Timeout::Flush)));
+                whole.into_iter().chain(after(self.progress_at, Timeout::Flush)).min()
+            }
+            SocketState::Draining if self.is_finishing => {
+                after(self.progress_at, Timeout::HalfOpen)
+            }
+            SocketState::Draining => {
+                assert_eq!(self.kind, Kind::Stream, "only streams drain");
+                after(self.since, Timeout::Linger)
+            }
+        }
+    }
+
+    /// When an open stream has been silent for too long, in one direction or in both.
+    #[inline]
+    fn silence_deadline(&self, config: &Config) -> Option<(Instant, Due)> {
+        debug_assert_eq!(self.state, SocketState::Open, "{}: another bound holds", self.id);
+        debug_assert!(self.rare.write_fault.is_none(), "{} waits to be read to its end", self.id);
+        let after = |at: Instant, which| {
+            let span = self.timeout(which, config)?;
+            Some((at + span, Due::Timeout(which)))
+        };
+        // It may have been stuck before it was started, when other bounds held.
+        let stalled_at = self.rare.stalled_at.map(|at| at.max(self.since));
+        let stalled = stalled_at.and_then(|at| after(at, Timeout::WriteStall));
+        // Only a system that said `Later` has shown silence; what waits for a paused or busy
+        // owner is none.
+        let silent = if self.is_reading && self.input == Latch::Pending {
+            let both = after(self.last_activity(), Timeout::Idle);
+            both.into_iter().chain(after(self.last_read(), Timeout::ReadIdle)).min()
+        } else {
+            None
+        };
+        // A socket is silent while it reads, and half open while it does not.
+        let half_open = match self.is_fin_noticed && !self.is_reading {
+            true => after(self.progress_at, Timeout::HalfOpen),
+            false => None,
+        };
+        debug_assert!(silent.is_none() || half_open.is_none(), "{} reads and does not", self.id);
+        [stalled, silent, half_open].into_iter().flatten().min()
+    }
+
+    fn last_activity(&self) -> Instant {
+        let counters = &self.rare.counters;
+        assert_eq!(self.kind, Kind::Stream, "{}: only streams are idle", self.id);
+        [counters.last_read, counters.last_write]
+            .into_iter()
+            .flatten()
+            .fold(self.progress_at, Instant::max)
+    }
+
+    /// Since when nothing was read, of the time in which somebody wanted to.
+    fn last_read(&self) -> Instant {
+        let last = [self.rare.counters.last_read, self.rare.resumed_at].into_iter().flatten().max();
+        assert!(self.is_reading, "{} is paused, not silent", self.id);
+        last.map_or(self.since, |last| last.max(self.since))
+    }
+}
