@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tidelock_core::{ConnectOptions, Endpoint, ListenOptions, Message, Net, Service, SocketId};
 use tidelock_sim::campaign::Simulator;
-use tidelock_sim::run::{Report, Source, Watch};
+use tidelock_sim::run::{Failure, Report, Source, Watch};
 use tidelock_sim::scenario::{Behaviour, SERVER_PORT, Scenario};
 use tidelock_sim::script::{Script, ScriptOperation, When};
-use tidelock_sim::shrink::{SHORT_EVENTS, Size, Story, story};
+use tidelock_sim::shrink::{Failing, SHORT_EVENTS, Shrinker, Story, story};
 use tidelock_sim::{scenarios, simulate};
 
 /// Believes that the two bytes of a head come together.
@@ -59,9 +59,9 @@ fn stories() -> Vec<Story> {
 }
 
 /// Whether a run fails in this way, and its story is no longer than another one's, or short.
-fn is_as_good(report: &Report, expected: &str, than: &Size) -> bool {
+fn is_as_good(report: &Report, expected: &str, than_events: u64) -> bool {
     signature_of(report).as_deref() == Some(expected)
-        && report.story <= than.events.max(SHORT_EVENTS)
+        && report.story <= than_events.max(SHORT_EVENTS)
 }
 
 /// Every script with one line less.
@@ -94,7 +94,7 @@ fn a_mistake_becomes_a_story_of_which_every_line_is_needed() {
         assert_eq!(signature(script).as_deref(), Some(expected), "{script}");
         for less in one_less(script) {
             let report = run("echo", Source::Script(Box::new(less.clone())), &watch);
-            assert!(!is_as_good(&report, expected, &after), "needless:\n{less}\n{script}");
+            assert!(!is_as_good(&report, expected, after.events), "needless:\n{less}\n{script}");
         }
         assert_eq!((after.connections, script.seed), (1, None), "{script}");
         assert!(after.faults <= 1, "{script}");
@@ -212,9 +212,21 @@ fn reversed(_: &str, source: Source, watch: &Watch) -> Report {
 
 #[test]
 fn latencies_that_are_needed_become_delays_without_noise() {
-    let simulator = Simulator { scenarios: &[("echo", "reversed")], flawed: &[], run: &reversed };
+    // Without the search for smaller worlds, of which options are drawn that may need no delays.
     let watch = Watch { is_brief: true, ..Watch::default() };
-    let run = |script: &Script| reversed("echo", Source::Script(Box::new(script.clone())), &watch);
+    let written = Watch { record: true, is_noise_written: true, ..watch.clone() };
+    let source = |script: &Script| Source::Script(Box::new(script.clone()));
+    let run = |script: &Script| reversed("echo", source(script), &watch);
+    let judge = |script: &Script| {
+        let report = run(script);
+        let failing = |failure: &Failure| Failing {
+            signature: failure.signature.clone(),
+            events: report.story,
+        };
+        report.failure.as_ref().map(failing)
+    };
+    let write = |script: &Script| reversed("echo", source(script), &written).script;
+    let expected = "no-panic/the-last-came-first";
     let text = "tide 1\nscenario echo\nconfig jitter_nanos=1000000\n";
     let quiet: Script = text.parse().expect("a script");
     let mut stories = 0;
@@ -223,9 +235,12 @@ fn latencies_that_are_needed_become_delays_without_noise() {
         if run(&loud).failure.is_none() {
             continue;
         }
-        let source = Source::Script(Box::new(loud));
-        let told = story(&simulator, "echo", source, &Watch::default(), &|runs| runs < 5_000);
-        let Story { shrunk, after, .. } = told.expect("it fails again");
+        let recorded = Watch { record: true, is_seedless: true, ..watch.clone() };
+        let script = reversed("echo", source(&loud), &recorded).script.expect("it was recorded");
+        let may_go_on = |runs| runs < 5_000;
+        let shrinker = Shrinker::new(script, expected.to_owned(), &judge, &may_go_on);
+        let shrunk = shrinker.write_noise_by(&write).shrink();
+        let events = judge(&shrunk.script).expect("it fails").events;
         let script = shrunk.script;
         assert_eq!(script.noise, Some(0), "{script}");
         // The first is later than the second, and that than the third.
@@ -234,10 +249,9 @@ fn latencies_that_are_needed_become_delays_without_noise() {
         let delays: BTreeSet<(&str, u64)> = delays.collect();
         assert_eq!((delays.len(), script.decisions.len()), (2, 2), "{script}");
         assert!(delays.iter().all(|(kind, _)| *kind == "delay"), "{script}");
-        let expected = "no-panic/the-last-came-first";
         assert_eq!(signature_of(&run(&script)), Some(expected.to_owned()), "{script}");
         for less in one_less(&script) {
-            assert!(!is_as_good(&run(&less), expected, &after), "needless:\n{less}\n{script}");
+            assert!(!is_as_good(&run(&less), expected, events), "needless:\n{less}\n{script}");
         }
         stories += 1;
     }
