@@ -104,6 +104,8 @@ impl RuntimeStats {
         to.push(counter("tidelock_mailboxes_filled_total", help, mux.mailboxes_filled));
         let help = "Times that a listener found the table of sockets full.";
         to.push(counter("tidelock_listeners_stalled_total", help, mux.listeners_stalled));
+        let help = "Connections that came faster than their listener's rate, and waited.";
+        to.push(counter("tidelock_accepts_paced_total", help, mux.accepts_paced));
         let help = "Accepts that failed, but for connections that had gone.";
         to.push(counter("tidelock_accepts_failed_total", help, mux.accepts_failed));
         let help = "Connections that had gone before they were accepted.";

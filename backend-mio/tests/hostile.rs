@@ -5,15 +5,17 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZeroU32;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::{
     BOUND, Strings, bounded, client, eventually, listen, narrow_client, pattern, reset,
     runtimes_with,
 };
 use tidelock_core::{
-    CloseReason, Config, ListenOptions, Message, SendError, SocketId, SocketOption, Timeout,
+    AcceptRate, CloseReason, Config, ListenOptions, Message, SendError, SocketId, SocketOption,
+    Timeout,
 };
 use tidelock_mio::Runtime;
 
@@ -204,6 +206,34 @@ fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
             for mut stream in silent {
                 assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "nobody said anything");
             }
+        }
+    });
+}
+
+#[test]
+fn a_flood_of_connections_is_accepted_no_faster_than_the_listener_says() {
+    const FLOOD: usize = 12;
+    bounded("flood", || {
+        for runtime in runtimes_with(&narrow()) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            let [per_second, burst] = [10, 4].map(|count| NonZeroU32::new(count).unwrap());
+            let options = ListenOptions::default().accept_rate(AcceptRate { per_second, burst });
+            let begin = Instant::now();
+            let (_, at) = listen(&runtime, strings.service, options);
+            let _flood: Vec<_> = (0..FLOOD).map(|_| client(at)).collect();
+            other.answers();
+            for _ in 0..FLOOD {
+                strings.accepted();
+            }
+            // A machine that stops may be late, and never early.
+            assert!(begin.elapsed() >= Duration::from_millis(100 * (FLOOD as u64 - 4)));
+            eventually("it is counted", || {
+                let paced = runtime.handle().stats().mux.accepts_paced;
+                assert!(paced <= FLOOD as u64 - 4, "{paced} had to wait");
+                paced > 0
+            });
+            other.answers();
         }
     });
 }

@@ -21,7 +21,7 @@ impl Fault {
     pub(crate) fn check(self) {
         assert_ne!(self.os, Some(0), "no error of a system has the number zero");
         assert_ne!(self.kind, FaultKind::Cancelled, "nothing was cancelled: the socket lives");
-        let is_own = self.kind == FaultKind::LimitReached;
+        let is_own = matches!(self.kind, FaultKind::LimitReached | FaultKind::RateLimited);
         assert!(!is_own || self.os.is_none(), "the Mux's own limit is no answer of a system");
     }
 }
@@ -87,6 +87,9 @@ pub enum FaultKind {
     Unsupported,
     /// The Mux's own table of sockets is full; accepting resumes when one is free.
     LimitReached,
+    /// Connections come faster than the listener accepts: the others wait
+    /// ([`ListenOptions::accept_rate`](crate::ListenOptions::accept_rate)).
+    RateLimited,
     /// The operation was cancelled, because its socket was closed.
     Cancelled,
     /// Anything else: see [`Fault::os`].
@@ -116,6 +119,7 @@ impl FaultKind {
             FaultKind::InvalidInput => "invalid argument",
             FaultKind::Unsupported => "not supported by this backend",
             FaultKind::LimitReached => "socket table is full",
+            FaultKind::RateLimited => "connections come faster than they are accepted",
             FaultKind::Cancelled => "cancelled",
             FaultKind::Other => "system error",
         }

@@ -1,6 +1,7 @@
 //! What a socket is asked to be when it is opened, and afterwards.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::{Endpoint, Multicast, Timeout};
@@ -24,6 +25,31 @@ pub struct ListenOptions {
     pub options: Vec<SocketOption>,
     /// Options that each accepted socket gets. Default: none.
     pub accepted: Vec<SocketOption>,
+    /// How fast connections are accepted, at most; the others wait in the backlog. Once for each
+    /// stretch in which somebody had to wait the owner is told by a passing
+    /// [`Error`](crate::Message::Error) of
+    /// [`FaultKind::RateLimited`](crate::FaultKind::RateLimited). Default: as fast as they come.
+    pub accept_rate: Option<AcceptRate>,
+}
+
+/// How fast a listener accepts: against a flood of connections that costs its services more than
+/// it costs the peers.
+///
+/// ```
+/// use std::num::NonZeroU32;
+///
+/// use tidelock_core::{AcceptRate, ListenOptions};
+///
+/// let [rate, burst] = [200, 50].map(|count| NonZeroU32::new(count).expect("not zero"));
+/// let options = ListenOptions::default().accept_rate(AcceptRate { per_second: rate, burst });
+/// assert!(options.accept_rate.is_some());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AcceptRate {
+    /// So many connections in a second, evenly.
+    pub per_second: NonZeroU32,
+    /// So many at once after a time without any.
+    pub burst: NonZeroU32,
 }
 
 impl Default for ListenOptions {
@@ -35,6 +61,7 @@ impl Default for ListenOptions {
             reuse_address: true,
             options: Vec::new(),
             accepted: Vec::new(),
+            accept_rate: None,
         }
     }
 }
@@ -73,6 +100,12 @@ impl ListenOptions {
     /// Adds an option that each accepted socket gets.
     pub fn accepted(mut self, option: SocketOption) -> Self {
         self.accepted.push(option);
+        self
+    }
+
+    /// Accepts no faster than this.
+    pub fn accept_rate(mut self, rate: AcceptRate) -> Self {
+        self.accept_rate = Some(rate);
         self
     }
 }

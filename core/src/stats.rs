@@ -39,6 +39,8 @@ pub struct Stats {
     /// Times that a listener found the table of sockets full, so that its clients wait in the
     /// backlog.
     pub listeners_stalled: u64,
+    /// Connections that came faster than their listener's rate, and waited.
+    pub accepts_paced: u64,
     timeouts: [u64; Timeout::ALL.len()],
     sockets: [u64; STATES.len()],
 }

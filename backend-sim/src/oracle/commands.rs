@@ -9,6 +9,7 @@ use super::bounds::OwnTimes;
 use super::grammar::Kind;
 use super::services::Waiter;
 use super::subject::command_class;
+use super::tokens::Tokens;
 use super::{Law, Oracle};
 use crate::mark::Mark;
 
@@ -21,11 +22,16 @@ impl Oracle {
                 view.last = command_class(command);
             }
         }
+        let now = self.now;
         match command {
             Command::Listen { id, owner, options, .. } => {
                 let view = self.born(host, *id, Kind::Listener, *owner);
                 (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
                 view.accepted_times = own_times(&options.accepted);
+                let rate = options.accept_rate.as_ref();
+                view.tokens = rate.map(|rate| {
+                    Box::new(Tokens::new(rate.per_second.get(), rate.burst.get(), now))
+                });
                 view.ending.is_started = true;
             }
             Command::Udp { id, owner, options } => {

@@ -51,7 +51,7 @@ impl Hash for SocketView {
         let Self { id, kind, side, end, phase, owner, owners, claims, claims_step: _, .. } = self;
         let Self { outbox, warnings, ending, input, is_output_ended, is_broken, .. } = self;
         let Self { is_maybe_ending, is_reading, is_auto_start, is_paused, pauses_asked, .. } = self;
-        self.accepted_times.hash(state);
+        (&self.accepted_times, &self.tokens).hash(state);
         let Self { pauses_told, is_start_last, new_owners, opening, has_eof, last, .. } = self;
         let Self { pauses_at_start, .. } = self;
         let steps = [self.shutdown_step, self.finish_step, self.close_step, self.late_claim_step];

@@ -100,10 +100,12 @@ impl Oracle {
     }
 
     fn accept(&mut self, host: u16, id: SocketId, accepted: SocketId, owner: ServiceId) {
-        let listener = self.socket(host, id);
+        let now = self.now;
+        let mut listener = self.socket(host, id);
+        let tokens = listener.as_mut().and_then(|view| view.tokens.as_deref_mut());
+        let in_time = tokens.map(|tokens| tokens.take(now).map_err(|what| format!("{id} {what}")));
         let is_auto_start = listener.as_ref().is_some_and(|view| view.is_auto_start);
         let own_times = listener.map(|view| view.accepted_times.clone()).unwrap_or_default();
-        let now = self.now;
         let result = match self.socket(host, accepted) {
             Some(view) if view.phase == Phase::Unborn => {
                 view.phase = Phase::Open;
@@ -117,6 +119,9 @@ impl Oracle {
             _ => Err(format!("{id} accepted {accepted}, which no accept opened")),
         };
         self.check(Law::MessageOrder, result);
+        if let Some(in_time) = in_time {
+            self.check(Law::Limits, in_time);
+        }
     }
 
     /// What is held back by a full mailbox, and what is told to nobody.

@@ -20,6 +20,7 @@ mod services;
 mod socket;
 mod stream;
 mod subject;
+mod tokens;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};

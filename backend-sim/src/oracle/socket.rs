@@ -6,6 +6,7 @@ use tidelock_core::{Message, ServiceId, SocketId};
 use super::bounds::OwnTimes;
 use super::ending::Ending;
 use super::grammar::{Kind, Phase};
+use super::tokens::Tokens;
 use super::warnings::WarningModel;
 use super::{Limits, OutboxModel};
 use crate::few::Few;
@@ -59,6 +60,8 @@ pub struct SocketView {
     pub(super) is_auto_start: bool,
     /// Of a listener: how long what it accepts waits.
     pub(super) accepted_times: OwnTimes,
+    /// Of a listener with a rate: what it may accept.
+    pub(super) tokens: Option<Box<Tokens>>,
     /// The step in which input was last wanted: own shutdown came, or own finish.
     pub(super) shutdown_step: u64,
     pub(super) finish_step: u64,
@@ -107,6 +110,7 @@ impl SocketView {
             is_reading: false,
             is_auto_start: false,
             accepted_times: OwnTimes::default(),
+            tokens: None,
             shutdown_step: NEVER,
             finish_step: NEVER,
             close_step: NEVER,

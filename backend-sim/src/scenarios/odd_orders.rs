@@ -1,10 +1,11 @@
 //! Anything is asked of any socket, in any state and any order.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tidelock_core::{
-    ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service, ServiceId, SocketId,
-    SocketOption, Target, Timeout, UdpOptions,
+    AcceptRate, ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service,
+    ServiceId, SocketId, SocketOption, Target, Timeout, UdpOptions,
 };
 
 use super::planner::{keep_calm, keep_valid, only_looks};
@@ -199,6 +200,10 @@ impl Fidget {
             0 => {
                 let options = ListenOptions::default().paused(is_paused).auto_start(is_other);
                 let options = if has_own { options.accepted(own) } else { options };
+                let options = match number >> 40 & 3 {
+                    0 => options.accept_rate(some_rate(number >> 42)),
+                    _ => options,
+                };
                 net.listen(here, options.backlog(1 + (number >> 10 & 7) as u32))
             }
             1 => {
@@ -336,6 +341,15 @@ fn some_timeout(number: u64) -> SocketOption {
         doublings => Duration::from_millis(1 << doublings),
     };
     SocketOption::Timeout(which, span)
+}
+
+/// From a thousand connections in a second down to one.
+fn some_rate(number: u64) -> AcceptRate {
+    let per_second = 1_000_u32.div_ceil(1 << (number % 13));
+    let burst = 1 + (number >> 4) as u32 % 4;
+    let [per_second, burst] =
+        [per_second, burst].map(|count| NonZeroU32::MIN.saturating_add(count - 1));
+    AcceptRate { per_second, burst }
 }
 
 fn some_option(number: u64) -> SocketOption {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::deadline::Timeouts;
+use super::pace::Pace;
 use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
@@ -129,7 +130,8 @@ impl Mux {
                 slot.take_timeouts(&mut options.options);
                 let timeouts = Timeouts::taken_from(&mut options.accepted);
                 let auto_start = options.auto_start;
-                let listener = Listener { auto_start, timeouts, ..Listener::default() };
+                let pace = options.accept_rate.map(|rate| Pace::new(rate, self.now));
+                let listener = Listener { auto_start, timeouts, pace, ..Listener::default() };
                 slot.rare.listener = Some(Box::new(listener));
             }
             Opening::Udp { options } => slot.take_timeouts(&mut options.options),

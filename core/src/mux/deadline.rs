@@ -13,6 +13,8 @@ pub(super) enum Due {
     Dial,
     /// Accepting is tried again.
     AcceptRetry,
+    /// One more may be accepted.
+    Paced,
     /// The socket ends.
     Timeout(Timeout),
 }
@@ -113,7 +115,8 @@ impl Slot {
             }
             SocketState::Listening => {
                 let listener = self.rare.listener.as_ref()?;
-                listener.retry_at.map(|at| (at, Due::AcceptRetry))
+                let retry = listener.retry_at.map(|at| (at, Due::AcceptRetry));
+                retry.or(listener.paced_until.map(|at| (at, Due::Paced)))
             }
             SocketState::Accepted => after(self.since, Timeout::Start),
             SocketState::Open if self.rare.write_fault.is_some() => {

@@ -15,13 +15,19 @@ impl Mux {
             if !slot.has_input_work() || self.services.is_held_back(slot.owner) {
                 return;
             }
+            // A backend of readiness is not asked: what it accepted would have events at once. A
+            // completed accept is there already, and waits here.
+            if backend.may_repeat() && self.must_wait(id) {
+                return;
+            }
             let Some(reserved) = self.reserve_for_accept(id) else { return };
             let slot = self.table.slot_mut(id);
             assert_eq!(slot.state, SocketState::Listening, "{id} accepts");
             assert_eq!(slot.input, Latch::Ready, "{id} accepts while an accept is pending");
             backend.regard(id, slot.situation());
             let listener = slot.rare.listener.as_mut().expect("a listener's part");
-            assert!(listener.retry_at.is_none(), "{id} accepts before its time");
+            let waits = listener.retry_at.is_some() || listener.paced_until.is_some();
+            assert!(!waits, "{id} accepts before its time");
             let result = match listener.held.take() {
                 Some(held) => held,
                 None => match backend.accept(id, reserved) {
@@ -34,15 +40,55 @@ impl Mux {
                             listener.failures = 0;
                             listener.is_reported = false;
                         }
+                        if backend.may_repeat() {
+                            // It waited, and nobody else did.
+                            listener.has_waited = false;
+                            listener.is_pace_reported = false;
+                        }
                         return;
                     }
                 },
             };
             match result {
-                Ok(accepted) => self.accepted(id, accepted),
+                Ok(accepted) if self.must_wait(id) => {
+                    return self.listener_mut(id).held = Some(Ok(accepted));
+                }
+                Ok(accepted) => {
+                    let is_news = self.count_pace(id);
+                    self.accepted(id, accepted);
+                    if is_news {
+                        // Behind the connection, which the mailbox had room for.
+                        let fault = FaultKind::RateLimited.into();
+                        self.tell_passing_error(id, fault, Operation::Accept);
+                    }
+                }
                 Err(fault) => self.accept_failed(id, fault),
             }
         }
+    }
+
+    /// Whether the listener's rate lets it accept nobody yet; then it waits from now on.
+    fn must_wait(&mut self, id: SocketId) -> bool {
+        let now = self.now;
+        let listener = self.listener_mut(id);
+        assert!(listener.paced_until.is_none(), "{id} accepts before its time");
+        assert!(listener.retry_at.is_none(), "{id} tries again before its time");
+        listener.paced_until = listener.pace.and_then(|pace| pace.wait(now));
+        listener.has_waited |= listener.paced_until.is_some();
+        listener.paced_until.is_some()
+    }
+
+    /// One is accepted, in its time. One that did not have to wait ends the stretch of those that
+    /// had to; of a stretch the owner is told once. Answers whether it is to be told now.
+    fn count_pace(&mut self, id: SocketId) -> bool {
+        let now = self.now;
+        let listener = self.listener_mut(id);
+        let Some(pace) = &mut listener.pace else { return false };
+        pace.took(now);
+        let has_waited = std::mem::take(&mut listener.has_waited);
+        let was_reported = std::mem::replace(&mut listener.is_pace_reported, has_waited);
+        self.stats.accepts_paced += u64::from(has_waited);
+        has_waited && !was_reported
     }
 
     /// The id for the next connection: the one that was reserved before, or a new one. A full

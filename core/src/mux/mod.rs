@@ -15,6 +15,7 @@ mod info;
 mod invariants;
 mod listener;
 mod owner;
+mod pace;
 mod relations;
 mod services;
 mod slot;

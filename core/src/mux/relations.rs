@@ -274,6 +274,10 @@ impl Slot {
         assert!(!waits || listener.failures > 0, "{id} tries again what did not fail");
         assert!(!waits || listener.is_reported, "{id} did not tell that it failed");
         assert!(!waits || !is_asked, "{id} accepts before its time");
+        let is_paced = listener.paced_until.is_some();
+        assert!(!is_paced || !waits && !listener.is_stalled, "{id} waits for two things");
+        assert!(!is_paced || listener.pace.is_some(), "{id} waits and may accept");
+        assert!(!is_paced || listener.has_waited, "{id} waits and nobody had to");
         let is_new = self.state == SocketState::Opening;
         assert!(!is_new || listener.accepted == 0, "{id} accepted before it was open");
         assert!(!is_new || listener.failures == 0, "{id} failed before it was open");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::counters::Counters;
 use super::deadline::Timeouts;
+use super::pace::Pace;
 use crate::datagrams::Datagrams;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
@@ -195,6 +196,13 @@ pub(super) struct Listener {
     pub(super) held: Option<Result<Accepted, Fault>>,
     /// Accepting resumes then: the system was out of something.
     pub(super) retry_at: Option<Instant>,
+    /// Accepting resumes then: it accepted as many as it may.
+    pub(super) paced_until: Option<Instant>,
+    pub(super) pace: Option<Pace>,
+    /// Who is accepted next had to wait for its time.
+    pub(super) has_waited: bool,
+    /// The owner knows that connections had to wait.
+    pub(super) is_pace_reported: bool,
     /// How often in a row accepting failed.
     pub(super) failures: u32,
     /// The table is full: accepting resumes when an id is free.
@@ -366,7 +374,8 @@ impl Slot {
             SocketState::Listening => {
                 let listener = self.rare.listener.as_ref().expect("a listener's part");
                 debug_assert_eq!(self.kind, Kind::Listener, "{} listens", self.id);
-                self.is_reading && listener.retry_at.is_none() && !listener.is_stalled
+                let waits = listener.retry_at.is_some() || listener.paced_until.is_some();
+                self.is_reading && !waits && !listener.is_stalled
             }
             SocketState::Datagram => self.is_reading,
             SocketState::Opening

@@ -141,6 +141,12 @@ impl Mux {
                 assert!(listener.failures > 0, "{id} tries again what did not fail");
                 listener.retry_at = None;
             }
+            Some((_, Due::Paced)) => {
+                let slot = self.table.slot_mut(id);
+                let listener = slot.rare.listener.as_mut().expect("a listener's part");
+                assert!(listener.has_waited, "{id} may accept and had not to wait");
+                listener.paced_until = None;
+            }
             Some((_, Due::Timeout(which))) => {
                 let slot = self.table.slot_mut(id);
                 slot.check_timeout(which);

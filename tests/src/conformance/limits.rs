@@ -1,16 +1,18 @@
 //! Limits: full outboxes, warnings, what is too large, generations that wrap.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, CloseReason, Config, ConnectOptions, ListenOptions, Message, MessageKind, SendError,
-    SocketId,
+    AcceptRate, Bytes, CloseReason, Config, ConnectOptions, FaultKind, ListenOptions, Message,
+    MessageKind, Operation, SendError, SocketId,
 };
 
 use crate::arm::ArmKind;
-use crate::scripted::ConnectMode;
+use crate::scripted::{ConnectMode, PeerRead};
 use crate::world::{World, pattern};
 
 /// What one message is charged besides its bytes.
@@ -330,6 +332,59 @@ pub fn very_many_queued_messages_are_only_many(kind: ArmKind) {
     let numbers: Vec<u32> =
         bytes.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
     assert!(numbers.iter().copied().eq(0..count as u32), "lost or out of order");
+    world.finish();
+}
+
+/// A flood of connections is accepted at the listener's rate, behind a burst; it is told once, and
+/// nobody is lost.
+pub fn a_flood_of_connections_is_accepted_at_the_rate(kind: ArmKind) {
+    let mut world = World::new(kind);
+    let [per_second, burst] = [4, 3].map(|count| NonZeroU32::new(count).expect("not zero"));
+    let rate = AcceptRate { per_second, burst };
+    let (listener, local) = world.listen(ListenOptions::default().accept_rate(rate));
+    let peers: Vec<usize> = (0..8).map(|_| world.arm().peer_connect(&local)).collect();
+    world.wait_accept(listener, 2);
+    // What happens to it meanwhile is not lost.
+    world.arm().peer_send(peers[3], b"early");
+    world.arm().peer_finish(peers[3]);
+    let accepted = |message: &Message| matches!(message, Message::Accept { .. });
+    // Five wait, each a quarter of a second longer.
+    world.pass(Duration::from_millis(75));
+    assert!(world.count(accepted) < 8, "{:?}", world.story(listener));
+    world.wait_accept(listener, 7);
+    let told = |message: &Message| match message {
+        Message::Error { socket, fault, operation, fatal } => {
+            assert!(!fatal && *operation == Operation::Accept && *socket == listener);
+            fault.kind == FaultKind::RateLimited
+        }
+        _ => false,
+    };
+    assert_eq!(world.count(told), 1, "{:?}", world.story(listener));
+    let waited = world.wait_accept(listener, 3);
+    world.ask(move |net| net.start(waited)).expect("alive");
+    world.wait_close(waited);
+    assert_eq!(world.received(waited), b"early");
+    // The flood is over: after a time without any the burst is there again.
+    world.pass(Duration::from_secs(1));
+    let _peers: Vec<usize> = (0..4).map(|_| world.arm().peer_connect(&local)).collect();
+    world.wait_accept(listener, 11);
+    assert_eq!(world.count(told), 2, "{:?}", world.story(listener));
+    world.finish();
+}
+
+/// A connection that waits for its time is reset if its listener closes, and nobody is told of it.
+pub fn a_connection_that_waits_for_its_time_goes_with_its_listener(kind: ArmKind) {
+    let mut world = World::new(kind);
+    let [per_second, burst] = [1, 1].map(|count| NonZeroU32::new(count).expect("not zero"));
+    let rate = AcceptRate { per_second, burst };
+    let (listener, local) = world.listen(ListenOptions::default().accept_rate(rate));
+    let peers = [0; 2].map(|_| world.arm().peer_connect(&local));
+    world.wait_accept(listener, 0);
+    world.settle();
+    world.ask(move |net| net.close(listener)).expect("alive");
+    assert_eq!(world.wait_close(listener), (CloseReason::Closed, 0));
+    assert_eq!(world.peer_read_to_end(peers[1]), (Vec::new(), PeerRead::Reset));
+    assert_eq!(world.count(|message| matches!(message, Message::Accept { .. })), 1);
     world.finish();
 }
 

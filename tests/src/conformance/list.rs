@@ -62,7 +62,9 @@ macro_rules! portable_conformance_tests {
                 what_can_never_fit_is_too_large
                 ids_survive_the_wrap_of_the_generation
                 every_sent_object_is_dropped_exactly_once
-                very_many_queued_messages_are_only_many;
+                very_many_queued_messages_are_only_many
+                a_flood_of_connections_is_accepted_at_the_rate
+                a_connection_that_waits_for_its_time_goes_with_its_listener;
             matrix:
                 peer_fin_then_any
                 shutdown_then_any
