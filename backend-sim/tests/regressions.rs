@@ -50,6 +50,7 @@ macro_rules! regressions {
 regressions! {
     paused_for_long_is_not_idle,
     a_refusal_hides_a_loss,
+    an_edge_before_its_accept,
     failed_write_waits_for_a_mailbox,
     crew_hears_a_stranger,
     claimed_and_released_in_one_step,
