@@ -89,7 +89,7 @@ pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use multicast::Multicast;
 pub use mux::{Delivery, ExitReport, Mux, Progress, Wish};
 pub use net::Net;
-pub use options::{ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
+pub use options::{AcceptRate, ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
 pub use outlet::{KeepCommands, Outlet, Step};
 pub use random::mix;
