@@ -1,6 +1,7 @@
 //! The inbox of the network thread under every interleaving with those who fill it.
 //!
-//! `RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=3 cargo test --release -p tidelock-mio --test loom`
+//! `RUSTFLAGS='--cfg loom -C debug-assertions' LOOM_MAX_PREEMPTIONS=3 \
+//! cargo test --release -p tidelock-mio --test loom`
 //!
 //! This is the very file of the library, compiled with loom's atomics and locks in the place of
 //! the standard ones (`sync`), and with a model of the poller's waker (`sys`).

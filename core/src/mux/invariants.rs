@@ -124,8 +124,7 @@ impl Mux {
         let on_the_way = self.on_the_way(id);
         let is_written = on_the_way.has_direct || on_the_way.has_flush;
         assert!(!is_written || Self::is_stream(slot), "{id} is no stream and is written directly");
-        // What a direct write held back is looked for when the `Flush` comes that tells of its end.
-        if slot.has_output_work(on_the_way) && !on_the_way.has_flush {
+        if slot.must_be_in_output(on_the_way) {
             assert!(self.table.is_linked(Chain::Output, id), "{id}: output work is forgotten");
         }
         if slot.has_input_work() {

@@ -281,8 +281,8 @@ impl Mux {
         if cfg!(debug_assertions) {
             let slot = self.table.slot(id);
             let is_linked = self.table.is_linked(Chain::Output, id);
-            let is_served = !slot.has_output_work(self.on_the_way(id)) || is_linked;
-            assert!(is_served, "{id}: output work is forgotten");
+            let is_forgotten = slot.must_be_in_output(self.on_the_way(id)) && !is_linked;
+            assert!(!is_forgotten, "{id}: output work is forgotten");
             assert!(slot.is_armed(self.directory.config()), "{id} forgot its deadline");
             slot.check();
         }

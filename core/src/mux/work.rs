@@ -94,4 +94,13 @@ impl Slot {
             }
         }
     }
+
+    /// Whether the socket must be in the list of those with output work, else the work would be
+    /// forgotten. What a direct write held back is looked for when the `Flush` comes that tells of
+    /// its end, and a worker may end it between two looks.
+    pub(super) fn must_be_in_output(&self, on_the_way: OnTheWay) -> bool {
+        let must = self.has_output_work(on_the_way) && !on_the_way.has_flush;
+        assert!(!must || self.may_have_output_work(), "{}: the short look missed work", self.id);
+        must
+    }
 }

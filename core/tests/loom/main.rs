@@ -1,6 +1,7 @@
 //! The core under every interleaving of the network thread and the workers.
 //!
-//! `RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=3 cargo test --release -p tidelock-core --test loom`
+//! `RUSTFLAGS='--cfg loom -C debug-assertions' LOOM_MAX_PREEMPTIONS=3 \
+//! cargo test --release -p tidelock-core --test loom`
 //!
 //! These are the very files of the library, compiled with loom's atomics and locks in the place of
 //! the standard ones (`sync`): the gate and the charges, the right to write, `Net`, `Directory` and

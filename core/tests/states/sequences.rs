@@ -332,3 +332,31 @@ fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
     let expected = ["Data", "Error(Write)", "Close(Fault ConnectionReset, 8 B unsent)"];
     assert_eq!(world.told, expected);
 }
+
+#[test]
+fn a_close_that_comes_after_a_time_that_nobody_has_looked_at_yet_closes() {
+    let closed = "Close(Closed)";
+    for (name, told) in [
+        ("Listening", closed),
+        ("Connecting", closed),
+        ("Open", closed),
+        ("Flushing", "Close(Shutdown, 7 B unsent)"),
+        ("Draining", "Close(Shutdown)"),
+    ] {
+        let mut world = World::new();
+        let id = build(&mut world, name);
+        let exhausted = Fault::new(FaultKind::DescriptorsExhausted);
+        if name == "Listening" {
+            world.puppet.accepts.push_back(Err(exhausted));
+            world.event(Event::Ready { id, readiness: Readiness::READABLE });
+            assert_eq!(std::mem::take(&mut world.told), ["Error(Accept, passing)"]);
+        }
+        let deadline = world.mux.next_deadline().unwrap_or(world.now);
+        world.now = deadline + Duration::from_secs(3600);
+        world.ask(move |net| net.close(id).unwrap());
+        world.mux.check_invariants();
+        world.work();
+        assert_eq!(world.told, [told], "{name}");
+        assert_eq!(world.mux.sockets(), 0, "{name}");
+    }
+}
