@@ -101,6 +101,9 @@ impl Slot {
     pub(super) fn must_be_in_output(&self, on_the_way: OnTheWay) -> bool {
         let must = self.has_output_work(on_the_way) && !on_the_way.has_flush;
         assert!(!must || self.may_have_output_work(), "{}: the short look missed work", self.id);
+        assert!(!must || self.closing != Closing::Waiting, "{} waits for the backend", self.id);
+        let is_stream = self.kind == Kind::Stream;
+        assert!(!on_the_way.has_flush || is_stream, "{}: only streams are written so", self.id);
         must
     }
 }
