@@ -21,8 +21,10 @@ impl Fault {
     pub(crate) fn check(self) {
         assert_ne!(self.os, Some(0), "no error of a system has the number zero");
         assert_ne!(self.kind, FaultKind::Cancelled, "nothing was cancelled: the socket lives");
-        let is_own = matches!(self.kind, FaultKind::LimitReached | FaultKind::RateLimited);
-        assert!(!is_own || self.os.is_none(), "the Mux's own limit is no answer of a system");
+        assert!(
+            !self.kind.is_own_limit() || self.os.is_none(),
+            "the Mux's own limit is no answer of a system"
+        );
     }
 }
 
@@ -97,6 +99,11 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whether it is the Mux that says no: such a fault passes, and no system reports it.
+    pub(crate) const fn is_own_limit(self) -> bool {
+        matches!(self, FaultKind::LimitReached | FaultKind::RateLimited)
+    }
+
     const fn text(self) -> &'static str {
         match self {
             FaultKind::ConnectionRefused => "connection refused",

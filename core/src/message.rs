@@ -6,8 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::{
-    Config, Endpoint, Fault, FaultKind, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId,
-    SocketInfo, TimerId,
+    Config, Endpoint, Fault, MESSAGE_OVERHEAD_BYTES, Operation, ServiceId, SocketId, SocketInfo,
+    TimerId,
 };
 
 /// What a service is told. The first seven kinds come from Skynet's socket layer.
@@ -352,11 +352,11 @@ impl CloseReason {
         match self {
             CloseReason::Fault(fault) => {
                 fault.check();
-                assert_ne!(fault.kind, FaultKind::LimitReached, "{socket}: limits break nothing");
+                assert!(!fault.kind.is_own_limit(), "{socket}: limits break nothing");
             }
             CloseReason::ConnectFailed(fault) => {
                 fault.check();
-                assert_ne!(fault.kind, FaultKind::LimitReached, "{socket} never had an id");
+                assert!(!fault.kind.is_own_limit(), "{socket} never had an id");
             }
             CloseReason::Closed
             | CloseReason::Shutdown

@@ -22,40 +22,11 @@ impl Oracle {
                 view.last = command_class(command);
             }
         }
-        let now = self.now;
         match command {
-            Command::Listen { id, owner, options, .. } => {
-                let view = self.born(host, *id, Kind::Listener, *owner);
-                (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
-                view.accepted_times = own_times(&options.accepted);
-                let rate = options.accept_rate.as_ref();
-                view.tokens = rate.map(|rate| {
-                    Box::new(Tokens::new(rate.per_second.get(), rate.burst.get(), now))
-                });
-                view.ending.is_started = true;
-            }
-            Command::Udp { id, owner, options } => {
-                let view = self.born(host, *id, Kind::Datagram, *owner);
-                view.is_reading = !options.paused;
-                view.ending.is_started = true;
-                view.ending.own_times = own_times(&options.options);
-            }
-            Command::Adopt { id, owner, paused, .. } => {
-                let view = self.born(host, *id, Kind::Outgoing, *owner);
-                view.is_reading = !paused;
-                view.ending.is_started = true;
-            }
-            Command::Connect { id, owner, target, options } => {
-                let bounds = self.limits.bounds;
-                let view = self.born(host, *id, Kind::Outgoing, *owner);
-                view.is_reading = !options.paused;
-                view.ending.is_started = true;
-                view.ending.set_connect_timeout(options.timeout, &bounds);
-                view.ending.own_times = own_times(&options.options);
-                if matches!(**target, Target::Host { .. }) {
-                    view.ending.resolve_nanos = bounds.resolve_nanos;
-                }
-            }
+            Command::Listen { .. }
+            | Command::Udp { .. }
+            | Command::Adopt { .. }
+            | Command::Connect { .. } => self.opens(host, command),
             Command::Send { id, low, bytes } => self.accepted(host, *id, bytes.clone(), *low),
             Command::SendVectored { id, low, parts } => {
                 self.accepted(host, *id, Bytes::from(parts.concat()), *low);
@@ -84,6 +55,44 @@ impl Oracle {
             Command::FinishWrite(unfinished) => self.direct_returns(host, unfinished.socket()),
             Command::Exit { .. } => self.hosts[host as usize].is_exiting = true,
             about_one_socket => self.socket_command(host, about_one_socket),
+        }
+    }
+
+    /// A service asks for a new socket.
+    fn opens(&mut self, host: u16, command: &Command) {
+        let (now, bounds) = (self.now, self.limits.bounds);
+        match command {
+            Command::Listen { id, owner, options, .. } => {
+                let view = self.born(host, *id, Kind::Listener, *owner);
+                (view.is_reading, view.is_auto_start) = (!options.paused, options.auto_start);
+                view.accepted_times = own_times(&options.accepted);
+                view.tokens = options.accept_rate.map(|rate| {
+                    Box::new(Tokens::new(rate.per_second.get(), rate.burst.get(), now))
+                });
+                view.ending.is_started = true;
+            }
+            Command::Udp { id, owner, options } => {
+                let view = self.born(host, *id, Kind::Datagram, *owner);
+                view.is_reading = !options.paused;
+                view.ending.is_started = true;
+                view.ending.own_times = own_times(&options.options);
+            }
+            Command::Adopt { id, owner, paused, .. } => {
+                let view = self.born(host, *id, Kind::Outgoing, *owner);
+                view.is_reading = !paused;
+                view.ending.is_started = true;
+            }
+            Command::Connect { id, owner, target, options } => {
+                let view = self.born(host, *id, Kind::Outgoing, *owner);
+                view.is_reading = !options.paused;
+                view.ending.is_started = true;
+                view.ending.set_connect_timeout(options.timeout, &bounds);
+                view.ending.own_times = own_times(&options.options);
+                if matches!(**target, Target::Host { .. }) {
+                    view.ending.resolve_nanos = bounds.resolve_nanos;
+                }
+            }
+            other => unreachable!("{other:?} opens nothing"),
         }
     }
 

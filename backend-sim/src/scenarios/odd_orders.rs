@@ -348,7 +348,7 @@ fn some_rate(number: u64) -> AcceptRate {
     let per_second = 1_000_u32.div_ceil(1 << (number % 13));
     let burst = 1 + (number >> 4) as u32 % 4;
     let [per_second, burst] =
-        [per_second, burst].map(|count| NonZeroU32::MIN.saturating_add(count - 1));
+        [per_second, burst].map(|count| NonZeroU32::new(count).expect("one at least"));
     AcceptRate { per_second, burst }
 }
 

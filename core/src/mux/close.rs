@@ -89,7 +89,6 @@ impl Mux {
         let keeps_fault = slot.rare.held.is_none() || slot.has_held_fault();
         assert!(keeps_fault, "{id} keeps bytes that nobody wants");
         let Some(listener) = slot.rare.listener.as_mut() else { return };
-        listener.paced_until = None;
         if let Some(Ok(accepted)) = listener.held.take() {
             assert!(listener.reserved.is_some(), "{id} accepted without an id");
             self.refuse_accepted(id, accepted);

@@ -1,6 +1,5 @@
 //! By when a socket must have gone on, and how long it may wait.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::slot::{Deferred, Kind, Latch, Slot};
@@ -32,15 +31,9 @@ impl Timeouts {
     /// sees them.
     pub(super) fn taken_from(options: &mut Vec<SocketOption>) -> Option<Box<Self>> {
         let mut timeouts = None::<Box<Self>>;
-        options.retain(|option| match option {
-            SocketOption::Timeout(which, span) => {
-                timeouts.get_or_insert_default().set(*which, *span);
-                false
-            }
-            _ => true,
-        });
-        let is_left = |option: &SocketOption| matches!(option, SocketOption::Timeout(..));
-        assert!(!options.iter().any(is_left), "a backend would be asked to wait");
+        for (which, span) in extract_times(options) {
+            timeouts.get_or_insert_default().set(which, span);
+        }
         assert!(timeouts.iter().all(|own| own.0.iter().any(Option::is_some)), "no time is none");
         timeouts
     }
@@ -48,6 +41,23 @@ impl Timeouts {
     fn of(&self, which: Timeout) -> Option<Duration> {
         self.0[which as usize]
     }
+}
+
+/// Takes the times out of a list of options.
+fn extract_times(options: &mut Vec<SocketOption>) -> Vec<(Timeout, Duration)> {
+    let count = options.len();
+    let mut times = Vec::new();
+    options.retain(|option| match option {
+        SocketOption::Timeout(which, span) => {
+            times.push((*which, *span));
+            false
+        }
+        _ => true,
+    });
+    let is_left = |option: &SocketOption| matches!(option, SocketOption::Timeout(..));
+    assert!(!options.iter().any(is_left), "a backend would be asked to wait");
+    assert_eq!(times.len() + options.len(), count, "an option was lost");
+    times
 }
 
 impl Slot {
@@ -71,24 +81,28 @@ impl Slot {
     /// is refused once it is.
     pub(super) fn take_timeouts(&mut self, options: &mut Vec<SocketOption>) {
         assert!(!self.is_open, "{} is open already", self.id);
-        let mut unfit = VecDeque::new();
-        options.retain(|option| match option {
-            SocketOption::Timeout(which, span) => {
-                if !self.set_timeout(*which, *span) {
-                    unfit.push_back(Deferred::Option(option.clone()));
-                }
-                false
+        for (which, span) in extract_times(options) {
+            if !self.set_timeout(which, span) {
+                assert_ne!(self.kind, Kind::Stream, "{}: streams wait", self.id);
+                let unfit = SocketOption::Timeout(which, span);
+                self.rare.deferred.push_back(Deferred::Option(unfit));
             }
-            _ => true,
-        });
-        assert!(unfit.is_empty() || self.kind != Kind::Stream, "{}: streams wait", self.id);
-        self.rare.deferred.append(&mut unfit);
+        }
     }
 
     /// How long the socket may wait for this; `None`: for ever.
     fn timeout(&self, which: Timeout, config: &Config) -> Option<Duration> {
         let own = self.rare.timeouts.as_ref().and_then(|own| own.of(which));
         own.or_else(|| config.timeout(which)).filter(|span| *span < Duration::MAX)
+    }
+
+    /// When it has waited so long from then on.
+    #[inline]
+    fn due_after(&self, at: Instant, which: Timeout, config: &Config) -> Option<(Instant, Due)> {
+        let span = self.timeout(which, config)?;
+        debug_assert_ne!(self.kind, Kind::Listener, "{}: no time ends a listener", self.id);
+        debug_assert!(span < Duration::MAX, "{}: for ever is never due", self.id);
+        Some((at + span, Due::Timeout(which)))
     }
 
     /// Whether its timer is set early enough for its deadline, if it has one.
@@ -103,10 +117,7 @@ impl Slot {
     #[inline]
     pub(super) fn deadline(&self, config: &Config) -> Option<(Instant, Due)> {
         debug_assert!(self.progress_at >= self.since, "{} went on before it began", self.id);
-        let after = |at: Instant, which| {
-            let span = self.timeout(which, config)?;
-            Some((at + span, Due::Timeout(which)))
-        };
+        let after = |at, which| self.due_after(at, which, config);
         match self.state {
             SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
             SocketState::Connecting => {
@@ -145,10 +156,7 @@ impl Slot {
     fn silence_deadline(&self, config: &Config) -> Option<(Instant, Due)> {
         debug_assert_eq!(self.state, SocketState::Open, "{}: another bound holds", self.id);
         debug_assert!(self.rare.write_fault.is_none(), "{} waits to be read to its end", self.id);
-        let after = |at: Instant, which| {
-            let span = self.timeout(which, config)?;
-            Some((at + span, Due::Timeout(which)))
-        };
+        let after = |at, which| self.due_after(at, which, config);
         // It may have been stuck before it was started, when other bounds held.
         let stalled_at = self.rare.stalled_at.map(|at| at.max(self.since));
         let stalled = stalled_at.and_then(|at| after(at, Timeout::WriteStall));
@@ -181,6 +189,7 @@ impl Slot {
     /// Since when nothing was read, of the time in which somebody wanted to.
     fn last_read(&self) -> Instant {
         let last = [self.rare.counters.last_read, self.rare.resumed_at].into_iter().flatten().max();
+        assert_eq!(self.kind, Kind::Stream, "{}: only streams are silent", self.id);
         assert!(self.is_reading, "{} is paused, not silent", self.id);
         last.map_or(self.since, |last| last.max(self.since))
     }

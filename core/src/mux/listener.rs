@@ -26,8 +26,7 @@ impl Mux {
             assert_eq!(slot.input, Latch::Ready, "{id} accepts while an accept is pending");
             backend.regard(id, slot.situation());
             let listener = slot.rare.listener.as_mut().expect("a listener's part");
-            let waits = listener.retry_at.is_some() || listener.paced_until.is_some();
-            assert!(!waits, "{id} accepts before its time");
+            assert!(!listener.waits_for_time(), "{id} accepts before its time");
             let result = match listener.held.take() {
                 Some(held) => held,
                 None => match backend.accept(id, reserved) {
@@ -71,8 +70,7 @@ impl Mux {
     fn must_wait(&mut self, id: SocketId) -> bool {
         let now = self.now;
         let listener = self.listener_mut(id);
-        assert!(listener.paced_until.is_none(), "{id} accepts before its time");
-        assert!(listener.retry_at.is_none(), "{id} tries again before its time");
+        assert!(!listener.waits_for_time(), "{id} accepts before its time");
         listener.paced_until = listener.pace.and_then(|pace| pace.wait(now));
         listener.has_waited |= listener.paced_until.is_some();
         listener.paced_until.is_some()
@@ -83,6 +81,7 @@ impl Mux {
     fn count_pace(&mut self, id: SocketId) -> bool {
         let now = self.now;
         let listener = self.listener_mut(id);
+        assert!(!listener.waits_for_time(), "{id} accepts before its time");
         let Some(pace) = &mut listener.pace else { return false };
         pace.took(now);
         let has_waited = std::mem::take(&mut listener.has_waited);
@@ -179,7 +178,7 @@ impl Mux {
             self.stats.accepts_aborted += 1;
             return;
         }
-        assert_ne!(fault.kind, FaultKind::LimitReached, "{id}: the Mux's own limit");
+        assert!(!fault.kind.is_own_limit(), "{id}: the Mux's own limit");
         self.stats.accepts_failed += 1;
         let (now, config) = (self.now, self.config());
         let (retry_min, retry_max) = (config.accept_retry_min, config.accept_retry_max);

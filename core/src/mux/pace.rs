@@ -39,5 +39,6 @@ impl Pace {
     pub(super) fn took(&mut self, now: Instant) {
         assert!(self.wait(now).is_none(), "one was accepted before its time");
         self.due_at = self.due_at.max(now) + self.interval;
+        assert!(self.due_at > now, "one was accepted, and it cost nothing");
     }
 }

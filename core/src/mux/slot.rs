@@ -214,6 +214,15 @@ pub(super) struct Listener {
     pub(super) accepted: u64,
 }
 
+impl Listener {
+    /// Whether a timer goes first.
+    pub(super) fn waits_for_time(&self) -> bool {
+        let (retries, is_paced) = (self.retry_at.is_some(), self.paced_until.is_some());
+        debug_assert!(!retries || !is_paced, "two timers for one accept");
+        retries || is_paced
+    }
+}
+
 /// Which states may follow a state: the arrows of the picture in `docs/states.md`. A state that
 /// stands among its own followers begins anew, with new times: `shutdown` after `finish`.
 const FOLLOWERS: [(SocketState, &[SocketState]); 10] = {
@@ -374,8 +383,7 @@ impl Slot {
             SocketState::Listening => {
                 let listener = self.rare.listener.as_ref().expect("a listener's part");
                 debug_assert_eq!(self.kind, Kind::Listener, "{} listens", self.id);
-                let waits = listener.retry_at.is_some() || listener.paced_until.is_some();
-                self.is_reading && !waits && !listener.is_stalled
+                self.is_reading && !listener.waits_for_time() && !listener.is_stalled
             }
             SocketState::Datagram => self.is_reading,
             SocketState::Opening

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidelock_core::{
-    AcceptRate, Bytes, CloseReason, Config, ConnectOptions, FaultKind, ListenOptions, Message,
-    MessageKind, Operation, SendError, SocketId,
+    AcceptRate, Bytes, CloseReason, Config, ConnectOptions, Endpoint, FaultKind, ListenOptions,
+    Message, MessageKind, Operation, SendError, SocketId,
 };
 
 use crate::arm::ArmKind;
@@ -29,7 +29,7 @@ fn warnings(world: &World, id: SocketId) -> Vec<u64> {
 }
 
 /// A connecting socket that nothing leaves, until the mode of the address is changed.
-fn hanging(world: &mut World) -> (SocketId, tidelock_core::Endpoint) {
+fn hanging(world: &mut World) -> (SocketId, Endpoint) {
     let at = world.arm().peer_listen();
     world.kernel().set_connect_mode(&at, ConnectMode::Hang);
     let to = at.clone();
@@ -335,13 +335,17 @@ pub fn very_many_queued_messages_are_only_many(kind: ArmKind) {
     world.finish();
 }
 
+fn listen_at_rate(world: &mut World, per_second: u32, burst: u32) -> (SocketId, Endpoint) {
+    let [per_second, burst] =
+        [per_second, burst].map(|count| NonZeroU32::new(count).expect("not zero"));
+    world.listen(ListenOptions::default().accept_rate(AcceptRate { per_second, burst }))
+}
+
 /// A flood of connections is accepted at the listener's rate, behind a burst; it is told once, and
 /// nobody is lost.
 pub fn a_flood_of_connections_is_accepted_at_the_rate(kind: ArmKind) {
     let mut world = World::new(kind);
-    let [per_second, burst] = [4, 3].map(|count| NonZeroU32::new(count).expect("not zero"));
-    let rate = AcceptRate { per_second, burst };
-    let (listener, local) = world.listen(ListenOptions::default().accept_rate(rate));
+    let (listener, local) = listen_at_rate(&mut world, 4, 3);
     let peers: Vec<usize> = (0..8).map(|_| world.arm().peer_connect(&local)).collect();
     world.wait_accept(listener, 2);
     // What happens to it meanwhile is not lost.
@@ -375,9 +379,7 @@ pub fn a_flood_of_connections_is_accepted_at_the_rate(kind: ArmKind) {
 /// A connection that waits for its time is reset if its listener closes, and nobody is told of it.
 pub fn a_connection_that_waits_for_its_time_goes_with_its_listener(kind: ArmKind) {
     let mut world = World::new(kind);
-    let [per_second, burst] = [1, 1].map(|count| NonZeroU32::new(count).expect("not zero"));
-    let rate = AcceptRate { per_second, burst };
-    let (listener, local) = world.listen(ListenOptions::default().accept_rate(rate));
+    let (listener, local) = listen_at_rate(&mut world, 1, 1);
     let peers = [0; 2].map(|_| world.arm().peer_connect(&local));
     world.wait_accept(listener, 0);
     world.settle();
