@@ -157,6 +157,14 @@ impl Slot {
         debug_assert_eq!(self.state, SocketState::Open, "{}: another bound holds", self.id);
         debug_assert!(self.rare.write_fault.is_none(), "{} waits to be read to its end", self.id);
         let after = |at, which| self.due_after(at, which, config);
+        // A socket is silent while it reads, and half open while it does not.
+        let half_open = match self.is_fin_noticed && !self.is_reading {
+            true => after(self.progress_at, Timeout::HalfOpen),
+            false => None,
+        };
+        if self.may_be_silent(config) {
+            return half_open;
+        }
         // It may have been stuck before it was started, when other bounds held.
         let stalled_at = self.rare.stalled_at.map(|at| at.max(self.since));
         let stalled = stalled_at.and_then(|at| after(at, Timeout::WriteStall));
@@ -168,13 +176,22 @@ impl Slot {
         } else {
             None
         };
-        // A socket is silent while it reads, and half open while it does not.
-        let half_open = match self.is_fin_noticed && !self.is_reading {
-            true => after(self.progress_at, Timeout::HalfOpen),
-            false => None,
-        };
         debug_assert!(silent.is_none() || half_open.is_none(), "{} reads and does not", self.id);
         [stalled, silent, half_open].into_iter().flatten().min()
+    }
+
+    /// Whether no bound of silence was asked for. This is asked several times for each message.
+    #[inline]
+    fn may_be_silent(&self, config: &Config) -> bool {
+        let may_be = self.rare.timeouts.is_none()
+            && config.idle_timeout.is_none()
+            && config.read_idle_timeout.is_none()
+            && config.write_stall_timeout.is_none();
+        let has_none = |which| self.timeout(which, config).is_none();
+        debug_assert!(!may_be || has_none(Timeout::Idle), "{} may be idle", self.id);
+        debug_assert!(!may_be || has_none(Timeout::ReadIdle), "{} may hear nothing", self.id);
+        debug_assert!(!may_be || has_none(Timeout::WriteStall), "{} may be stuck", self.id);
+        may_be
     }
 
     fn last_activity(&self) -> Instant {
