@@ -41,10 +41,10 @@ pub(crate) fn syscalls(ratios: &mut Vec<Ratio>) {
         let name = kind.name();
         let one = each([100, 1100], |rounds| count_calls(kind, 1, rounds));
         let many = each([4, 44], |rounds| count_calls(kind, 64, rounds)) / 64.0;
-        // A connection costs what is left when its message is taken off.
-        let connection = each([20, 420], |connections| {
-            count_with(kind, |served| (0..connections).for_each(|_| served.echo(1, 1)))
-        });
+        // From accept to close, with one message; 64 come at a time.
+        let connection = each([2, 12], |times| {
+            count_with(kind, |served| (0..times).for_each(|_| served.echo(64, 1)))
+        }) / 64.0;
         println!("  {name:<16}{one:>8.3}{many:>8.3}{connection:>8.2}");
         let (raw_one, raw_many) = *raw.get_or_insert((one, many));
         let mut note = |what: &str, value, most| {

@@ -1,0 +1,93 @@
+//! The server.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use tidelock_core::{Config, ListenOptions, Message, Net, Service};
+use tidelock_mio::Runtime;
+
+use crate::Failure;
+
+/// What comes before its address.
+pub(crate) const LISTENING: &str = "listening on ";
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where it listens
+    #[arg(default_value = "127.0.0.1:0")]
+    at: SocketAddr,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// How the server works.
+#[derive(Args, Clone)]
+pub(crate) struct Server {
+    /// Worker threads; with 0 the service runs on the network thread
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=64))]
+    workers: u8,
+    /// Workers write sockets themselves
+    #[arg(long)]
+    direct: bool,
+}
+
+impl Server {
+    /// The same on the command line.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--workers".to_owned(), self.workers.to_string()];
+        if self.direct {
+            arguments.push("--direct".to_owned());
+        }
+        arguments
+    }
+}
+
+/// Sends back what it gets.
+pub(crate) struct Echo;
+
+impl Service for Echo {
+    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
+        if let Message::Data { socket, bytes } = message
+            && let Err(error) = net.send(socket, bytes)
+        {
+            tracing::debug!(%socket, %error, "an echo is lost; closing");
+            // It may have closed by itself meanwhile; then nothing is left to do.
+            net.close(socket).ok();
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+}
+
+/// Serves until the standard input ends.
+///
+/// # Errors
+/// If it cannot, or if something is left at the end.
+pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
+    const DRAIN: Duration = Duration::from_secs(10);
+    let Options { at, server } = options;
+    let config = Config { direct_write: server.direct, ..Config::default() };
+    let builder = Runtime::builder().workers(usize::from(server.workers)).config(config);
+    let runtime = builder.build()?;
+    let echo = runtime.handle().spawn(Box::new(Echo))?;
+    let listen = ListenOptions::default().auto_start(true).backlog(4096);
+    let (_listener, local) = runtime.handle().listen(echo, *at, listen)?;
+    println!("{LISTENING}{local}");
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    let handle = runtime.handle().clone();
+    let report = runtime.shutdown(DRAIN);
+    let stats = handle.stats();
+    let (opened, closed) = (stats.mux.opened, stats.mux.closed);
+    println!(
+        "{opened} opened, {closed} closed, {} B in, {} B out, {} B unsent, {} B charged",
+        stats.mux.bytes_in, stats.mux.bytes_out, report.exit.unsent_bytes, stats.charged_bytes
+    );
+    if !report.is_complete || opened != closed || stats.charged_bytes != 0 {
+        return Err(format!("something is left: {report:?}").into());
+    }
+    Ok(())
+}
