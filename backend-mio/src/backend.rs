@@ -8,6 +8,8 @@ use tidelock_core::{
     Endpoint, Event, Fault, FaultKind, ListenOptions, Outbox, Readiness, SocketId, SocketOption,
     UdpOptions,
 };
+use tracing::field::Empty;
+use tracing::span::Entered;
 
 use crate::adopted::Adopted;
 use crate::buffer::BufferRing;
@@ -15,6 +17,7 @@ use crate::datagram::Datagram;
 use crate::listener::Listener;
 use crate::remote::Remote;
 use crate::resolver::{Lookup, Resolver};
+use crate::socket_span::SocketSpan;
 use crate::stats::Calls;
 use crate::stream::Stream;
 use crate::sys::{self, Registry, Token, Waker};
@@ -38,6 +41,7 @@ pub(crate) struct MioBackend {
 struct Entry {
     id: SocketId,
     socket: Socket,
+    span: SocketSpan,
 }
 
 #[derive(Debug)]
@@ -46,6 +50,15 @@ enum Socket {
     Listener(Listener),
     Datagram(Datagram),
     Adopted(Adopted),
+}
+
+/// The span of a socket's life; it is no part of the turn in which it begins.
+macro_rules! socket_span {
+    ($id:expr, $kind:literal, $($field:tt)*) => {
+        SocketSpan::new(tracing::debug_span!(
+            parent: None, "socket", id = %$id, kind = $kind, $($field)*
+        ))
+    };
 }
 
 /// The token of the waker; no socket has it, because indices are below `sockets_max`.
@@ -89,13 +102,14 @@ impl MioBackend {
         if token_of(entry.id) != event.token() {
             return None;
         }
+        let _about = entry.span.enter();
         match &mut entry.socket {
             Socket::Stream(stream) => stream.handle_event(event),
             Socket::Adopted(adopted) => adopted.handle_event(event),
             Socket::Listener(_) | Socket::Datagram(_) => {}
         }
         let readiness = readiness(event);
-        tracing::trace!(id = %entry.id, ?readiness, "event");
+        tracing::trace!(?readiness, "event");
         Some(Event::Ready { id: entry.id, readiness })
     }
 
@@ -109,7 +123,7 @@ impl MioBackend {
         self.table.iter().flatten().count()
     }
 
-    fn insert(&mut self, id: SocketId, socket: Socket) {
+    fn insert(&mut self, id: SocketId, socket: Socket, span: SocketSpan) {
         let index = id.index() as usize;
         if self.table.len() <= index {
             self.table.resize_with(index + 1, || None);
@@ -118,22 +132,30 @@ impl MioBackend {
         if let (Some(remote), Socket::Stream(stream)) = (&self.remote, &socket) {
             remote.insert(id, stream.share());
         }
-        self.table[index] = Some(Entry { id, socket });
+        self.table[index] = Some(Entry { id, socket, span });
     }
 
-    fn remove(&mut self, id: SocketId) -> Option<Socket> {
+    fn remove(&mut self, id: SocketId) -> Option<Entry> {
         let place = self.table.get_mut(id.index() as usize)?;
-        let socket = place.take_if(|entry| entry.id == id).map(|entry| entry.socket);
-        if let (Some(remote), Some(Socket::Stream(_))) = (&self.remote, &socket) {
+        let entry = place.take_if(|entry| entry.id == id);
+        if let (Some(remote), Some(Entry { socket: Socket::Stream(_), .. })) =
+            (&self.remote, &entry)
+        {
             remote.remove(id);
         }
-        socket
+        entry
     }
 
-    fn socket(&mut self, id: SocketId) -> &mut Socket {
+    fn entry(&mut self, id: SocketId) -> &mut Entry {
         let place = self.table.get_mut(id.index() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
-        &mut entry.unwrap_or_else(|| panic!("{id} is not open")).socket
+        entry.unwrap_or_else(|| panic!("{id} is not open"))
+    }
+
+    /// An open socket; while the guard is there, what happens is about it.
+    fn socket(&mut self, id: SocketId) -> (&mut Socket, Option<Entered<'_>>) {
+        let Entry { socket, span, .. } = self.entry(id);
+        (socket, span.enter())
     }
 
     /// A failed open leaves nothing behind; a socket that was opened takes its place.
@@ -146,10 +168,10 @@ impl MioBackend {
         }
     }
 
-    fn datagram(&mut self, id: SocketId) -> &mut Datagram {
+    fn datagram(&mut self, id: SocketId) -> (&mut Datagram, Option<Entered<'_>>) {
         match self.socket(id) {
-            Socket::Datagram(datagram) => datagram,
-            other => panic!("{id} is no datagram socket but {other:?}"),
+            (Socket::Datagram(datagram), about) => (datagram, about),
+            (other, _) => panic!("{id} is no datagram socket but {other:?}"),
         }
     }
 }
@@ -188,8 +210,9 @@ impl Backend for MioBackend {
         let opened = Listener::open(&self.registry, token_of(id), at, options);
         let (listener, local) =
             opened.inspect_err(|fault| tracing::warn!(%id, %at, %fault, "cannot listen"))?;
-        tracing::debug!(%id, %local, "listening");
-        self.insert(id, Socket::Listener(listener));
+        let span = socket_span!(id, "listener", %local);
+        span.in_scope(|| tracing::debug!("listening"));
+        self.insert(id, Socket::Listener(listener), span);
         Ok(local)
     }
 
@@ -204,26 +227,32 @@ impl Backend for MioBackend {
         if is_new {
             self.calls.connects += 1;
             match Stream::connect(&self.registry, token_of(id), to, options) {
-                Ok(stream) => self.insert(id, Socket::Stream(stream)),
+                Ok(stream) => {
+                    let span = socket_span!(id, "stream", peer = %to, local = Empty);
+                    self.insert(id, Socket::Stream(stream), span);
+                }
                 Err(fault) => {
                     tracing::debug!(%id, %to, %fault, "connect failed");
                     return Answer::Ready(Err(fault));
                 }
             }
         }
-        let Socket::Stream(stream) = self.socket(id) else {
+        let Entry { socket: Socket::Stream(stream), span, .. } = self.entry(id) else {
             panic!("{id} connects and is no stream");
         };
+        let about = span.enter();
         match stream.connected() {
             Answer::Later => Answer::Later,
             Answer::Ready(Ok(ends)) => {
-                tracing::debug!(%id, local = %ends.local, peer = %ends.peer, "connected");
+                span.record("local", &ends.local);
+                tracing::debug!("connected");
                 Answer::Ready(Ok(ends))
             }
             Answer::Ready(Err(fault)) => {
-                tracing::debug!(%id, %to, %fault, "connect failed");
-                let socket = self.remove(id).expect("a socket that connects has its place");
-                self.close_socket(socket, CloseHow::Plain);
+                tracing::debug!(%fault, "connect failed");
+                drop(about);
+                let entry = self.remove(id).expect("a socket that connects has its place");
+                self.close_socket(entry.socket, CloseHow::Plain);
                 Answer::Ready(Err(fault))
             }
         }
@@ -232,19 +261,21 @@ impl Backend for MioBackend {
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
         self.calls.accepts += 1;
         let place = self.table.get(listener.index() as usize).and_then(Option::as_ref);
-        let Some(Entry { id: found, socket: Socket::Listener(socket) }) = place else {
+        let Some(Entry { id: found, socket: Socket::Listener(socket), span }) = place else {
             panic!("{listener} is no listener");
         };
         assert_eq!(*found, listener, "the listener is gone");
         match socket.accept(&self.registry, token_of(id)) {
             Answer::Later => Answer::Later,
             Answer::Ready(Ok((stream, ends))) => {
-                tracing::debug!(%listener, %id, peer = %ends.peer, "accepted");
-                self.insert(id, Socket::Stream(stream));
+                let (local, peer) = (&ends.local, &ends.peer);
+                let span = socket_span!(id, "stream", %peer, %local, %listener);
+                span.in_scope(|| tracing::debug!("accepted"));
+                self.insert(id, Socket::Stream(stream), span);
                 Answer::Ready(Ok(ends))
             }
             Answer::Ready(Err(fault)) => {
-                tracing::warn!(%listener, %fault, "accept failed");
+                span.in_scope(|| tracing::warn!(%fault, "accept failed"));
                 Answer::Ready(Err(fault))
             }
         }
@@ -255,25 +286,34 @@ impl Backend for MioBackend {
             descriptor.downcast::<OwnedFd>().map_err(|_other| FaultKind::Unsupported)?;
         let (adopted, ends) = Adopted::adopt(&self.registry, token_of(id), *descriptor)
             .inspect_err(|fault| tracing::debug!(%id, %fault, "cannot adopt"))?;
-        tracing::debug!(%id, local = %ends.local, peer = %ends.peer, "adopted");
-        self.insert(id, Socket::Adopted(adopted));
+        let span = socket_span!(id, "adopted", peer = %ends.peer, local = %ends.local);
+        span.in_scope(|| tracing::debug!("adopted"));
+        self.insert(id, Socket::Adopted(adopted), span);
         Ok(ends)
     }
 
     fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
         let place = self.table.get_mut(id.index() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
-        match entry.map(|entry| &mut entry.socket) {
-            Some(Socket::Stream(stream)) => {
+        let Entry { socket, span, .. } = entry.unwrap_or_else(|| panic!("{id} is not open"));
+        let _about = span.enter();
+        let answer = match socket {
+            Socket::Stream(stream) => {
                 self.calls.reads += u64::from(!stream.is_drained());
                 stream.read(&mut self.ring, size_hint)
             }
-            Some(Socket::Adopted(adopted)) => {
+            Socket::Adopted(adopted) => {
                 self.calls.reads += 1;
                 adopted.read(&mut self.ring, size_hint)
             }
             other => panic!("{id} is read and is no stream but {other:?}"),
+        };
+        match &answer {
+            Answer::Ready(Ok(bytes)) => tracing::trace!(bytes = bytes.len(), "read"),
+            Answer::Ready(Err(fault)) => tracing::debug!(%fault, "read failed"),
+            Answer::Later => {}
         }
+        answer
     }
 
     fn write(
@@ -283,15 +323,23 @@ impl Backend for MioBackend {
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
         self.calls.writes += 1;
-        match self.socket(id) {
+        let (socket, _about) = self.socket(id);
+        let answer = match socket {
             Socket::Stream(stream) => stream.write(unsent, size_max),
             Socket::Adopted(adopted) => adopted.write(unsent, size_max),
             other => panic!("{id} is written and is no stream but {other:?}"),
+        };
+        match &answer {
+            Answer::Ready(Ok(bytes)) => tracing::trace!(bytes, "written"),
+            Answer::Ready(Err(fault)) => tracing::debug!(%fault, "write failed"),
+            Answer::Later => {}
         }
+        answer
     }
 
     fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
-        match self.socket(id) {
+        let (socket, _about) = self.socket(id);
+        match socket {
             Socket::Stream(stream) => stream.shutdown_write(),
             Socket::Adopted(adopted) => adopted.shutdown_write(),
             other => panic!("{id} is shut down and is no stream but {other:?}"),
@@ -299,7 +347,8 @@ impl Backend for MioBackend {
     }
 
     fn take_error(&mut self, id: SocketId) -> Result<(), Fault> {
-        match self.socket(id) {
+        let (socket, _about) = self.socket(id);
+        match socket {
             Socket::Stream(stream) => stream.take_error(),
             Socket::Adopted(adopted) => adopted.take_error(),
             Socket::Datagram(datagram) => datagram.take_error(),
@@ -311,13 +360,15 @@ impl Backend for MioBackend {
     fn open_datagram(&mut self, id: SocketId, options: &UdpOptions) -> Result<Endpoint, Fault> {
         let (datagram, local) = Datagram::open(&self.registry, token_of(id), options)
             .inspect_err(|fault| tracing::warn!(%id, %fault, "cannot open a datagram socket"))?;
-        tracing::debug!(%id, %local, "datagram socket");
-        self.insert(id, Socket::Datagram(datagram));
+        let span = socket_span!(id, "datagram", %local);
+        span.in_scope(|| tracing::debug!("bound"));
+        self.insert(id, Socket::Datagram(datagram), span);
         Ok(local)
     }
 
     fn connect_datagram(&mut self, id: SocketId, peer: &Endpoint) -> Result<(), Fault> {
-        self.datagram(id).connect(peer)
+        let (datagram, _about) = self.datagram(id);
+        datagram.connect(peer)
     }
 
     fn send_to(
@@ -327,7 +378,8 @@ impl Backend for MioBackend {
         payload: &Bytes,
     ) -> Answer<Result<(), Fault>> {
         self.calls.sends += 1;
-        self.datagram(id).send_to(to, payload)
+        let (datagram, _about) = self.datagram(id);
+        datagram.send_to(to, payload)
     }
 
     fn receive_from(
@@ -337,14 +389,17 @@ impl Backend for MioBackend {
     ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
         self.calls.receives += 1;
         let place = self.table.get(id.index() as usize).and_then(Option::as_ref);
-        match place.filter(|entry| entry.id == id).map(|entry| &entry.socket) {
+        let entry = place.filter(|entry| entry.id == id);
+        let _about = entry.and_then(|entry| entry.span.enter());
+        match entry.map(|entry| &entry.socket) {
             Some(Socket::Datagram(datagram)) => datagram.receive_from(&mut self.ring, size_max),
             other => panic!("{id} is no datagram socket but {other:?}"),
         }
     }
 
     fn set_option(&mut self, id: SocketId, option: &SocketOption) -> Result<(), Fault> {
-        match self.socket(id) {
+        let (socket, _about) = self.socket(id);
+        match socket {
             Socket::Stream(stream) => stream.set_option(option),
             Socket::Adopted(adopted) => adopted.set_option(option),
             Socket::Datagram(datagram) => datagram.set_option(option),
@@ -353,9 +408,12 @@ impl Backend for MioBackend {
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
-        let socket = self.remove(id).unwrap_or_else(|| panic!("{id} is closed and is not open"));
-        tracing::debug!(%id, ?how, "closed");
-        self.close_socket(socket, how);
+        let entry = self.remove(id).unwrap_or_else(|| panic!("{id} is closed and is not open"));
+        let Entry { socket, span, .. } = entry;
+        span.in_scope(|| {
+            self.close_socket(socket, how);
+            tracing::debug!(?how, "closed");
+        });
         Answer::Ready(())
     }
 }
@@ -620,7 +678,7 @@ mod tests {
     fn a_stream_that_somebody_writes_is_not_closed() {
         let mut bench = Bench::new();
         let _peer = bench.stream(id(0, 1));
-        let Socket::Stream(stream) = bench.backend.socket(id(0, 1)) else { panic!("a stream") };
+        let Socket::Stream(stream) = bench.backend.socket(id(0, 1)).0 else { panic!("a stream") };
         let _writer = stream.share();
         let _answer = bench.backend.close(id(0, 1), CloseHow::Plain);
     }

@@ -11,7 +11,10 @@
 //! that name. The example `prometheus` serves them over the library itself.
 //!
 //! Events are logged through `tracing`: connections at debug, what an operator must know at warn,
-//! each turn as a span at trace.
+//! reads and writes at trace. The life of each socket is a span `socket` at debug, with its `id`,
+//! `kind`, `local` and `peer`, and for an accepted one its `listener`; what the network thread does
+//! with the socket is inside. Each turn is a span at trace. What a worker writes itself is an event
+//! with the socket's `id`. Spans that nobody listens to cost one word for each socket.
 //!
 //! It is written for Unix; Linux is where it is measured. Windows is not supported: adopting and
 //! the mapping of errors would need their own there. SIGPIPE must be ignored, as Rust's start-up
@@ -38,6 +41,7 @@ mod resolve;
 mod resolver;
 mod runtime;
 mod sample;
+mod socket_span;
 mod stats;
 mod stream;
 mod sync;
