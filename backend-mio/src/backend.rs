@@ -47,7 +47,8 @@ struct Entry {
 #[derive(Debug)]
 enum Socket {
     Stream(Stream),
-    Listener(Listener),
+    /// Few, and each larger than all else that a place holds.
+    Listener(Box<Listener>),
     Datagram(Datagram),
     Adopted(Adopted),
 }
@@ -212,7 +213,7 @@ impl Backend for MioBackend {
             opened.inspect_err(|fault| tracing::warn!(%id, %at, %fault, "cannot listen"))?;
         let span = socket_span!(id, "listener", %local);
         span.in_scope(|| tracing::debug!("listening"));
-        self.insert(id, Socket::Listener(listener), span);
+        self.insert(id, Socket::Listener(Box::new(listener)), span);
         Ok(local)
     }
 

@@ -78,10 +78,10 @@ impl Mux {
     /// Throws away what came in and was not wanted yet.
     pub(super) fn drop_held_input(&mut self, id: SocketId) {
         let slot = self.table.slot_mut(id);
-        match slot.rare.held.take() {
+        match slot.rare.held.take().map(|held| *held) {
             Some(Ok(bytes)) if bytes.is_empty() => slot.is_eof = true,
             Some(Err(fault)) if slot.state != SocketState::Closing => {
-                slot.rare.held = Some(Err(fault));
+                slot.rare.held = Some(Box::new(Err(fault)));
             }
             Some(Ok(_) | Err(_)) | None => {}
         }

@@ -137,7 +137,7 @@ impl Mux {
             Opening::Udp { options } => slot.take_timeouts(&mut options.options),
             Opening::Adopt { .. } => assert_eq!(kind, Kind::Stream, "{id} was adopted"),
         }
-        slot.rare.opening = Some(opening);
+        slot.rare.opening = Some(Box::new(opening));
         slot.is_reading = is_reading;
         self.add_slot(slot);
         self.change_owner(id, owner);

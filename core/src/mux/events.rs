@@ -145,7 +145,7 @@ impl Mux {
                 slot.progress_at = now;
             }
         }
-        slot.rare.held = Some(result);
+        slot.rare.held = Some(Box::new(result));
         if slot.discards_input() && !slot.wants_input() {
             self.drop_held_input(id);
         }

@@ -35,7 +35,7 @@ impl Mux {
             exit_report: _,
         } = self;
         let has_adopted = (0..table.places()).filter_map(|index| table.at(index)).any(|slot| {
-            let opening = slot.rare.opening.as_ref();
+            let opening = slot.rare.opening.as_deref();
             opening.is_some_and(|opening| matches!(opening, Opening::Adopt { .. }))
         });
         if !deliveries.is_empty() || !info_jobs.is_empty() || has_adopted {

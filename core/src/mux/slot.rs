@@ -104,12 +104,12 @@ pub(super) enum Closing {
 /// What is needed now and then.
 #[derive(Default, Hash)]
 pub(super) struct Rare {
-    pub(super) opening: Option<Opening>,
+    pub(super) opening: Option<Box<Opening>>,
     pub(super) dial: Option<Box<Dial>>,
     pub(super) local: Option<Endpoint>,
     pub(super) peer: Option<Endpoint>,
     /// The one completed read that came while nothing was wanted.
-    pub(super) held: Option<Result<Bytes, Fault>>,
+    pub(super) held: Option<Box<Result<Bytes, Fault>>>,
     /// The one completed receive that is still to be told.
     pub(super) held_datagram: Option<Box<Result<(Endpoint, Bytes), Fault>>>,
     /// A write failed; what can still be read is delivered first.
@@ -417,7 +417,7 @@ impl Slot {
     pub(super) fn has_held_fault(&self) -> bool {
         let is_stream = self.kind == Kind::Stream;
         debug_assert!(is_stream || self.rare.held.is_none(), "{}: bytes of no stream", self.id);
-        matches!(self.rare.held, Some(Err(_))) && self.state != SocketState::Closing
+        matches!(self.rare.held.as_deref(), Some(Err(_))) && self.state != SocketState::Closing
     }
 
     /// Names the cause of the end, unless there was one before.

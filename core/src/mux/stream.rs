@@ -183,7 +183,7 @@ impl Mux {
             assert!(!slot.is_eof, "{id} is read behind the end");
             backend.regard(id, slot.situation());
             let result = match slot.rare.held.take() {
-                Some(held) => held,
+                Some(held) => *held,
                 None => match backend.read(id, size_hint) {
                     Answer::Ready(result) => result,
                     Answer::Later => {

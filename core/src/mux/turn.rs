@@ -116,7 +116,7 @@ impl Mux {
         assert!(slot.rare.local.is_none(), "{id} is somewhere before it is open");
         backend.regard(id, slot.situation());
         let opening = slot.rare.opening.take();
-        match opening.expect("an opening socket knows what it opens") {
+        match *opening.expect("an opening socket knows what it opens") {
             Opening::Listen { at, options } => {
                 let result = backend.listen(id, &at, &options);
                 self.opened(id, SocketState::Listening, Operation::Listen, result);
