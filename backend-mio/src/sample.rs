@@ -106,6 +106,10 @@ impl RuntimeStats {
         to.push(counter("tidelock_listeners_stalled_total", help, mux.listeners_stalled));
         let help = "Connections that came faster than their listener's rate, and waited.";
         to.push(counter("tidelock_accepts_paced_total", help, mux.accepts_paced));
+        let help = "Sockets that broke after they were open.";
+        to.push(counter("tidelock_sockets_broken_total", help, mux.broken));
+        let help = "Sockets that never opened.";
+        to.push(counter("tidelock_opens_failed_total", help, mux.opens_failed));
         let help = "Accepts that failed, but for connections that had gone.";
         to.push(counter("tidelock_accepts_failed_total", help, mux.accepts_failed));
         let help = "Connections that had gone before they were accepted.";

@@ -297,6 +297,7 @@ fn a_reset_in_any_state_is_one_close() {
                 }
             });
             let (_, at) = listen(&runtime, strings.service, ListenOptions::default());
+            let mut broken = 0;
             for state in 0..STATES {
                 let stream = narrow_client(at);
                 let id = strings.accepted();
@@ -320,12 +321,16 @@ fn a_reset_in_any_state_is_one_close() {
                 reset(stream);
                 let (reason, _) = strings.close_of(id);
                 assert!(!matches!(reason, CloseReason::TimedOut(_)), "{state}: {reason}");
+                broken += u64::from(matches!(reason, CloseReason::Fault(_)));
                 other.answers();
             }
             eventually("each is closed once and holds nothing", || {
                 let stats = runtime.handle().stats();
                 assert!(stats.mux.closed <= STATES as u64, "a close was counted twice");
-                stats.mux.closed == STATES as u64 && stats.charged_bytes == 0
+                assert!(stats.mux.broken <= broken, "a reset was counted twice");
+                stats.mux.closed == STATES as u64
+                    && stats.mux.broken == broken
+                    && stats.charged_bytes == 0
             });
             let more: Vec<_> = strings.messages.try_iter().collect();
             assert!(more.is_empty(), "{} messages after the ends", more.len());

@@ -1,6 +1,6 @@
 //! Counters of one Mux.
 
-use crate::{SocketState, Timeout};
+use crate::{CloseReason, SocketState, Timeout};
 
 /// Counters since the start, and how many sockets there are.
 ///
@@ -18,6 +18,12 @@ pub struct Stats {
     pub opened: u64,
     /// Sockets that were closed.
     pub closed: u64,
+    /// Of these, sockets that broke after they were open: reset by the peer, or failed otherwise
+    /// ([`CloseReason::Fault`](crate::CloseReason::Fault)).
+    pub broken: u64,
+    /// Of these, sockets that never opened
+    /// ([`CloseReason::ConnectFailed`](crate::CloseReason::ConnectFailed)).
+    pub opens_failed: u64,
     /// Accepts that failed because the connection had gone meanwhile.
     pub accepts_aborted: u64,
     /// Accepts that failed otherwise.
@@ -102,6 +108,23 @@ impl Stats {
         let before = self.timeouts.iter().sum::<u64>();
         assert!(before < self.opened, "{which:?}: more timed out than were opened");
         self.timeouts[which as usize] += 1;
+    }
+
+    /// A socket is closed.
+    pub(crate) fn count_close(&mut self, reason: CloseReason) {
+        self.closed += 1;
+        assert!(self.closed <= self.opened, "one closed before it was opened");
+        match reason {
+            CloseReason::Fault(_) => self.broken += 1,
+            CloseReason::ConnectFailed(_) => self.opens_failed += 1,
+            CloseReason::Closed
+            | CloseReason::Shutdown
+            | CloseReason::Peer
+            | CloseReason::TimedOut(_)
+            | CloseReason::OwnerGone
+            | CloseReason::Exit => {}
+        }
+        assert!(self.broken + self.opens_failed <= self.closed, "more failed than closed");
     }
 
     /// A socket enters `to`, and was counted in `from` until now.

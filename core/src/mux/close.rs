@@ -166,8 +166,7 @@ impl Mux {
         if !is_abandoned {
             self.directory.free_socket(id);
         }
-        self.stats.closed += 1;
-        assert!(self.stats.closed <= self.stats.opened, "{id} closed before it was opened");
+        self.stats.count_close(reason);
         if let Some(reserved) = reserved {
             self.directory.free_reserved(reserved);
         }

@@ -133,6 +133,14 @@ pub(crate) fn measure(row: &Row, column: &Column) -> String {
         _ => {}
     }
     world.mux.check_invariants();
+    // What a cell told of is counted; a socket that the row itself closed is none of it.
+    if state.is_none() && row.state.is_some() {
+        let stats = world.mux.stats();
+        let told =
+            |reason: &str| parts.iter().filter(|part| part.starts_with(reason)).count() as u64;
+        assert_eq!(stats.broken, told("Close(Fault"), "{}: {parts:?}", row.name);
+        assert_eq!(stats.opens_failed, told("Close(ConnectFailed"), "{}: {parts:?}", row.name);
+    }
     if parts.is_empty() { "–".into() } else { parts.join(", ") }
 }
 
