@@ -9,6 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::client::{Client, Gain, Pattern, Step};
 use crate::mix::Mix;
+use crate::process::allow_descriptors;
 use crate::{Failure, Load};
 
 /// How often those are looked at that wait for a time.
@@ -48,7 +49,12 @@ pub(crate) struct Totals {
 }
 
 impl Crowd {
+    /// Clients that have not begun yet.
+    ///
+    /// # Errors
+    /// If the system does not allow so many.
     pub(crate) fn new(to: SocketAddr, load: &Load) -> Result<Self, Failure> {
+        allow_descriptors(load.connections)?;
         let now = Instant::now();
         Ok(Self {
             poll: Poll::new()?,

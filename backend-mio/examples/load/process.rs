@@ -1,12 +1,37 @@
-//! A server in a process of its own, and what the system tells of it.
+//! Processes: what the system lets this one have, and a server in one of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::Failure;
 use crate::serve::{LISTENING, Server};
+
+/// Lets this process, and those that it starts, hold as many descriptors as the system allows.
+///
+/// # Errors
+/// If that is fewer than `connections` need.
+pub(crate) fn allow_descriptors(connections: u32) -> Result<(), Failure> {
+    /// The poller, the listener, the standard ones, and what is being opened.
+    const OTHERS: u64 = 64;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::from(connections) + OTHERS;
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    if let Some(most) = limit.maximum.filter(|most| *most < wanted) {
+        let told = format!(
+            "{connections} connections need {wanted} descriptors, and the system allows {most}: \
+             raise its hard limit, or ask for fewer --connections"
+        );
+        return Err(told.into());
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })?;
+    Ok(())
+}
 
 /// A server that runs until it is told to end.
 pub(crate) struct Served {

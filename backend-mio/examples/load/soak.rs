@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::Crowd;
-use crate::process::Served;
+use crate::process::{Served, allow_descriptors};
 use crate::serve::Server;
 use crate::{Failure, Load};
 
@@ -22,6 +22,8 @@ const SAMPLES_MIN: usize = 60;
 /// # Errors
 /// If a connection ended as it should not, memory grew, or something is left.
 pub(crate) fn soak(load: &Load, server: &Server) -> Result<(), Failure> {
+    // The server inherits it.
+    allow_descriptors(load.connections)?;
     let served = Served::start(server)?;
     let descriptors_before = served.descriptors()?;
     let mut crowd = Crowd::new(served.address(), load)?;
