@@ -20,7 +20,7 @@ use crate::resolver::{Lookup, Resolver};
 use crate::socket_span::SocketSpan;
 use crate::stats::Calls;
 use crate::stream::Stream;
-use crate::sys::{self, Registry, Token, Waker};
+use crate::sys::{self, ListenerSocket, Registry, Sharing, Token, Waker};
 
 /// The kernel, through edge-triggered readiness: every socket is registered once, for both
 /// directions, and never again.
@@ -33,7 +33,9 @@ pub(crate) struct MioBackend {
     pub(crate) calls: Calls,
     /// Where workers find the streams that they may write; `None` if nobody else writes.
     remote: Option<Arc<Remote>>,
-    /// By index of the id. Invariant: an entry's place is its id's index.
+    /// Listeners have others beside them, on other network threads.
+    is_shared: bool,
+    /// By place of the id. Invariant: an entry's place is its id's.
     table: Vec<Option<Entry>>,
 }
 
@@ -62,7 +64,7 @@ macro_rules! socket_span {
     };
 }
 
-/// The token of the waker; no socket has it, because indices are below `sockets_max`.
+/// The token of the waker; no socket has it, because no index is all ones.
 pub(crate) const WAKE_TOKEN: Token = Token(usize::MAX);
 
 /// The whole id where a token can hold it, so that an event of a socket that is gone names that
@@ -83,10 +85,11 @@ impl MioBackend {
         // One buffer serves a stream's read and the largest datagram, with the byte that shows
         // that one was longer.
         let buffer_bytes = config.read_buffer_bytes_max.max(config.datagram_bytes_max + 1);
+        let is_shared = directory.shards() > 1;
         let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
         let resolver = Resolver::new(waker, directory, lookup);
         let calls = Calls::default();
-        Self { registry, ring, resolver, calls, remote: None, table: Vec::new() }
+        Self { registry, ring, resolver, calls, remote: None, is_shared, table: Vec::new() }
     }
 
     /// Every stream that opens from now on can be written by workers.
@@ -99,7 +102,7 @@ impl MioBackend {
     pub(crate) fn handle_event(&mut self, event: &sys::Event) -> Option<Event> {
         let bits = event.token().0;
         // The lower half of a token is the index on every machine.
-        let entry = self.table.get_mut(bits as u32 as usize)?.as_mut()?;
+        let entry = self.table.get_mut(SocketId::place_of(bits as u32) as usize)?.as_mut()?;
         if token_of(entry.id) != event.token() {
             return None;
         }
@@ -125,7 +128,7 @@ impl MioBackend {
     }
 
     fn insert(&mut self, id: SocketId, socket: Socket, span: SocketSpan) {
-        let index = id.index() as usize;
+        let index = id.place() as usize;
         if self.table.len() <= index {
             self.table.resize_with(index + 1, || None);
         }
@@ -136,8 +139,14 @@ impl MioBackend {
         self.table[index] = Some(Entry { id, socket, span });
     }
 
+    fn insert_listener(&mut self, id: SocketId, listener: Listener, local: &Endpoint) {
+        let span = socket_span!(id, "listener", %local);
+        span.in_scope(|| tracing::debug!("listening"));
+        self.insert(id, Socket::Listener(Box::new(listener)), span);
+    }
+
     fn remove(&mut self, id: SocketId) -> Option<Entry> {
-        let place = self.table.get_mut(id.index() as usize)?;
+        let place = self.table.get_mut(id.place() as usize)?;
         let entry = place.take_if(|entry| entry.id == id);
         if let (Some(remote), Some(Entry { socket: Socket::Stream(_), .. })) =
             (&self.remote, &entry)
@@ -148,7 +157,7 @@ impl MioBackend {
     }
 
     fn entry(&mut self, id: SocketId) -> &mut Entry {
-        let place = self.table.get_mut(id.index() as usize).and_then(Option::as_mut);
+        let place = self.table.get_mut(id.place() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
         entry.unwrap_or_else(|| panic!("{id} is not open"))
     }
@@ -208,12 +217,39 @@ impl Backend for MioBackend {
         at: &Endpoint,
         options: &ListenOptions,
     ) -> Result<Endpoint, Fault> {
-        let opened = Listener::open(&self.registry, token_of(id), at, options);
+        let sharing = if self.is_shared { Sharing::First } else { Sharing::Alone };
+        let opened = Listener::open(&self.registry, token_of(id), at, options, sharing);
         let (listener, local) =
             opened.inspect_err(|fault| tracing::warn!(%id, %at, %fault, "cannot listen"))?;
-        let span = socket_span!(id, "listener", %local);
-        span.in_scope(|| tracing::debug!("listening"));
-        self.insert(id, Socket::Listener(Box::new(listener)), span);
+        self.insert_listener(id, listener, &local);
+        Ok(local)
+    }
+
+    fn share_listener(
+        &mut self,
+        id: SocketId,
+        local: &Endpoint,
+        options: &ListenOptions,
+    ) -> Result<Descriptor, Fault> {
+        assert!(self.is_shared, "{id} is shared with nobody");
+        let opened = Listener::open_further(local, options);
+        let socket =
+            opened.inspect_err(|fault| tracing::warn!(%id, %local, %fault, "cannot share"))?;
+        Ok(Box::new(socket))
+    }
+
+    fn listen_shared(
+        &mut self,
+        id: SocketId,
+        listener: Descriptor,
+        options: &ListenOptions,
+    ) -> Result<Endpoint, Fault> {
+        let listener = listener.downcast::<ListenerSocket>();
+        let socket = listener.map_err(|_other| FaultKind::Unsupported)?;
+        let opened = Listener::register(&self.registry, token_of(id), *socket, options);
+        let (listener, local) =
+            opened.inspect_err(|fault| tracing::warn!(%id, %fault, "cannot listen beside"))?;
+        self.insert_listener(id, listener, &local);
         Ok(local)
     }
 
@@ -223,7 +259,7 @@ impl Backend for MioBackend {
         to: &Endpoint,
         options: &ConnectOptions,
     ) -> Answer<Result<Connected, Fault>> {
-        let index = id.index() as usize;
+        let index = id.place() as usize;
         let is_new = self.table.get(index).is_none_or(Option::is_none);
         if is_new {
             self.calls.connects += 1;
@@ -261,7 +297,7 @@ impl Backend for MioBackend {
 
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
         self.calls.accepts += 1;
-        let place = self.table.get(listener.index() as usize).and_then(Option::as_ref);
+        let place = self.table.get(listener.place() as usize).and_then(Option::as_ref);
         let Some(Entry { id: found, socket: Socket::Listener(socket), span }) = place else {
             panic!("{listener} is no listener");
         };
@@ -294,7 +330,7 @@ impl Backend for MioBackend {
     }
 
     fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
-        let place = self.table.get_mut(id.index() as usize).and_then(Option::as_mut);
+        let place = self.table.get_mut(id.place() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
         let Entry { socket, span, .. } = entry.unwrap_or_else(|| panic!("{id} is not open"));
         let _about = span.enter();
@@ -389,7 +425,7 @@ impl Backend for MioBackend {
         size_max: usize,
     ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
         self.calls.receives += 1;
-        let place = self.table.get(id.index() as usize).and_then(Option::as_ref);
+        let place = self.table.get(id.place() as usize).and_then(Option::as_ref);
         let entry = place.filter(|entry| entry.id == id);
         let _about = entry.and_then(|entry| entry.span.enter());
         match entry.map(|entry| &entry.socket) {
@@ -652,7 +688,7 @@ mod tests {
     #[test]
     fn after_a_workers_failed_write_the_stream_is_read_without_an_event() {
         let mut bench = Bench::new();
-        let remote = Arc::new(Remote::new(8));
+        let remote = Arc::new(Remote::new(8, 1));
         bench.backend.share_streams(Arc::clone(&remote));
         let socket = id(3, 1);
         let mut peer = bench.stream(socket);

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tidelock_core::{
@@ -13,7 +13,8 @@ use tidelock_core::{
 
 use crate::errno::io_error;
 use crate::inside;
-use crate::runtime::{Counted, Shared, ShutdownReport};
+use crate::runtime::ShutdownReport;
+use crate::shared::{Counted, Shared};
 use crate::stats::RuntimeStats;
 
 /// The runtime as code outside of services sees it. Clones speak to the same runtime; when that
@@ -40,7 +41,7 @@ impl Handle {
             return Err(SpawnError::Stopped);
         }
         let id = self.shared.directory.take_service().ok_or(SpawnError::LimitReached)?;
-        let pushed = self.shared.inbox.push(Command::Spawn { id, service });
+        let pushed = self.shared.inboxes.push(Command::Spawn { id, service });
         pushed.map(|()| id).map_err(|_command| SpawnError::Stopped)
     }
 
@@ -53,7 +54,7 @@ impl Handle {
             return Err(PostError::Stale(Box::new(value)));
         }
         let pushed =
-            self.shared.inbox.push(Command::Post { to, from: None, value: Box::new(value) });
+            self.shared.inboxes.push(Command::Post { to, from: None, value: Box::new(value) });
         match pushed {
             Ok(()) => Ok(()),
             Err(Command::Post { value, .. }) => Err(PostError::Stopped(value)),
@@ -69,7 +70,7 @@ impl Handle {
         if !self.shared.directory.is_service_alive(service) {
             return Err(Stale);
         }
-        let pushed = self.shared.inbox.push(Command::Release { service, abrupt: false });
+        let pushed = self.shared.inboxes.push(Command::Release { service, abrupt: false });
         pushed.map_err(|_command| Stale)
     }
 
@@ -89,10 +90,11 @@ impl Handle {
         if !self.shared.directory.is_service_alive(owner) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
         }
-        let id = self.shared.directory.take_listener().map_err(io::Error::other)?;
+        let id = self.shared.directory.take_listener(owner).map_err(io::Error::other)?;
         let (waiter, answer) = sync_channel(1);
         let command = Command::Listen { id, owner, at: at.into(), options: Box::new(options) };
-        self.shared.inbox.push_listen(command, (id, waiter)).map_err(|_command| stopped())?;
+        let inbox = self.shared.inboxes.of_socket(id);
+        inbox.push_listen(command, (id, waiter)).map_err(|_command| stopped())?;
         match wait_for(&answer)? {
             Ok(local) => Ok((id, local)),
             Err(fault) => Err(io_error(fault)),
@@ -113,8 +115,7 @@ impl Handle {
     /// Counters of the runtime, for operators. Never waits for a thread, so services may call it
     /// too; costs a short lock and a copy of about a kilobyte.
     pub fn stats(&self) -> RuntimeStats {
-        let Counted { mut mux, calls, turns, commands_queued, services } =
-            self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Counted { mut mux, calls, turns, commands_queued, services } = self.shared.counted();
         let [services, services_waiting, services_running] = match (&self.shared.pool, services) {
             (Some(pool), _) => pool.counts(),
             (None, Some((services, waiting))) => [services, waiting, 0],
@@ -129,7 +130,7 @@ impl Handle {
             direct_writes,
             calls,
             turns,
-            commands_queued: commands_queued + self.shared.inbox.len() as u64,
+            commands_queued: commands_queued + self.shared.inboxes.len() as u64,
             charged_bytes: self.shared.directory.total_charged_bytes() as u64,
             services,
             services_waiting,
@@ -137,10 +138,15 @@ impl Handle {
         }
     }
 
+    /// How many network threads there are.
+    pub fn shards(&self) -> u32 {
+        self.shared.directory.shards()
+    }
+
     /// Asks the runtime to shut down within `within`, and returns at once.
     pub fn begin_shutdown(&self, within: Duration) {
         // One that has ended needs no further asking.
-        let _has_ended = self.shared.inbox.push(Command::Exit { within });
+        let _has_ended = self.shared.inboxes.push(Command::Exit { within });
     }
 
     /// Shuts down as [`Runtime::shutdown`](crate::Runtime::shutdown) does, and waits for it.

@@ -1,10 +1,11 @@
 //! Commands on their way to the network thread.
 
+use std::fmt;
 use std::mem;
 use std::sync::PoisonError;
 use std::sync::mpsc::SyncSender;
 
-use tidelock_core::{Command, Endpoint, Fault, SocketId};
+use tidelock_core::{Command, Delivery, Endpoint, Fault, SocketId};
 
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::sys::Waker;
@@ -38,9 +39,24 @@ pub(crate) struct Inbox {
     is_filled: AtomicBool,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Queue");
+        shown.field("commands", &self.commands).field("deliveries", &self.deliveries.len());
+        shown.field("is_network_asleep", &self.is_network_asleep).finish_non_exhaustive()
+    }
+}
+
+/// What was taken besides commands.
+pub(crate) struct Taken {
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) listen_waiters: Vec<ListenWaiter>,
+}
+
 struct Queue {
     commands: Vec<Command>,
+    /// For services that run on the network thread: what the Muxes of others told them.
+    deliveries: Vec<Delivery>,
     listen_waiters: Vec<ListenWaiter>,
     is_network_asleep: bool,
     /// What *handled* commands in the queue give back.
@@ -55,6 +71,7 @@ impl Inbox {
         let queue = Queue {
             quiet_bytes: 0,
             commands: Vec::new(),
+            deliveries: Vec::new(),
             listen_waiters: Vec::new(),
             is_network_asleep: false,
             waker: Some(waker),
@@ -122,6 +139,23 @@ impl Inbox {
         Ok(())
     }
 
+    /// Takes all of `deliveries`, for services that run on the network thread.
+    pub(crate) fn push_deliveries(&self, deliveries: &mut Vec<Delivery>) {
+        let mut queue = self.lock();
+        if queue.waker.is_none() {
+            drop(queue);
+            // What they own is the user's, whose drop must not meet the lock.
+            return deliveries.clear();
+        }
+        queue.deliveries.append(deliveries);
+        self.filled(queue);
+    }
+
+    /// Whether the network thread has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().waker.is_none()
+    }
+
     /// Whether something waits; may be late by a moment.
     pub(crate) fn is_filled(&self) -> bool {
         self.is_filled.load(Ordering::Acquire)
@@ -134,20 +168,24 @@ impl Inbox {
 
     /// The network thread is awake and takes everything. `commands` is empty and is swapped
     /// in, so no command is moved.
-    pub(crate) fn take(&self, commands: &mut Vec<Command>) -> Vec<ListenWaiter> {
+    pub(crate) fn take(&self, commands: &mut Vec<Command>) -> Taken {
         assert!(commands.is_empty(), "commands would be out of order");
         let mut queue = self.lock();
         queue.is_network_asleep = false;
         queue.quiet_bytes = 0;
         self.is_filled.store(false, Ordering::Release);
         mem::swap(&mut queue.commands, commands);
-        mem::take(&mut queue.listen_waiters)
+        Taken {
+            deliveries: mem::take(&mut queue.deliveries),
+            listen_waiters: mem::take(&mut queue.listen_waiters),
+        }
     }
 
     /// The network thread is going to wait; answers whether it may, because nothing is there.
     pub(crate) fn fall_asleep(&self) -> bool {
         let mut queue = self.lock();
-        let is_empty = queue.commands.is_empty() && queue.listen_waiters.is_empty();
+        // Whoever waits for a listener has asked for it.
+        let is_empty = queue.commands.is_empty() && queue.deliveries.is_empty();
         queue.is_network_asleep = is_empty;
         is_empty
     }
@@ -155,11 +193,12 @@ impl Inbox {
     /// The network thread ends: nothing is taken any more.
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
-        let rest = (mem::take(&mut queue.commands), mem::take(&mut queue.listen_waiters));
+        let rest = (mem::take(&mut queue.commands), mem::take(&mut queue.deliveries));
+        let waiters = mem::take(&mut queue.listen_waiters);
         queue.waker = None;
         drop(queue);
         // Commands own services and values of users, whose drop must not meet the lock.
-        drop(rest);
+        drop((rest, waiters));
     }
 
     fn filled(&self, mut queue: MutexGuard<'_, Queue>) {
@@ -203,7 +242,7 @@ mod tests {
 
     fn command(number: u64) -> Command {
         let service = ServiceId::from_bits(1 << 32).unwrap();
-        Command::Handled { service, charge_bytes: number as usize, exit: false }
+        Command::Handled { service, charge_bytes: number as usize, exit: false, shard: 0 }
     }
 
     fn setup() -> (Poll, Inbox) {
@@ -290,7 +329,7 @@ mod tests {
         let release = Command::Release { service, abrupt: false };
         inbox.push_batch(&mut vec![command(1), release]);
         assert_eq!(wake_ups(&mut poll), 1, "the other does not wait");
-        let exit = Command::Handled { service, charge_bytes: 1, exit: true };
+        let exit = Command::Handled { service, charge_bytes: 1, exit: true, shard: 0 };
         inbox.take(&mut taken);
         assert!(inbox.fall_asleep());
         inbox.push_batch(&mut vec![exit]);

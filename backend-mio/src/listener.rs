@@ -6,7 +6,7 @@ use tidelock_core::{Answer, Connected, Endpoint, Fault, ListenOptions, SocketOpt
 
 use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::Stream;
-use crate::sys::{self, ListenerSocket, Registry, StreamSocket, Token};
+use crate::sys::{self, ListenerSocket, Registry, Sharing, StreamSocket, Token};
 
 /// One listener, with what each socket accepted from it gets.
 #[derive(Debug)]
@@ -23,8 +23,27 @@ impl Listener {
         token: Token,
         at: &Endpoint,
         options: &ListenOptions,
+        sharing: Sharing,
     ) -> Result<(Self, Endpoint), Fault> {
-        let mut socket = sys::open_listener(at, options).map_err(|error| fault(&error))?;
+        let socket = sys::open_listener(at, options, sharing).map_err(|error| fault(&error))?;
+        Self::register(registry, token, socket, options)
+    }
+
+    /// Opens another listener beside one, for another network thread to register.
+    pub(crate) fn open_further(
+        local: &Endpoint,
+        options: &ListenOptions,
+    ) -> Result<ListenerSocket, Fault> {
+        sys::open_listener(local, options, Sharing::Further).map_err(|error| fault(&error))
+    }
+
+    /// Registers a listener that is open; answers its address with the real port.
+    pub(crate) fn register(
+        registry: &Registry,
+        token: Token,
+        mut socket: ListenerSocket,
+        options: &ListenOptions,
+    ) -> Result<(Self, Endpoint), Fault> {
         let local = socket.local().map_err(|error| fault(&error))?;
         registry
             .register(&mut socket, token, sys::BOTH_DIRECTIONS)

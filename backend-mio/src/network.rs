@@ -9,23 +9,26 @@ use std::time::Duration;
 
 use tidelock_core::{
     CloseReason, Command, Delivery, Dispatcher, Endpoint, ExitReport, Fault, FaultKind, Instant,
-    KeepCommands, Message, Mux, Progress, SocketId,
+    Message, Mux, Outlet, Progress, SocketId,
 };
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
 use crate::guarded::{guard, run_batch};
-use crate::runtime::Shared;
+use crate::inbox::Inbox;
+use crate::shared::Shared;
 use crate::stats::Histogram;
 use crate::sys::{Events, Poll};
 use crate::workers::Pool;
 
-/// The network thread: it owns the poller, the Mux and every socket.
+/// One network thread: it owns a poller, a Mux and its sockets.
 ///
 /// One round: events, commands, a turn of the Mux, its outputs, services (or a hint to the
 /// workers that there is something to do). Turns are small, so that what a socket's service
 /// touches is still in the cache; the poller is asked when there is nothing else to do, and at
 /// least every [`TURNS_PER_POLL`] rounds.
 pub(crate) struct Network {
+    /// Which of the runtime's network threads it is.
+    pub(crate) shard: u32,
     pub(crate) poll: Poll,
     pub(crate) mux: Mux,
     pub(crate) backend: MioBackend,
@@ -38,6 +41,8 @@ pub(crate) struct Network {
     /// Filled by inline services; empty between two uses.
     asked: Vec<Command>,
     deliveries: Vec<Delivery>,
+    /// By shard, what the Mux asks of others; empty between two uses.
+    for_others: Box<[Vec<Command>]>,
     turns: Histogram,
     listen_waiters: BTreeMap<SocketId, SyncSender<Result<Endpoint, Fault>>>,
     /// When an exit is to be over; the first that was asked for.
@@ -48,6 +53,32 @@ pub(crate) struct Network {
 pub(crate) enum Services {
     Inline(Box<Dispatcher>),
     Pool(Arc<Pool>),
+}
+
+/// Until when the poller is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// There is work.
+    No,
+    UntilDeadline,
+    /// All is done here, but not on other network threads, which may still ask something.
+    Moment,
+}
+
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// What services on the network thread ask waits for the end of their batch: nothing could act on
+/// it before.
+struct InlineOutlet {
+    shard: u32,
+}
+
+impl Outlet for InlineOutlet {
+    fn publish(&mut self, _commands: &mut Vec<Command>) {}
+
+    fn shard(&self) -> Option<u32> {
+        Some(self.shard)
+    }
 }
 
 const EVENTS_MAX: usize = 1024;
@@ -61,7 +92,10 @@ impl Network {
         shared: Arc<Shared>,
         services: Services,
     ) -> Self {
+        let shards = shared.directory.shards();
         Self {
+            shard: mux.shard(),
+            for_others: (0..shards).map(|_| Vec::new()).collect(),
             poll,
             mux,
             backend,
@@ -80,18 +114,27 @@ impl Network {
     /// Runs until the Mux has exited, and answers what that cost.
     pub(crate) fn run(mut self) -> ExitReport {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut is_quiet = false;
+        let mut pause = Pause::No;
         loop {
-            let mut now = self.wait(&mut events, is_quiet);
+            let mut now = self.wait(&mut events, pause);
             for _ in 0..TURNS_PER_POLL {
                 let progress = self.round(now);
                 let then = std::mem::replace(&mut now, self.shared.clock.now());
                 self.turns.add(now.saturating_since(then));
-                if progress == Progress::Exit && self.are_services_done() {
-                    return self.finish();
-                }
-                is_quiet = progress == Progress::Idle && !self.has_work();
-                if is_quiet {
+                pause = match progress {
+                    Progress::More => Pause::No,
+                    Progress::Idle if self.has_work() => Pause::No,
+                    Progress::Idle => Pause::UntilDeadline,
+                    Progress::Exit => {
+                        let is_done = self.are_services_done();
+                        let are_all_done = self.shared.end.agree(self.shard, is_done);
+                        if is_done && (are_all_done || self.is_time_over()) {
+                            return self.finish();
+                        }
+                        if is_done { Pause::Moment } else { Pause::No }
+                    }
+                };
+                if pause != Pause::No {
                     break;
                 }
             }
@@ -103,14 +146,18 @@ impl Network {
             Services::Inline(dispatcher) => !dispatcher.is_idle(),
             Services::Pool(_runs_by_itself) => false,
         };
-        has_runnable || !self.queued.is_empty() || self.shared.inbox.is_filled()
+        has_runnable || !self.queued.is_empty() || self.inbox().is_filled()
     }
 
     /// Asks the poller; waits for it only if there is nothing else to do.
-    fn wait(&mut self, events: &mut Events, is_quiet: bool) -> Instant {
+    fn wait(&mut self, events: &mut Events, pause: Pause) -> Instant {
         self.publish_counts();
-        let sleeps = is_quiet && self.shared.inbox.fall_asleep();
-        let timeout = if sleeps { self.time_to_deadline() } else { Some(Duration::ZERO) };
+        let sleeps = pause != Pause::No && self.inbox().fall_asleep();
+        let timeout = match pause {
+            Pause::UntilDeadline if sleeps => self.time_to_deadline(),
+            Pause::Moment if sleeps => Some(MOMENT),
+            _ => Some(Duration::ZERO),
+        };
         match self.poll.poll(events, timeout) {
             Ok(()) => {}
             // A signal; mio left no event behind, and the next round asks again.
@@ -143,7 +190,8 @@ impl Network {
             Services::Inline(all) => Some((all.services() as u64, all.runnable() as u64)),
             Services::Pool(_counts_itself) => None,
         };
-        let mut counted = self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = &self.shared.counted[self.shard as usize];
+        let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.mux.clone_from(self.mux.stats());
         counted.calls = self.backend.calls;
         counted.turns = self.turns;
@@ -159,7 +207,7 @@ impl Network {
 
     fn round(&mut self, now: Instant) -> Progress {
         let _span = tracing::trace_span!("turn").entered();
-        if self.shared.inbox.is_filled() {
+        if self.inbox().is_filled() {
             self.take_commands();
         }
         self.hand_commands_over(now);
@@ -169,9 +217,19 @@ impl Network {
         progress
     }
 
+    fn inbox(&self) -> &Inbox {
+        self.shared.inboxes.of(self.shard)
+    }
+
     fn take_commands(&mut self) {
-        self.listen_waiters.extend(self.shared.inbox.take(&mut self.taken));
+        let taken = self.shared.inboxes.of(self.shard).take(&mut self.taken);
+        self.listen_waiters.extend(taken.listen_waiters);
         self.queued.extend(self.taken.drain(..));
+        if let Services::Inline(dispatcher) = &mut self.services {
+            for delivery in taken.deliveries {
+                drop(dispatcher.deliver(delivery));
+            }
+        }
     }
 
     fn hand_commands_over(&mut self, now: Instant) {
@@ -194,6 +252,10 @@ impl Network {
     fn deliver(&mut self) {
         assert!(self.deliveries.is_empty(), "outputs would be out of order");
         while let Some(delivery) = self.mux.poll_delivery() {
+            if let Delivery::Command { shard, command } = delivery {
+                self.for_others[shard as usize].push(command);
+                continue;
+            }
             if !self.listen_waiters.is_empty() {
                 self.tell_listen_waiter(&delivery);
             }
@@ -206,19 +268,40 @@ impl Network {
                 directory.is_alive(*id) || answer(waiter, Err(FaultKind::Cancelled.into()))
             });
         }
-        if self.deliveries.is_empty() {
-            return;
-        }
-        match &mut self.services {
-            Services::Inline(dispatcher) => {
-                for delivery in self.deliveries.drain(..) {
-                    dispatcher.deliver(guard(delivery));
+        if !self.deliveries.is_empty() {
+            match &mut self.services {
+                Services::Pool(pool) => {
+                    pool.deliver(&mut self.deliveries);
+                    self.deliveries.clear();
                 }
+                Services::Inline(_) => self.deliver_inline(),
             }
-            Services::Pool(pool) => {
-                pool.deliver(&mut self.deliveries);
-                self.deliveries.clear();
+        }
+        // Behind the messages, which another Mux may count on.
+        for (shard, commands) in (0..).zip(&mut self.for_others) {
+            self.shared.inboxes.of(shard).push_batch(commands);
+        }
+    }
+
+    /// Services run on the network threads: each where it is at home.
+    fn deliver_inline(&mut self) {
+        let Services::Inline(dispatcher) = &mut self.services else {
+            unreachable!("workers have the mailboxes");
+        };
+        let directory = &self.shared.directory;
+        let mut elsewhere: BTreeMap<u32, Vec<Delivery>> = BTreeMap::new();
+        for delivery in self.deliveries.drain(..) {
+            let service = delivery.service().expect("commands were sorted out");
+            let home = directory.home_of(service);
+            let delivery = guard(delivery);
+            if home == self.shard {
+                drop(dispatcher.deliver(delivery));
+            } else {
+                elsewhere.entry(home).or_default().push(delivery);
             }
+        }
+        for (home, mut deliveries) in elsewhere {
+            self.shared.inboxes.of(home).push_deliveries(&mut deliveries);
         }
     }
 
@@ -251,11 +334,19 @@ impl Network {
                 break;
             };
             let now = self.shared.clock.now();
-            self.shared.inside.store(batch.service().to_bits(), Ordering::Relaxed);
+            let inside = &self.shared.inside[self.shard as usize];
+            inside.store(batch.service().to_bits(), Ordering::Relaxed);
             let directory = &self.shared.directory;
-            let batch = run_batch(batch, directory, now, &mut self.asked, &mut KeepCommands);
-            self.shared.inside.store(0, Ordering::Relaxed);
-            self.queued.extend(self.asked.drain(..));
+            let mut outlet = InlineOutlet { shard: self.shard };
+            let batch = run_batch(batch, directory, now, &mut self.asked, &mut outlet);
+            inside.store(0, Ordering::Relaxed);
+            Command::distribute(&mut self.asked, directory, |shard, commands| {
+                if shard == self.shard {
+                    self.queued.extend(commands.drain(..));
+                } else {
+                    self.shared.inboxes.of(shard).push_batch(commands);
+                }
+            });
             if let Some(batch) = batch {
                 dispatcher.give_back(batch);
             }
@@ -267,11 +358,7 @@ impl Network {
     /// longer; a service that does not return from a call in that time is not waited for. Waits a
     /// moment for workers that have not.
     fn are_services_done(&mut self) -> bool {
-        const LAST_WORDS: Duration = Duration::from_millis(250);
-        const MOMENT: Duration = Duration::from_millis(5);
-        let now = self.shared.clock.now();
-        let deadline = self.exit_deadline.unwrap_or(now) + LAST_WORDS;
-        if deadline <= now {
+        if self.is_time_over() {
             return true;
         }
         if let Services::Pool(pool) = &self.services {
@@ -281,18 +368,21 @@ impl Network {
         !self.has_work()
     }
 
+    fn is_time_over(&self) -> bool {
+        const LAST_WORDS: Duration = Duration::from_millis(250);
+        let now = self.shared.clock.now();
+        self.exit_deadline.is_some_and(|deadline| deadline + LAST_WORDS <= now)
+    }
+
     fn finish(mut self) -> ExitReport {
-        match &mut self.services {
-            Services::Inline(dispatcher) => {
-                if !dispatcher.is_idle() {
-                    tracing::warn!("the deadline has passed; messages are left in mailboxes");
-                }
-            }
-            Services::Pool(pool) => pool.stop(),
+        if let Services::Inline(dispatcher) = &self.services
+            && !dispatcher.is_idle()
+        {
+            tracing::warn!("the deadline has passed; messages are left in mailboxes");
         }
         self.publish_counts();
         assert_eq!(self.backend.open_sockets(), 0, "an exit leaves no socket open");
-        self.shared.inbox.close();
+        self.inbox().close();
         let report = self.mux.exit_report().clone();
         tracing::info!(closed = report.closed, unsent = report.unsent_bytes, "stopped");
         report
@@ -311,8 +401,6 @@ fn answer(waiter: &SyncSender<Result<Endpoint, Fault>>, result: Result<Endpoint,
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpListener};
-    use std::sync::Mutex;
-    use std::sync::atomic::AtomicU64;
     use std::sync::mpsc::{Sender, channel};
     use std::thread;
 
@@ -322,9 +410,8 @@ mod tests {
     use crate::Resolve;
     use crate::clock::Clock;
     use crate::handle::Handle;
-    use crate::inbox::Inbox;
+    use crate::inboxes::Inboxes;
     use crate::resolver::Lookup;
-    use crate::runtime::End;
     use crate::sys::Waker;
 
     const BOUND: Duration = Duration::from_secs(20);
@@ -367,16 +454,9 @@ mod tests {
         let backend = MioBackend::new(registry, weak, Arc::clone(&directory), lookup);
         let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
         let mailbox_bytes_max = directory.config().mailbox_bytes_max;
-        let shared = Arc::new(Shared {
-            directory,
-            inbox: Arc::new(Inbox::new(waker, mailbox_bytes_max)),
-            clock: Clock::start(),
-            inside: AtomicU64::new(0),
-            pool: None,
-            remote: None,
-            end: End::default(),
-            counted: Mutex::default(),
-        });
+        let inboxes: Box<[Inbox]> = Box::new([Inbox::new(waker, mailbox_bytes_max)]);
+        let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes));
+        let shared = Arc::new(Shared::new(directory, inboxes, Clock::start(), None, None));
         let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
         (Handle::new(shared), thread::spawn(|| network.run()))
     }

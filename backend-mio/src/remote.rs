@@ -15,8 +15,11 @@ use crate::stream::SharedStream;
 /// given away again only after that.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    max: usize,
-    /// In chunks that never move, so that workers may look while the table grows.
+    /// How many each shard may have.
+    places_max: usize,
+    chunks_per_shard: usize,
+    /// In chunks that never move, so that workers may look while the table grows: those of the
+    /// first shard, then those of the next one.
     chunks: Box<[OnceLock<Box<[Place]>>]>,
     counters: Counters,
 }
@@ -53,23 +56,24 @@ pub struct DirectWriteStats {
 }
 
 impl Remote {
-    /// An empty one, for at most `sockets_max` sockets.
-    pub(crate) fn new(sockets_max: u32) -> Self {
-        let max = sockets_max as usize;
-        let chunks = (0..max.div_ceil(PLACES_PER_CHUNK)).map(|_| OnceLock::new()).collect();
-        Self { max, chunks, counters: Counters::default() }
+    /// An empty one, for at most `sockets_max` sockets in equal parts.
+    pub(crate) fn new(sockets_max: u32, shards: u32) -> Self {
+        let places_max = sockets_max.div_ceil(shards) as usize;
+        let chunks_per_shard = places_max.div_ceil(PLACES_PER_CHUNK);
+        let chunks = (0..chunks_per_shard * shards as usize).map(|_| OnceLock::new()).collect();
+        Self { places_max, chunks_per_shard, chunks, counters: Counters::default() }
     }
 
     /// A stream is there. Called by the network thread, before the Mux hears of it.
     pub(crate) fn insert(&self, id: SocketId, stream: Arc<SharedStream>) {
-        let index = id.index() as usize;
-        assert!(index < self.max, "{id} is beyond the limit");
-        let chunk = self.chunks[index / PLACES_PER_CHUNK].get_or_init(|| {
-            let places =
-                (self.max - index / PLACES_PER_CHUNK * PLACES_PER_CHUNK).min(PLACES_PER_CHUNK);
+        let (chunk, at) = self.position(id);
+        let before_chunk = id.place() as usize - at;
+        assert!(before_chunk + at < self.places_max, "{id} is beyond the limit");
+        let chunk = self.chunks[chunk].get_or_init(|| {
+            let places = (self.places_max - before_chunk).min(PLACES_PER_CHUNK);
             (0..places).map(|_| Place::default()).collect()
         });
-        let before = lock(&chunk[index % PLACES_PER_CHUNK]).replace((id, stream));
+        let before = lock(&chunk[at]).replace((id, stream));
         assert!(before.is_none(), "the place of {id} is taken");
     }
 
@@ -123,8 +127,14 @@ impl Remote {
     }
 
     fn place(&self, id: SocketId) -> Option<&Place> {
-        let index = id.index() as usize;
-        self.chunks.get(index / PLACES_PER_CHUNK)?.get()?.get(index % PLACES_PER_CHUNK)
+        let (chunk, at) = self.position(id);
+        self.chunks.get(chunk)?.get()?.get(at)
+    }
+
+    /// Where a stream is: the chunk, and the place in it.
+    fn position(&self, id: SocketId) -> (usize, usize) {
+        let (shard, place) = (id.shard() as usize, id.place() as usize);
+        (shard * self.chunks_per_shard + place / PLACES_PER_CHUNK, place % PLACES_PER_CHUNK)
     }
 }
 

@@ -198,7 +198,10 @@ mod tests {
 
     /// A living socket; the kind does not matter here.
     fn id(resolver: &Resolver) -> SocketId {
-        resolver.directory.take_listener().unwrap()
+        {
+            let owner = resolver.directory.take_service().unwrap();
+            resolver.directory.take_listener(owner).unwrap()
+        }
     }
 
     fn poll_within(resolver: &mut Resolver, bound: Duration) -> Option<Event> {

@@ -2,30 +2,28 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tidelock_core::{
-    Config, ConfigError, Directory, Dispatcher, ExitReport, Mux, ServiceId, Stats,
-};
+use tidelock_core::{Config, ConfigError, Directory, Dispatcher, ExitReport, Mux, ServiceId};
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
 use crate::clock::Clock;
 use crate::guarded::AbortOnPanic;
 use crate::handle::Handle;
 use crate::inbox::Inbox;
+use crate::inboxes::Inboxes;
 use crate::inside;
 use crate::network::{Network, Services};
 use crate::remote::Remote;
 use crate::resolve::Resolve;
 use crate::resolver::Lookup;
-use crate::stats::{Calls, Histogram};
+use crate::shared::Shared;
 use crate::sys::{Poll, Waker};
 use crate::workers::{Pool, WorkerContext};
 
-/// Services on real sockets: one network thread, and worker threads or none.
+/// Services on real sockets: one network thread or several, and worker threads or none.
 ///
 /// Dropping it shuts down and gives the services one second; [`shutdown`](Self::shutdown) says
 /// how long, and tells what was not sent.
@@ -55,55 +53,9 @@ use crate::workers::{Pool, WorkerContext};
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,
-    network: Option<JoinHandle<()>>,
+    /// Empty once it has ended.
+    network: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
-}
-
-/// What the network thread, the workers and every [`Handle`] share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) clock: Clock,
-    /// The service that the network thread is inside of, as bits, or zero.
-    pub(crate) inside: AtomicU64,
-    pub(crate) pool: Option<Arc<Pool>>,
-    pub(crate) remote: Option<Arc<Remote>>,
-    pub(crate) end: End,
-    /// What the network thread counted when it last looked for events.
-    pub(crate) counted: Mutex<Counted>,
-}
-
-/// What the network thread counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Counted {
-    pub(crate) mux: Stats,
-    pub(crate) calls: Calls,
-    pub(crate) turns: Histogram,
-    pub(crate) commands_queued: u64,
-    /// With services on the network thread: how many there are, and how many have messages.
-    pub(crate) services: Option<(u64, u64)>,
-}
-
-/// Where the network thread leaves its report.
-#[derive(Debug, Default)]
-pub(crate) struct End {
-    report: Mutex<Option<ExitReport>>,
-    reported: Condvar,
-}
-
-impl End {
-    fn set(&self, report: ExitReport) {
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
-        self.reported.notify_all();
-    }
-
-    /// The report; waits for it, at most `bound`.
-    pub(crate) fn wait(&self, bound: Duration) -> Option<ExitReport> {
-        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.reported.wait_timeout_while(report, bound, |report| report.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
-    }
 }
 
 /// What a shutdown cost.
@@ -115,18 +67,26 @@ pub struct ShutdownReport {
     /// Services that were still inside a call at the deadline; they are not waited for, and
     /// nothing that they ask any more has an effect.
     pub inside: Vec<ServiceId>,
-    /// Whether the network thread ended. It does not if a service on it (`workers(0)`) never
+    /// Whether the network threads ended. One does not if a service on it (`workers(0)`) never
     /// returned from a call.
     pub is_complete: bool,
 }
 
 /// How a [`Runtime`] is to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     config: Config,
     workers: usize,
+    shards: u32,
     seed: u64,
     lookup: Lookup,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let (config, workers, seed, lookup) = Default::default();
+        Self { config, workers, shards: 1, seed, lookup }
+    }
 }
 
 impl Builder {
@@ -140,6 +100,27 @@ impl Builder {
     /// thread: best for many small messages and services that compute little.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Sets how many network threads there are, each with sockets of its own. Default 1, which is
+    /// best until one network thread is busy all the time.
+    ///
+    /// * A listener accepts on all of them, under one id: the system gives each connection to one,
+    ///   with `SO_REUSEPORT`, and takes its address for it alone, as ever. A Unix-domain listener
+    ///   accepts on one. Its `accept_rate` is shared out evenly.
+    /// * Each has an equal part of `sockets_max`. A full one leaves its clients in the backlog while
+    ///   others may have room; what a service opens goes where there are the fewest sockets.
+    /// * A service may use sockets of all. With workers, it runs on any of those. With `workers(0)`
+    ///   it runs on one network thread, opens its sockets there while there is room, and what
+    ///   happens to its other sockets is handed over from thread to thread: there, give each thread
+    ///   services of its own.
+    /// * `mailbox_bytes_max` holds for what each network thread tells a service.
+    ///
+    /// It costs a poller, a table of sockets and read buffers each; a batch of a service's commands
+    /// is shared out, which allocates; at `total_bytes_max`, `SendReady` may come 10 ms late.
+    pub fn shards(mut self, shards: u32) -> Self {
+        self.shards = shards;
         self
     }
 
@@ -171,50 +152,82 @@ impl Builder {
     /// Starts the threads.
     ///
     /// # Errors
-    /// If two limits contradict, or if the system gives no poller or no thread.
+    /// If two limits contradict, if there are no shards or more than
+    /// [`SHARDS_MAX`](tidelock_core::SHARDS_MAX), or if the system gives no poller or no thread.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        let mux = Mux::new(self.config)?;
-        let directory = Arc::clone(mux.directory());
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
-        let registry = poll.registry().try_clone()?;
-        let weak = Arc::downgrade(&waker);
-        let mut backend = MioBackend::new(registry, weak, Arc::clone(&directory), self.lookup);
+        let directory = Arc::new(Directory::with_shards(self.config, self.shards)?);
         let config = directory.config();
         let remote = (self.workers > 0 && config.direct_write)
-            .then(|| Arc::new(Remote::new(config.sockets_max)));
-        remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
-        let inbox = Arc::new(Inbox::new(waker, directory.config().mailbox_bytes_max));
+            .then(|| Arc::new(Remote::new(config.sockets_max, self.shards)));
+        let mut pollers = Vec::new();
+        let mut inboxes = Vec::new();
+        for _ in 0..self.shards {
+            let poll = Poll::new()?;
+            let waker = Arc::new(Waker::new(poll.registry(), WAKE_TOKEN)?);
+            inboxes.push(Inbox::new(Arc::clone(&waker), config.mailbox_bytes_max));
+            let registry = poll.registry().try_clone()?;
+            let (weak, directory) = (Arc::downgrade(&waker), Arc::clone(&directory));
+            let mut backend = MioBackend::new(registry, weak, directory, self.lookup.clone());
+            remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
+            pollers.push((poll, backend));
+        }
+        let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes.into()));
         let clock = Clock::start();
-        let dispatcher = Dispatcher::new(Arc::clone(&directory), self.seed);
-        let (services, pool) = if self.workers == 0 {
-            (Services::Inline(Box::new(dispatcher)), None)
-        } else {
-            let pool = Arc::new(Pool::new(dispatcher, self.workers));
-            (Services::Pool(Arc::clone(&pool)), Some(pool))
-        };
+        let dispatcher = || Dispatcher::new(Arc::clone(&directory), self.seed);
+        let pool = (self.workers > 0).then(|| Arc::new(Pool::new(dispatcher(), self.workers)));
         let workers = match &pool {
             None => Vec::new(),
             Some(pool) => {
-                let (directory, inbox) = (Arc::clone(&directory), Arc::clone(&inbox));
-                pool.start(&WorkerContext { directory, inbox, remote: remote.clone(), clock })?
+                let (directory, inboxes) = (Arc::clone(&directory), Arc::clone(&inboxes));
+                pool.start(&WorkerContext { directory, inboxes, remote: remote.clone(), clock })?
             }
         };
-        let inside = AtomicU64::new(0);
-        let end = End::default();
-        let counted = Mutex::default();
-        let shared =
-            Arc::new(Shared { directory, inbox, clock, inside, pool, remote, end, counted });
-        let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
-        let thread = thread::Builder::new().name("tidelock-net".into());
-        let thread = thread.spawn(move || network_thread(network)).inspect_err(|_error| {
-            if let Some(pool) = &shared.pool {
-                pool.stop();
-            }
-        })?;
-        let handle = Handle::new(shared);
-        Ok(Runtime { handle, network: Some(thread), workers })
+        let shared = Shared::new(Arc::clone(&directory), inboxes, clock, pool, remote);
+        let shared = Arc::new(shared);
+        let mut networks = Vec::new();
+        for (shard, (poll, backend)) in (0..).zip(pollers) {
+            let mux = Mux::of_shard(Arc::clone(&shared.directory), shard);
+            let services = match &shared.pool {
+                None => Services::Inline(Box::new(dispatcher())),
+                Some(pool) => Services::Pool(Arc::clone(pool)),
+            };
+            networks.push(Network::new(poll, mux, backend, Arc::clone(&shared), services));
+        }
+        start(networks, shared, workers)
     }
+}
+
+/// Starts the network threads; if the system gives no more, those that were started end.
+fn start(
+    networks: Vec<Network>,
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+) -> Result<Runtime, BuildError> {
+    let shards = networks.len();
+    let handle = Handle::new(Arc::clone(&shared));
+    let mut threads = Vec::with_capacity(shards);
+    for network in networks {
+        let shard = network.shard;
+        let name = match shards {
+            1 => "tidelock-net".into(),
+            _ => format!("tidelock-net-{shard}"),
+        };
+        match thread::Builder::new().name(name).spawn(move || network_thread(network)) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => {
+                // Those that run wait for nobody: the others are done before they began.
+                (shard..shards as u32).for_each(|never| {
+                    shared.end.agree(never, true);
+                });
+                handle.begin_shutdown(Duration::ZERO);
+                if let Some(pool) = &shared.pool {
+                    pool.stop();
+                }
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(Runtime { handle, network: threads, workers })
 }
 
 fn network_thread(network: Network) {
@@ -222,7 +235,13 @@ fn network_thread(network: Network) {
     inside::enter();
     let shared = Arc::clone(&network.shared);
     let report = network.run();
-    shared.end.set(report);
+    // Whoever waits for the reports of all finds no worker that begins something more.
+    if shared.end.is_last()
+        && let Some(pool) = &shared.pool
+    {
+        pool.stop();
+    }
+    shared.end.report(report);
 }
 
 impl Runtime {
@@ -247,16 +266,19 @@ impl Runtime {
     }
 
     fn end(&mut self, within: Duration) -> ShutdownReport {
-        let Some(network) = self.network.take() else {
+        if self.network.is_empty() {
             return ShutdownReport::default();
-        };
+        }
+        let networks = std::mem::take(&mut self.network);
         let report = self.handle.shut_down_and_wait(within);
         if !report.is_complete {
             tracing::error!(inside = ?report.inside, "a service never returned from a call");
             return report;
         }
-        if network.join().is_err() {
-            unreachable!("a panic of the network thread ends the process");
+        for network in networks {
+            if network.join().is_err() {
+                unreachable!("a panic of a network thread ends the process");
+            }
         }
         for (worker, thread) in self.workers.drain(..).enumerate() {
             let is_inside = self.handle.is_worker_inside(worker);
@@ -323,19 +345,6 @@ impl From<BuildError> for io::Error {
         match error {
             BuildError::Config(error) => io::Error::new(io::ErrorKind::InvalidInput, error),
             BuildError::Io(error) => error,
-        }
-    }
-}
-
-impl Shared {
-    /// Who is inside a call.
-    pub(crate) fn services_inside(&self) -> Vec<ServiceId> {
-        match &self.pool {
-            Some(pool) => pool.inside(),
-            None => {
-                let bits = self.inside.load(Ordering::Relaxed);
-                ServiceId::from_bits(bits).into_iter().collect()
-            }
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct RuntimeStats {
     pub services_running: u64,
 }
 
-/// Calls of the system that the network thread made.
+/// Calls of the system that the network threads made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
@@ -77,7 +77,28 @@ impl Default for Histogram {
     }
 }
 
+impl Calls {
+    /// Adds those of another network thread.
+    pub(crate) fn merge(&mut self, other: &Calls) {
+        let Self { polls, wake_ups, accepts, connects, reads, writes, receives, sends } = self;
+        *polls += other.polls;
+        *wake_ups += other.wake_ups;
+        *accepts += other.accepts;
+        *connects += other.connects;
+        *reads += other.reads;
+        *writes += other.writes;
+        *receives += other.receives;
+        *sends += other.sends;
+    }
+}
+
 impl Histogram {
+    /// Adds those of another network thread.
+    pub(crate) fn merge(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(own, others)| *own += others);
+        self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
+    }
+
     pub(crate) fn add(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = (u64::BITS - nanos.leading_zeros()) as usize;

@@ -15,7 +15,7 @@ pub(crate) use mio::net::UdpSocket;
 pub(crate) use mio::unix::SourceFd;
 pub(crate) use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
-pub(crate) use open::{open_datagram, open_listener, open_stream};
+pub(crate) use open::{Sharing, open_datagram, open_listener, open_stream};
 pub(crate) use options::{
     FdKind, access, fd_kind, is_nonblocking, reset_on_close, set_nonblocking, set_option,
     shutdown_write, socket_ends, take_socket_error,

@@ -12,7 +12,7 @@ use tidelock_core::{
 
 use crate::clock::Clock;
 use crate::guarded::{AbortOnPanic, guard, run_batch};
-use crate::inbox::Inbox;
+use crate::inboxes::Inboxes;
 use crate::inside;
 use crate::remote::Remote;
 
@@ -49,7 +49,7 @@ impl std::fmt::Debug for State {
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
     pub(crate) directory: Arc<Directory>,
-    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) inboxes: Arc<Inboxes>,
     /// `None`: the network thread writes all.
     pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) clock: Clock,
@@ -155,10 +155,10 @@ impl Pool {
         let mut commands = Vec::new();
         while let Some(batch) = self.take(worker) {
             let mut outlet =
-                WorkerOutlet { inbox: &context.inbox, remote: context.remote.as_deref() };
+                WorkerOutlet { inboxes: &context.inboxes, remote: context.remote.as_deref() };
             let now = context.clock.now();
             let batch = run_batch(batch, &context.directory, now, &mut commands, &mut outlet);
-            context.inbox.push_batch(&mut commands);
+            context.inboxes.push_batch(&mut commands);
             self.give_back(worker, batch);
         }
     }
@@ -211,13 +211,13 @@ impl Pool {
 /// A worker's way out: what a service asks goes to the network thread, but what it can write
 /// itself.
 struct WorkerOutlet<'a> {
-    inbox: &'a Inbox,
+    inboxes: &'a Inboxes,
     remote: Option<&'a Remote>,
 }
 
 impl Outlet for WorkerOutlet<'_> {
     fn publish(&mut self, commands: &mut Vec<Command>) {
-        self.inbox.push_batch(commands);
+        self.inboxes.push_batch(commands);
     }
 
     fn writes_directly(&self) -> bool {

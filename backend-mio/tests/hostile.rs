@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use support::{
-    BOUND, Strings, bounded, client, eventually, listen, narrow_client, pattern, reset,
+    BOUND, INLINE, Strings, bounded, client, eventually, listen, narrow_client, pattern, reset,
     runtimes_with,
 };
 use tidelock_core::{
@@ -230,7 +230,9 @@ fn a_flood_of_connections_is_accepted_no_faster_than_the_listener_says() {
             assert!(begin.elapsed() >= Duration::from_millis(100 * (FLOOD as u64 - 4)));
             eventually("it is counted", || {
                 let paced = runtime.handle().stats().mux.accepts_paced;
-                assert!(paced <= FLOOD as u64 - 4, "{paced} had to wait");
+                // Where several network threads share the burst, it may be that few come to one.
+                let at_once = if runtime.handle().shards() == 1 { 4 } else { 1 };
+                assert!(paced <= FLOOD as u64 - at_once, "{paced} had to wait");
                 paced > 0
             });
             other.answers();
@@ -241,7 +243,7 @@ fn a_flood_of_connections_is_accepted_no_faster_than_the_listener_says() {
 #[test]
 fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
     bounded("garbage", || {
-        for runtime in runtimes_with(&narrow()).into_iter().skip(1) {
+        for runtime in runtimes_with(&narrow()).into_iter().skip(INLINE) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
             let options = ListenOptions::default().auto_start(true);

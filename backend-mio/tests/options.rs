@@ -106,7 +106,7 @@ fn an_ipv6_listener_is_for_both_families_or_for_one() {
 #[test]
 fn listeners_share_a_port_if_each_asked_for_it() {
     bounded("shared port", || {
-        let [first, second, _] = runtimes();
+        let [first, second, ..] = runtimes();
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let shared = || ListenOptions::default().option(SocketOption::ReusePort(true));
         let (one, two) = (Strings::spawn(&first), Strings::spawn(&second));

@@ -151,7 +151,7 @@ fn the_file_of_another_listener_stays() {
     bounded("replaced file", || {
         let folder = Folder::new("replaced");
         let (path, at) = folder.socket("twice");
-        let [first, second, _] = runtimes();
+        let [first, second, ..] = runtimes();
         listen_at(&first, &at, ListenOptions::default()).unwrap();
         fs::rename(&path, folder.0.join("elsewhere")).unwrap();
         listen_at(&second, &at, ListenOptions::default()).unwrap();

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    ConnectOptions, Descriptor, Endpoint, Fault, ListenOptions, Outbox, Situation, SocketId,
-    SocketOption, UdpOptions,
+    ConnectOptions, Descriptor, Endpoint, Fault, FaultKind, ListenOptions, Outbox, Situation,
+    SocketId, SocketOption, UdpOptions,
 };
 
 /// The answer of a call to a [`Backend`].
@@ -102,6 +102,35 @@ pub trait Backend {
         at: &Endpoint,
         options: &ListenOptions,
     ) -> Result<Endpoint, Fault>;
+
+    /// Opens another listener at the address of `id`, in the same way, so that the system gives
+    /// each connection to one of them; and hands it over without keeping anything of it. Asked
+    /// right after `listen`, in a runtime of several Muxes.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported`, which is the default, where two cannot share an address.
+    fn share_listener(
+        &mut self,
+        _id: SocketId,
+        _local: &Endpoint,
+        _options: &ListenOptions,
+    ) -> Result<Descriptor, Fault> {
+        Err(FaultKind::Unsupported.into())
+    }
+
+    /// Takes over, as the listener `id`, what another Mux's backend answered to
+    /// [`share_listener`](Self::share_listener), and answers its address.
+    ///
+    /// # Errors
+    /// The system's; then nothing is left of it.
+    fn listen_shared(
+        &mut self,
+        _id: SocketId,
+        _listener: Descriptor,
+        _options: &ListenOptions,
+    ) -> Result<Endpoint, Fault> {
+        Err(FaultKind::Unsupported.into())
+    }
 
     /// Connects a stream.
     fn connect(

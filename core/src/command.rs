@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     ConnectOptions, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service, ServiceId,
-    SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
+    ShardCommand, SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
 };
 
 /// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
@@ -211,6 +211,8 @@ pub enum Command {
         service: ServiceId,
         /// The sum of their [`charge_bytes`](crate::Message::charge_bytes).
         charge_bytes: usize,
+        /// The shard whose Mux told it these messages.
+        shard: u32,
         /// Whether `Exit` was among them.
         exit: bool,
     },
@@ -219,6 +221,9 @@ pub enum Command {
         /// The time for all of it.
         within: Duration,
     },
+    /// What another Mux of the same runtime asks, in
+    /// [`Delivery::Command`](crate::Delivery::Command).
+    Shard(ShardCommand),
 }
 
 impl Command {
@@ -274,7 +279,8 @@ impl Command {
             | Command::Post { .. }
             | Command::Release { .. }
             | Command::Handled { .. }
-            | Command::Exit { .. } => None,
+            | Command::Exit { .. }
+            | Command::Shard(_) => None,
         }
     }
 }
@@ -326,6 +332,7 @@ impl fmt::Debug for Command {
                 write!(f, "Handled {service} {charge_bytes} B")
             }
             Command::Exit { within } => write!(f, "Exit within {within:?}"),
+            Command::Shard(order) => write!(f, "{order:?}"),
         }
     }
 }

@@ -143,6 +143,9 @@ impl Default for Config {
 /// The read buffer that every stream begins with.
 const READ_BUFFER_BYTES_FIRST: usize = 64 << 10;
 
+/// One place less than there are, so that no id is all ones.
+const IDS_MAX: u32 = crate::id::PLACES_MAX - 1;
+
 impl Config {
     /// The size of the smallest read buffer that so many bytes fit into: 64 KiB, twice that, and
     /// so on up to [`read_buffer_bytes_max`](Self::read_buffer_bytes_max), which is also the
@@ -178,12 +181,9 @@ impl Config {
         }
     }
 
-    /// Checks that no limit is zero and that no two contradict.
-    ///
-    /// # Errors
-    /// The first contradiction found, with both names and values.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let positive: [(&'static str, u128); 15] = [
+    /// What must not be zero.
+    fn limits(&self) -> [(&'static str, u128); 15] {
+        let limits = [
             ("sockets_max", self.sockets_max.into()),
             ("services_max", self.services_max.into()),
             ("accepts_per_turn", self.accepts_per_turn.into()),
@@ -200,12 +200,22 @@ impl Config {
             ("first_generation", self.first_generation.into()),
             ("accept_retry_min (ns)", self.accept_retry_min.as_nanos()),
         ];
-        for (name, value) in positive {
+        assert!(limits.iter().all(|(name, _)| !name.is_empty()), "a limit without a name");
+        limits
+    }
+
+    /// Checks that no limit is zero and that no two contradict.
+    ///
+    /// # Errors
+    /// The first contradiction found, with both names and values.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for (name, value) in self.limits() {
             if value == 0 {
                 return Err(ConfigError::Zero { name });
             }
         }
-        let ordered: [(&'static str, u128, &'static str, u128); 6] = [
+        let ordered: [(&'static str, u128, &'static str, u128); 7] = [
+            ("sockets_max", self.sockets_max.into(), "what an id can name", IDS_MAX.into()),
             (
                 "read_buffer_bytes_min",
                 self.read_buffer_bytes_min as u128,

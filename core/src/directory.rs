@@ -2,24 +2,31 @@
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::PoisonError;
 
-use slab::Slab;
-
+use crate::allocator::Allocator;
 use crate::charge::Total;
 use crate::gate::{ChargeLimits, Gate, GateKind};
+use crate::gates::Gates;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
-use crate::{Config, ConfigError, OpenError, ServiceId, SocketId};
+use crate::{Config, ConfigError, OpenError, SHARDS_MAX, ServiceId, SocketId};
 
 /// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
 ///
 /// One per runtime, in an `Arc`. Services use it through `Net`, so that what a command answers
 /// is the same on the network thread, on a worker and in the simulator.
+///
+/// A runtime has one Mux or several, its *shards*: each has sockets of its own, of which at most
+/// its part of `sockets_max` at a time, and all of them know every service.
 #[derive(Debug)]
 pub struct Directory {
     config: Config,
-    sockets: Mutex<Allocator>,
+    /// By shard.
+    sockets: Box<[Mutex<Allocator>]>,
     services: Mutex<Allocator>,
+    /// By index of the service: how many still know it, of those that must forget it before its
+    /// index names another. One Mux, or each of several and what holds the mailboxes.
+    service_holders: Mutex<Vec<u32>>,
     gates: Gates,
     total: Total,
     stopped: AtomicBool,
@@ -31,13 +38,45 @@ impl Directory {
     /// # Errors
     /// The contradiction, if two limits of the configuration contradict.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_shards(config, 1)
+    }
+
+    /// Builds the shared part of a runtime of several Muxes. Each has an equal part of
+    /// `sockets_max`.
+    ///
+    /// # Errors
+    /// The contradiction, if two limits of the configuration contradict, or if there are no shards,
+    /// more than [`SHARDS_MAX`], or more than sockets.
+    pub fn with_shards(config: Config, shards: u32) -> Result<Self, ConfigError> {
         config.validate()?;
+        if shards == 0 {
+            return Err(ConfigError::Zero { name: "shards" });
+        }
+        let bounds = [("SHARDS_MAX", SHARDS_MAX), ("sockets_max", config.sockets_max)];
+        for (upper, bound) in bounds {
+            if shards > bound {
+                let (lower_value, upper_value) = (shards.into(), bound.into());
+                return Err(ConfigError::Contradiction {
+                    lower: "shards",
+                    lower_value,
+                    upper,
+                    upper_value,
+                });
+            }
+        }
         let generation =
             NonZeroU32::new(config.first_generation).expect("a valid configuration begins at one");
+        // What does not divide evenly goes to the first ones.
+        let part =
+            |shard| config.sockets_max / shards + u32::from(shard < config.sockets_max % shards);
+        let allocators =
+            (0..shards).map(|shard| Mutex::new(Allocator::new(part(shard), generation)));
+        assert_eq!((0..shards).map(part).sum::<u32>(), config.sockets_max, "a place is nobody's");
         Ok(Self {
-            sockets: Mutex::new(Allocator::new(config.sockets_max, generation)),
+            sockets: allocators.collect(),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
-            gates: Gates::new(config.sockets_max),
+            service_holders: Mutex::default(),
+            gates: Gates::new(part(0), shards),
             total: Total::default(),
             stopped: AtomicBool::new(false),
             config,
@@ -48,6 +87,22 @@ impl Directory {
     #[inline]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many Muxes the runtime has.
+    #[inline]
+    pub fn shards(&self) -> u32 {
+        debug_assert_eq!(self.gates.shards, self.sockets.len(), "gates for others' sockets");
+        self.gates.shards as u32
+    }
+
+    /// The shard that tells a service what is about no socket: its timers, what is posted to it,
+    /// `Info` and `Exit`.
+    #[inline]
+    pub fn home_of(&self, service: ServiceId) -> u32 {
+        let home = service.index() % self.shards();
+        debug_assert!(home < self.shards(), "{service} is at home nowhere");
+        home
     }
 
     /// Whether the runtime is shutting down: nothing new is opened or spawned.
@@ -81,7 +136,7 @@ impl Directory {
 
     /// How many socket ids are taken, those offered to `accept` included.
     pub fn sockets_used(&self) -> usize {
-        let used = lock(&self.sockets).taken.len();
+        let used = self.sockets.iter().map(|shard| lock(shard).taken.len()).sum();
         assert!(used <= self.config.sockets_max as usize, "{used} sockets exceed their limit");
         used
     }
@@ -91,42 +146,87 @@ impl Directory {
     pub fn take_service(&self) -> Option<ServiceId> {
         let (index, generation) = lock(&self.services).take()?;
         assert!(index < self.config.services_max, "service {index} is beyond the limit");
+        if self.shards() > 1 {
+            let mut holders = holders(&self.service_holders);
+            if holders.len() <= index as usize {
+                holders.resize(index as usize + 1, 0);
+            }
+            assert_eq!(holders[index as usize], 0, "somebody still knows service {index}");
+            holders[index as usize] = self.shards() + 1;
+        }
         Some(ServiceId::new(index, generation))
     }
 
+    /// One of those that know a service has forgotten it; the last one gives the id back.
     pub(crate) fn free_service(&self, id: ServiceId) {
+        if self.shards() > 1 {
+            let mut holders = holders(&self.service_holders);
+            let left = &mut holders[id.index() as usize];
+            assert!(*left > 0, "{id} is forgotten twice");
+            assert!(*left <= self.shards() + 1, "{id} is known by more than there are");
+            *left -= 1;
+            if *left > 0 {
+                return;
+            }
+        }
         lock(&self.services).free(id.index(), id.generation());
         debug_assert!(!self.is_service_alive(id), "{id} survived its end");
     }
 
-    /// Takes an id for a listener that code outside services opens. Drivers use it:
+    /// Takes an id for a listener that code outside services opens for `owner`. Drivers use it:
     /// `Command::Listen` must follow.
     ///
     /// # Errors
     /// At `sockets_max`, and while the runtime stops.
-    pub fn take_listener(&self) -> Result<SocketId, OpenError> {
+    pub fn take_listener(&self, owner: ServiceId) -> Result<SocketId, OpenError> {
         if self.is_stopped() {
             return Err(OpenError::Stopped);
         }
-        let id = self.take_socket(GateKind::Listener).ok_or(OpenError::LimitReached)?;
+        let id = self.take_socket(GateKind::Listener, owner, None);
+        let id = id.ok_or(OpenError::LimitReached)?;
         let admits = self.gate(id).is_some_and(|gate| gate.is_open(id));
         assert!(!admits, "{id} listens and admits sends");
         Ok(id)
     }
 
-    /// Takes an id for a new socket; `None` at `sockets_max`.
-    pub(crate) fn take_socket(&self, kind: GateKind) -> Option<SocketId> {
-        let id = self.reserve_socket()?;
+    /// Takes an id for a new socket; `None` at `sockets_max`. It is of the shard that the owner runs
+    /// on, if it runs on one, else of the one that has the fewest sockets; a listener is of the
+    /// owner's home, and accepts on all. If that shard is full, it is of another one.
+    pub(crate) fn take_socket(
+        &self,
+        kind: GateKind,
+        owner: ServiceId,
+        runs_on: Option<u32>,
+    ) -> Option<SocketId> {
+        let shards = self.shards();
+        let first = match (kind, runs_on) {
+            _ if shards == 1 => 0,
+            (GateKind::Listener, _) => self.home_of(owner),
+            (_, Some(shard)) => shard,
+            (_, None) => self.emptiest(),
+        };
+        assert!(first < shards, "shard {first} of {shards}");
+        let mut order = (first..shards).chain(0..first);
+        let id = order.find_map(|shard| self.reserve_socket(shard))?;
         self.open_reserved(id, kind);
         assert!(self.is_alive(id), "{id} was just born");
         Some(id)
     }
 
-    /// Takes an id that is not alive yet, to offer it to `accept`; `None` at `sockets_max`.
-    pub(crate) fn reserve_socket(&self) -> Option<SocketId> {
-        let (index, generation) = lock(&self.sockets).take()?;
-        assert!(index < self.config.sockets_max, "socket {index} is beyond the limit");
-        let id = SocketId::new(index, generation);
+    /// The shard that has the fewest sockets.
+    fn emptiest(&self) -> u32 {
+        let used = self.sockets.iter().map(|shard| lock(shard).taken.len());
+        let (shard, _) = (0..).zip(used).min_by_key(|(_, used)| *used).expect("there is one");
+        assert!(shard < self.shards(), "shard {shard} is not there");
+        shard
+    }
+
+    /// Takes an id of a shard that is not alive yet, to offer it to `accept`; `None` if the shard
+    /// has all the sockets that it may have.
+    pub(crate) fn reserve_socket(&self, shard: u32) -> Option<SocketId> {
+        let (place, generation) = lock(&self.sockets[shard as usize]).take()?;
+        assert!(place < self.config.sockets_max, "socket {place} is beyond the limit");
+        let id = SocketId::of_shard(shard, place, generation);
         assert!(!self.is_alive(id), "{id} lives before it is born");
         Some(id)
     }
@@ -134,13 +234,13 @@ impl Directory {
     /// A reserved id comes to life.
     pub(crate) fn open_reserved(&self, id: SocketId, kind: GateKind) {
         debug_assert!(self.is_taken(id), "{id} was not reserved");
-        self.gates.get_or_make(id.index()).birth(id, kind);
+        self.gates.get_or_make(id).birth(id, kind);
     }
 
     /// A reserved id that never came to life is given back.
     pub(crate) fn free_reserved(&self, id: SocketId) {
         assert!(!self.is_alive(id), "{id} is alive, not reserved");
-        lock(&self.sockets).free(id.index(), id.generation());
+        lock(&self.sockets[id.shard() as usize]).free(id.place(), id.generation());
     }
 
     /// Gives an id back; from now on it is stale.
@@ -148,27 +248,28 @@ impl Directory {
         let gate = self.gate(id).expect("a taken id has a gate");
         assert_eq!(gate.charged_bytes(), 0, "{id} is given back with a charge");
         gate.kill(id);
-        lock(&self.sockets).free(id.index(), id.generation());
+        lock(&self.sockets[id.shard() as usize]).free(id.place(), id.generation());
         assert!(!self.is_alive(id), "{id} survived its end");
     }
 
     /// Whether the id is taken: alive, or offered to `accept`.
     pub(crate) fn is_taken(&self, id: SocketId) -> bool {
-        lock(&self.sockets).is_current(id.index(), id.generation())
+        let shard = self.sockets.get(id.shard() as usize);
+        shard.is_some_and(|shard| lock(shard).is_current(id.place(), id.generation()))
     }
 
-    /// Checks every invariant, in time proportional to the ids that were ever taken.
+    /// Checks every invariant, in time proportional to the ids of the shard that were ever taken.
     ///
     /// # Panics
     /// If one is broken.
-    pub(crate) fn check_invariants(&self) {
-        let sockets = lock(&self.sockets);
+    pub(crate) fn check_invariants(&self, shard: u32) {
+        let sockets = lock(&self.sockets[shard as usize]);
         sockets.check();
         lock(&self.services).check();
         for (index, generation) in sockets.generations.iter().enumerate() {
             let is_taken = sockets.taken.contains(index);
-            let index = u32::try_from(index).expect("an index has 32 bits");
-            let id = SocketId::new(index, *generation);
+            let place = u32::try_from(index).expect("an index has 32 bits");
+            let id = SocketId::of_shard(shard, place, *generation);
             // A place that was only ever offered to `accept` has no gate.
             let Some(gate) = self.gate(id) else { continue };
             assert!(is_taken || !gate.is_alive(id), "{id} lives and may be issued again");
@@ -184,16 +285,20 @@ impl Directory {
     /// Adds to `state` who is alive, which ids come next, and every gate.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         // A configuration does not change.
-        let Self { config: _, sockets, services, gates, total, stopped } = self;
-        let (sockets, services) = (lock(sockets), lock(services));
-        assert!(sockets.taken.len() <= sockets.max as usize, "more sockets than there may be");
+        let Self { config: _, sockets, services, service_holders, gates, total, stopped } = self;
+        let services = lock(services);
         assert!(services.taken.len() <= services.max as usize, "more services than there may be");
-        sockets.fingerprint(state);
-        services.fingerprint(state);
-        for index in 0..sockets.generations.len() {
-            let index = u32::try_from(index).expect("an index has 32 bits");
-            gates.get(index).map(Gate::words).hash(state);
+        for (shard, sockets) in (0..).zip(sockets) {
+            let sockets = lock(sockets);
+            assert!(sockets.taken.len() <= sockets.max as usize, "more sockets than there may be");
+            sockets.fingerprint(state);
+            for place in 0..sockets.generations.len() {
+                let place = u32::try_from(place).expect("an index has 32 bits");
+                gates.get(shard, place).map(Gate::words).hash(state);
+            }
         }
+        services.fingerprint(state);
+        holders(service_holders).hash(state);
         assert!(total.bytes() <= self.config.total_bytes_max, "the total exceeds its limit");
         total.word().hash(state);
         stopped.load(Ordering::Acquire).hash(state);
@@ -202,7 +307,7 @@ impl Directory {
     /// The gate at the id's place, if that place was ever used.
     #[inline]
     pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
-        self.gates.get(id.index())
+        self.gates.get(id.shard(), id.place())
     }
 
     #[inline]
@@ -222,111 +327,9 @@ impl Directory {
     }
 }
 
-/// Indices on a slab, and how often each was taken.
-#[derive(Debug)]
-struct Allocator {
-    taken: Slab<()>,
-    /// The generation that the next id at each index gets, or that the living one has.
-    generations: Vec<NonZeroU32>,
-    first_generation: NonZeroU32,
-    max: u32,
-}
-
-impl Allocator {
-    fn new(max: u32, first_generation: NonZeroU32) -> Self {
-        assert!(max > 0, "a valid configuration admits at least one");
-        Self { taken: Slab::new(), generations: Vec::new(), first_generation, max }
-    }
-
-    fn take(&mut self) -> Option<(u32, NonZeroU32)> {
-        if self.taken.len() >= self.max as usize {
-            return None;
-        }
-        let index = self.taken.insert(());
-        if index == self.generations.len() {
-            self.generations.push(self.first_generation);
-        }
-        assert!(index < self.generations.len(), "a slab's indices grow by one");
-        assert!(index < self.max as usize, "a slab reuses its indices");
-        assert!(self.taken.len() <= self.generations.len(), "an index without a generation");
-        Some((index as u32, self.generations[index]))
-    }
-
-    fn free(&mut self, index: u32, generation: NonZeroU32) {
-        assert!(self.is_current(index, generation), "{index}.{generation} is freed twice");
-        self.taken.remove(index as usize);
-        // After the last generation comes the first: zero is no generation.
-        self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        assert!(!self.is_current(index, generation), "{index}.{generation} outlives its end");
-    }
-
-    fn fingerprint<H: Hasher>(&self, state: &mut H) {
-        self.generations.hash(state);
-        // A slab tells the order of its free places only when they are taken.
-        let mut next = self.taken.clone();
-        while next.len() < self.generations.len() {
-            let index = next.insert(());
-            assert!(index < self.generations.len(), "a free place was never taken");
-            index.hash(state);
-        }
-        assert_eq!(next.len(), self.generations.len(), "a place without a generation");
-        assert!(next.len() <= self.max as usize, "an index beyond the limit");
-    }
-
-    fn check(&self) {
-        assert!(self.taken.len() <= self.max as usize, "more ids are taken than there may be");
-        assert!(self.taken.len() <= self.generations.len(), "an id without a generation");
-        assert!(self.generations.len() <= self.max as usize, "an index beyond the limit");
-        let last = self.taken.iter().next_back().map(|(index, ())| index);
-        let has_generation = last.is_none_or(|last| last < self.generations.len());
-        assert!(has_generation, "{last:?} is taken and has no generation");
-    }
-
-    fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {
-        let is_taken = self.taken.contains(index as usize);
-        let current = self.generations.get(index as usize);
-        debug_assert!(!is_taken || current.is_some(), "{index} was taken without a generation");
-        is_taken && current == Some(&generation)
-    }
-}
-
-/// Gates in chunks that never move, so that other threads may look while the table grows.
-#[derive(Debug)]
-struct Gates {
-    max: usize,
-    chunks: Box<[OnceLock<Box<[Gate]>>]>,
-}
-
-/// So few that a directory of a handful of sockets is small and quickly made.
-const GATES_PER_CHUNK: usize = 64;
-
-impl Gates {
-    fn new(max: u32) -> Self {
-        let max = max as usize;
-        let chunks = max.div_ceil(GATES_PER_CHUNK);
-        assert!(chunks * GATES_PER_CHUNK >= max, "every index has a gate");
-        Self { max, chunks: (0..chunks).map(|_| OnceLock::new()).collect() }
-    }
-
-    #[inline]
-    fn get(&self, index: u32) -> Option<&Gate> {
-        let index = index as usize;
-        let chunk = self.chunks.get(index / GATES_PER_CHUNK)?.get()?;
-        debug_assert!(chunk.len() <= GATES_PER_CHUNK, "a chunk is made whole");
-        chunk.get(index % GATES_PER_CHUNK)
-    }
-
-    fn get_or_make(&self, index: u32) -> &Gate {
-        let index = index as usize;
-        assert!(index < self.max, "{index} is beyond the limit");
-        let chunk = index / GATES_PER_CHUNK;
-        // No id is beyond the limit, so the last chunk ends there.
-        let gates = (self.max - chunk * GATES_PER_CHUNK).min(GATES_PER_CHUNK);
-        assert!(index % GATES_PER_CHUNK < gates, "{index} is in no chunk");
-        let chunk =
-            self.chunks[chunk].get_or_init(|| (0..gates).map(|_| Gate::default()).collect());
-        &chunk[index % GATES_PER_CHUNK]
-    }
+/// As [`lock`].
+fn holders(mutex: &Mutex<Vec<u32>>) -> MutexGuard<'_, Vec<u32>> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No code panics while it holds these locks, but a panic elsewhere must not spread through them.
@@ -338,13 +341,17 @@ fn lock(mutex: &Mutex<Allocator>) -> MutexGuard<'_, Allocator> {
 mod tests {
     use super::*;
 
+    fn owner() -> ServiceId {
+        ServiceId::new(0, NonZeroU32::MIN)
+    }
+
     #[test]
     fn the_generation_wraps_past_zero() {
         let config = Config { first_generation: u32::MAX - 1, ..Config::default() };
         let directory = Directory::new(config).unwrap();
         let mut seen = Vec::new();
         for _ in 0..5 {
-            let id = directory.take_socket(GateKind::Stream).unwrap();
+            let id = directory.take_socket(GateKind::Stream, owner(), None).unwrap();
             assert!(!seen.contains(&id.to_bits()), "{id} was issued before");
             assert_ne!(id.to_bits(), 0);
             seen.push(id.to_bits());
@@ -356,11 +363,11 @@ mod tests {
     #[test]
     fn at_the_limit_no_id_is_taken() {
         let directory = Directory::new(Config { sockets_max: 2, ..Config::default() }).unwrap();
-        let first = directory.take_socket(GateKind::Stream).unwrap();
-        directory.take_socket(GateKind::Listener).unwrap();
-        assert_eq!(directory.take_socket(GateKind::Stream), None);
+        let first = directory.take_socket(GateKind::Stream, owner(), None).unwrap();
+        directory.take_socket(GateKind::Listener, owner(), None).unwrap();
+        assert_eq!(directory.take_socket(GateKind::Stream, owner(), None), None);
         directory.free_socket(first);
-        assert!(directory.take_socket(GateKind::Stream).is_some());
+        assert!(directory.take_socket(GateKind::Stream, owner(), None).is_some());
         assert_eq!(directory.sockets_used(), 2);
     }
 
@@ -371,5 +378,49 @@ mod tests {
             assert!(!directory.is_alive(SocketId::from_bits(bits).unwrap()));
         }
         assert!(!directory.is_service_alive(ServiceId::from_bits(1 << 32).unwrap()));
+    }
+
+    #[test]
+    fn each_shard_has_its_part_of_the_sockets() {
+        let config = Config { sockets_max: 5, ..Config::default() };
+        let directory = Directory::with_shards(config, 2).unwrap();
+        let take =
+            |near| directory.take_socket(GateKind::Stream, owner(), near).map(SocketId::shard);
+        assert_eq!([take(None), take(None), take(None)], [Some(0), Some(1), Some(0)]);
+        assert_eq!(take(Some(1)), Some(1), "where it was asked for");
+        assert_eq!(take(Some(1)), Some(0), "that shard is full");
+        assert_eq!((take(Some(1)), take(None)), (None, None));
+        assert_eq!(directory.sockets_used(), 5);
+        // A place that only the larger shard has is no other's.
+        for (shard, place) in [(1, 2), (0, 3), (2, 0), (SHARDS_MAX - 1, 0)] {
+            let id = SocketId::of_shard(shard, place, NonZeroU32::MIN);
+            assert!(!directory.is_alive(id) && !directory.is_taken(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_forgotten_when_all_have() {
+        let directory = Directory::with_shards(Config::default(), 3).unwrap();
+        let service = directory.take_service().unwrap();
+        for _ in 0..3 {
+            directory.free_service(service);
+            assert!(directory.is_service_alive(service), "the mailboxes know it still");
+        }
+        directory.free_service(service);
+        assert!(!directory.is_service_alive(service));
+    }
+
+    #[test]
+    fn shards_that_cannot_be_are_refused() {
+        let shards = |shards| {
+            let config = Config { sockets_max: 8, ..Config::default() };
+            Directory::with_shards(config, shards).map(|directory| directory.shards())
+        };
+        assert_eq!(shards(8), Ok(8));
+        assert_eq!(shards(0), Err(ConfigError::Zero { name: "shards" }));
+        let text = shards(9).unwrap_err().to_string();
+        assert!(text.contains("shards (9)") && text.contains("sockets_max (8)"), "{text}");
+        let text = shards(65).unwrap_err().to_string();
+        assert!(text.contains("shards (65)") && text.contains("(64)"), "{text}");
     }
 }

@@ -34,9 +34,13 @@ const SPARE_MESSAGES_MAX: usize = 64;
 struct Place {
     id: ServiceId,
     mailbox: VecDeque<Message>,
-    /// `None` while a batch is out.
+    /// `None` while a batch is out, and where several Muxes are, before it is spawned and after it
+    /// was released.
     resident: Option<Resident>,
     is_queued: bool,
+    is_spawned: bool,
+    /// So many Muxes released it.
+    releases: u32,
 }
 
 struct Resident {
@@ -66,34 +70,72 @@ impl Dispatcher {
         Self { directory, random_seed, places, runnable, spare }
     }
 
-    /// Takes one output of the Mux in. A message to a service that is gone is dropped; the Mux
-    /// sends none.
+    /// Takes one output of a Mux in. A message to a service that is gone is dropped.
+    ///
+    /// Several Muxes may tell of one service in any order: messages wait until it is spawned, and
+    /// it is gone for good when all of them have released it.
+    ///
+    /// # Panics
+    /// With [`Delivery::Command`], which is for another Mux.
     pub fn deliver(&mut self, delivery: Delivery) -> Option<Leftovers> {
-        let mut leftovers = None;
         match delivery {
             Delivery::Spawn(id, service) => self.spawn(id, service),
             Delivery::Message(id, message) => {
                 message.check();
                 self.put(id, message);
+                None
             }
-            Delivery::Release(id) => {
-                // A batch that is out is dropped when it comes back.
-                let index = id.index() as usize;
-                if self.place_mut(id).is_some() {
-                    leftovers = self.places[index].take().map(|place| Leftovers {
-                        _resident: place.resident,
-                        _mailbox: place.mailbox,
-                    });
-                }
-                assert!(self.place_mut(id).is_none(), "{id} survived its release");
+            Delivery::Release(id) => self.release(id),
+            Delivery::Command { shard, command } => {
+                unreachable!("{command:?} is for the Mux of shard {shard}")
             }
         }
-        leftovers
+    }
+
+    fn release(&mut self, id: ServiceId) -> Option<Leftovers> {
+        let shards = self.directory.shards();
+        if shards > 1 {
+            self.expect(id);
+        }
+        let place = self.place_mut(id)?;
+        // A batch that is out is dropped when it comes back.
+        let leftovers = Leftovers {
+            _resident: place.resident.take(),
+            _mailbox: std::mem::take(&mut place.mailbox),
+        };
+        place.is_queued = false;
+        place.releases += 1;
+        assert!(place.is_spawned || shards > 1, "{id} is released before it is spawned");
+        assert!(place.releases <= shards, "{id} is released more often than it is known");
+        if place.releases == shards {
+            self.places[id.index() as usize] = None;
+            if shards > 1 {
+                self.directory.free_service(id);
+            }
+        }
+        assert!(self.living_mut(id).is_none(), "{id} survived its release");
+        Some(leftovers)
+    }
+
+    /// Makes a place for a service that one Mux knows already and another has still to spawn.
+    fn expect(&mut self, id: ServiceId) {
+        let index = id.index() as usize;
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
+        }
+        let place = self.places[index].get_or_insert_with(|| Place::new(id));
+        assert_eq!(place.id, id, "{id} comes before {} is gone", place.id);
+        assert!(place.releases < self.directory.shards(), "{id} is gone for all");
     }
 
     fn put(&mut self, id: ServiceId, message: Message) {
+        if self.directory.shards() > 1 {
+            self.expect(id);
+        }
         let place = self.places.get_mut(id.index() as usize).and_then(Option::as_mut);
-        let Some(place) = place.filter(|place| place.id == id) else { return };
+        let Some(place) = place.filter(|place| place.id == id && place.releases == 0) else {
+            return;
+        };
         if place.mailbox.capacity() == 0
             && let Some(spare) = self.spare.pop()
         {
@@ -125,7 +167,7 @@ impl Dispatcher {
         loop {
             let id = self.runnable.pop_front()?;
             let messages_max = self.directory.config().messages_per_batch as usize;
-            let Some(place) = self.place_mut(id) else {
+            let Some(place) = self.living_mut(id) else {
                 continue;
             };
             assert!(place.is_queued, "{id} was runnable without being queued");
@@ -151,7 +193,7 @@ impl Dispatcher {
     /// Takes a service back after its batch ran. It is dropped if it was released meanwhile.
     pub fn give_back(&mut self, batch: Batch) -> Option<Leftovers> {
         let id = batch.id;
-        let Some(place) = self.place_mut(id) else {
+        let Some(place) = self.living_mut(id) else {
             let (resident, mailbox) = (Some(batch.resident), batch.messages);
             return Some(Leftovers { _resident: resident, _mailbox: mailbox });
         };
@@ -190,7 +232,7 @@ impl Dispatcher {
 
     /// How many services there are, those in a batch included.
     pub fn services(&self) -> usize {
-        self.places.iter().flatten().count()
+        self.places.iter().flatten().filter(|place| place.is_living()).count()
     }
 
     /// Adds to `state` everything that what the services do from now on depends on. `history` is
@@ -204,7 +246,15 @@ impl Dispatcher {
         let Self { directory: _, random_seed: _, places, runnable, spare: _ } = self;
         for (index, place) in places.iter().enumerate() {
             let Some(place) = place else { continue };
-            let Place { id, mailbox, resident: Some(resident), is_queued } = place else {
+            let Place {
+                id,
+                mailbox,
+                resident: Some(resident),
+                is_queued,
+                is_spawned: true,
+                releases: 0,
+            } = place
+            else {
                 return false;
             };
             if !mailbox.is_empty() {
@@ -237,6 +287,7 @@ impl Dispatcher {
             assert_eq!(id.index() as usize, index, "{id} stands in another's place");
             let is_out = place.resident.is_none();
             assert!(!(is_out && place.is_queued), "{id} runs and is runnable");
+            assert!(place.releases == 0 || is_out, "{id} was released and is here");
             let waits = !place.mailbox.is_empty();
             assert!(is_out || place.is_queued || !waits, "{id} has messages and is forgotten");
             if place.is_queued {
@@ -252,18 +303,21 @@ impl Dispatcher {
         assert!(queued <= self.runnable.len(), "more are queued than are runnable");
     }
 
-    fn spawn(&mut self, id: ServiceId, service: Box<dyn Service>) {
-        let index = id.index() as usize;
-        if self.places.len() <= index {
-            self.places.resize_with(index + 1, || None);
-        }
-        assert!(self.places[index].is_none(), "the place of {id} is taken");
+    fn spawn(&mut self, id: ServiceId, service: Box<dyn Service>) -> Option<Leftovers> {
+        self.expect(id);
         let state = ServiceState::new(crate::random::mix(self.random_seed, id.to_bits()));
         let resident = Some(Resident { service, state, is_started: false });
-        let place = Place { id, mailbox: VecDeque::new(), resident, is_queued: false };
-        self.places[index] = Some(place);
+        let place = self.place_mut(id).expect("a place was made");
+        assert!(!place.is_spawned, "{id} is spawned twice");
+        place.is_spawned = true;
+        if place.releases > 0 {
+            // Another Mux has released it already.
+            return Some(Leftovers { _resident: resident, _mailbox: VecDeque::new() });
+        }
+        place.resident = resident;
         self.queue(id);
         assert!(self.place_mut(id).is_some_and(|place| place.is_queued), "{id} is to begin");
+        None
     }
 
     fn queue(&mut self, id: ServiceId) {
@@ -276,10 +330,29 @@ impl Dispatcher {
         }
     }
 
+    /// The place of a service that goes on.
+    fn living_mut(&mut self, id: ServiceId) -> Option<&mut Place> {
+        self.place_mut(id).filter(|place| place.is_living())
+    }
+
     fn place_mut(&mut self, id: ServiceId) -> Option<&mut Place> {
         let place = self.places.get_mut(id.index() as usize)?.as_mut()?;
         assert_eq!(place.id.index(), id.index(), "{} stands in another's place", place.id);
         (place.id == id).then_some(place)
+    }
+}
+
+impl Place {
+    fn new(id: ServiceId) -> Self {
+        let mailbox = VecDeque::new();
+        Self { id, mailbox, resident: None, is_queued: false, is_spawned: false, releases: 0 }
+    }
+
+    fn is_living(&self) -> bool {
+        assert!(self.resident.is_none() || self.is_spawned, "{} is not spawned", self.id);
+        assert!(self.releases == 0 || self.resident.is_none(), "{} survived", self.id);
+        assert!(self.releases == 0 || self.mailbox.is_empty(), "{} is told more", self.id);
+        self.is_spawned && self.releases == 0
     }
 }
 
@@ -329,25 +402,74 @@ impl Batch {
             resident.is_started = true;
             resident.service.on_start(&mut net);
         }
-        let mut charge_bytes = 0;
+        let mut handled_bytes = HandledBytes::new(directory);
         let mut exit = false;
+        let home = directory.home_of(self.id);
         let waiting = self.messages.len();
         let commands_max = directory.config().commands_per_service as usize;
         while net.asked < commands_max
             && let Some(message) = self.messages.pop_front()
         {
-            charge_bytes += message.charge_bytes(directory.config());
+            let charge_bytes = message.charge_bytes(directory.config());
+            handled_bytes.add(message.shard(home), charge_bytes);
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
         net.write_directly();
         let handled = waiting - self.messages.len();
-        assert!(charge_bytes >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
+        assert!(handled_bytes.sum() >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
         assert!(handled == waiting || net.asked >= commands_max, "{} stopped early", self.id);
         assert!(net.now == now && net.service == self.id, "a call has one time and one service");
-        if charge_bytes > 0 {
-            net.commands.push(Command::Handled { service: self.id, charge_bytes, exit });
+        let service = self.id;
+        for (shard, charge_bytes) in handled_bytes.each() {
+            let exit = exit && shard == home;
+            net.commands.push(Command::Handled { service, charge_bytes, exit, shard });
         }
+    }
+}
+
+/// What a batch gives back to each Mux that told it something.
+enum HandledBytes {
+    /// There is one Mux; nothing is allocated for it.
+    One(usize),
+    Several(Box<[usize]>),
+}
+
+impl HandledBytes {
+    fn new(directory: &Directory) -> Self {
+        match directory.shards() {
+            1 => Self::One(0),
+            shards => {
+                debug_assert!(shards > 1, "a runtime without a Mux");
+                Self::Several((0..shards).map(|_| 0).collect())
+            }
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, shard: u32, charge_bytes: usize) {
+        assert!(charge_bytes >= MESSAGE_OVERHEAD_BYTES, "a message was free");
+        match self {
+            Self::One(sum) => *sum += charge_bytes,
+            Self::Several(sums) => sums[shard as usize] += charge_bytes,
+        }
+        debug_assert!(self.sum() >= charge_bytes, "what was handled is not counted");
+    }
+
+    fn sum(&self) -> usize {
+        match self {
+            Self::One(sum) => *sum,
+            Self::Several(sums) => sums.iter().sum(),
+        }
+    }
+
+    /// The shards that told something, and how much.
+    fn each(&self) -> impl Iterator<Item = (u32, usize)> {
+        let sums = match self {
+            Self::One(sum) => std::slice::from_ref(sum),
+            Self::Several(sums) => sums,
+        };
+        (0..).zip(sums.iter().copied()).filter(|(_, sum)| *sum > 0)
     }
 }
 

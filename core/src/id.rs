@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 
 macro_rules! handle {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $write_index:path) => {
         $(#[$doc])*
         // One number and not two: ids are compared at every look at a table.
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +73,9 @@ macro_rules! handle {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}.{}"), self.index(), self.generation())
+                f.write_str($prefix)?;
+                $write_index(self.index(), f)?;
+                write!(f, ".{}", self.generation())
             }
         }
 
@@ -85,23 +87,79 @@ macro_rules! handle {
     };
 }
 
+/// How many of an index's upper bits name the shard of a socket.
+const SHARD_BITS: u32 = 6;
+const PLACE_BITS: u32 = u32::BITS - SHARD_BITS;
+
+/// The most shards that a runtime may have: so many network threads.
+pub const SHARDS_MAX: u32 = 1 << SHARD_BITS;
+
+/// The most sockets that one shard may have.
+pub(crate) const PLACES_MAX: u32 = 1 << PLACE_BITS;
+
 handle!(
-    /// Names one socket for its whole life; shown as `#12.3` (index, generation).
+    /// Names one socket for its whole life; shown as `#12.3` (index, generation), and in a runtime
+    /// of several network threads as `#1/12.3` (shard, place, generation).
     ///
     /// Any value is a legal argument of any command in any state: one that is no longer alive is
     /// answered with *stale*, and never touches the socket that has taken its place.
     SocketId,
-    "#"
+    "#",
+    write_shard_and_place
 );
+
+impl SocketId {
+    /// The id of a place of a shard.
+    pub(crate) const fn of_shard(shard: u32, place: u32, generation: NonZeroU32) -> Self {
+        assert!(shard < SHARDS_MAX && place < PLACES_MAX, "no id is so large");
+        let id = Self::new(shard << PLACE_BITS | place, generation);
+        assert!(id.shard() == shard && id.place() == place, "an id lost its bits");
+        id
+    }
+
+    /// The shard whose Mux has the socket: the upper bits of the index. Zero in a runtime of one
+    /// network thread.
+    #[inline]
+    pub const fn shard(self) -> u32 {
+        self.index() >> PLACE_BITS
+    }
+
+    /// The place in the table of its shard: the lower bits of the index.
+    #[inline]
+    pub const fn place(self) -> u32 {
+        Self::place_of(self.index())
+    }
+
+    /// The place in the table of its shard that an [`index`](Self::index) has.
+    #[inline]
+    pub const fn place_of(index: u32) -> u32 {
+        index & (PLACES_MAX - 1)
+    }
+}
+
+fn write_whole(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{index}")
+}
+
+/// The place, and before it the shard if that is not the first.
+fn write_shard_and_place(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match index >> PLACE_BITS {
+        0 => write!(f, "{}", SocketId::place_of(index)),
+        shard => write!(f, "{shard}/{}", SocketId::place_of(index)),
+    }
+}
+
 handle!(
     /// Names one service: who owns a socket and is told about it; shown as `service4.1`.
     ServiceId,
-    "service"
+    "service",
+    write_whole
 );
 handle!(
     /// Names one timer of one service; shown as `timer0.7`. It means nothing to other services.
     TimerId,
-    "timer"
+    "timer",
+    write_whole
 );
 
 #[cfg(all(test, not(loom)))]
@@ -136,5 +194,16 @@ mod tests {
     fn ids_are_shown_as_index_dot_generation() {
         let id = SocketId::new(12, NonZeroU32::new(3).unwrap());
         assert_eq!(id.to_string(), "#12.3");
+        let id = SocketId::of_shard(5, 12, NonZeroU32::new(3).unwrap());
+        assert_eq!(id.to_string(), "#5/12.3");
+    }
+
+    #[test]
+    fn the_shard_stands_in_the_top_bits_of_the_index() {
+        for (shard, place) in [(0, 0), (0, PLACES_MAX - 1), (1, 0), (SHARDS_MAX - 1, 77)] {
+            let id = SocketId::of_shard(shard, place, NonZeroU32::MIN);
+            assert_eq!((id.shard(), id.place()), (shard, place));
+            assert_eq!(id.index(), shard << 26 | place);
+        }
     }
 }

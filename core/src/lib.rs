@@ -20,6 +20,7 @@
 //! [`Mux::poll_delivery`] gives into the dispatcher, run batches, and wait until
 //! [`Mux::next_deadline`] when `turn` says idle.
 
+mod allocator;
 mod backend;
 mod charge;
 mod command;
@@ -33,6 +34,7 @@ mod error;
 mod event;
 mod fault;
 mod gate;
+mod gates;
 mod id;
 mod info;
 mod message;
@@ -46,6 +48,7 @@ mod permit;
 mod random;
 mod service;
 mod service_state;
+mod shard;
 mod situation;
 pub mod states;
 mod stats;
@@ -63,7 +66,7 @@ pub use endpoint::{Endpoint, Target};
 pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
 pub use event::{Event, Readiness};
 pub use fault::{Fault, FaultKind, Operation};
-pub use id::{ServiceId, SocketId, TimerId};
+pub use id::{SHARDS_MAX, ServiceId, SocketId, TimerId};
 pub use info::{SocketInfo, SocketKind, SocketState};
 pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use multicast::Multicast;
@@ -75,6 +78,7 @@ pub use outlet::{KeepCommands, Outlet, Step};
 pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;
+pub use shard::ShardCommand;
 pub use situation::{OutputState, Situation};
 pub use stats::Stats;
 pub use time::Instant;

@@ -387,7 +387,8 @@ impl Net<'_> {
         if self.directory.is_stopped() {
             return Err(OpenError::Stopped);
         }
-        let id = self.directory.take_socket(kind).ok_or(OpenError::LimitReached)?;
+        let id = self.directory.take_socket(kind, self.service, self.outlet.shard());
+        let id = id.ok_or(OpenError::LimitReached)?;
         let gate = self.directory.gate(id).expect("a taken id has a gate");
         assert_eq!(gate.is_open(id), kind != GateKind::Listener, "{id} admits what it cannot send");
         assert_eq!(gate.charged_bytes(), 0, "{id} begins with a charge");

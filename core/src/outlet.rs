@@ -13,6 +13,12 @@ pub trait Outlet {
     #[inline]
     fn sometimes(&mut self, _probe: &'static str, _has_happened: bool) {}
 
+    /// The shard whose thread the service runs on, if it runs on such a thread: what it opens is
+    /// opened there. Else it is opened where there are the fewest sockets.
+    fn shard(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether [`write`](Self::write) does something, so that it is worth asking for the right to
     /// write. With [`Config::direct_write`](crate::Config::direct_write) off nobody asks.
     fn writes_directly(&self) -> bool {

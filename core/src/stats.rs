@@ -104,6 +104,57 @@ impl Stats {
         STATES.into_iter().zip(self.sockets)
     }
 
+    /// Adds what another Mux of the same runtime counted.
+    pub fn merge(&mut self, other: &Stats) {
+        // Named one by one, so that a new counter is not forgotten.
+        let Self {
+            stale_events,
+            stale_commands,
+            undelivered,
+            opened,
+            closed,
+            broken,
+            opens_failed,
+            accepts_aborted,
+            accepts_failed,
+            bytes_in,
+            bytes_out,
+            messages_in,
+            messages_out,
+            sends_refused,
+            mailboxes_filled,
+            listeners_stalled,
+            accepts_paced,
+            timeouts,
+            sockets,
+        } = self;
+        let counters = [
+            (stale_events, other.stale_events),
+            (stale_commands, other.stale_commands),
+            (undelivered, other.undelivered),
+            (opened, other.opened),
+            (closed, other.closed),
+            (broken, other.broken),
+            (opens_failed, other.opens_failed),
+            (accepts_aborted, other.accepts_aborted),
+            (accepts_failed, other.accepts_failed),
+            (bytes_in, other.bytes_in),
+            (bytes_out, other.bytes_out),
+            (messages_in, other.messages_in),
+            (messages_out, other.messages_out),
+            (sends_refused, other.sends_refused),
+            (mailboxes_filled, other.mailboxes_filled),
+            (listeners_stalled, other.listeners_stalled),
+            (accepts_paced, other.accepts_paced),
+        ];
+        let timeouts = timeouts.iter_mut().zip(other.timeouts);
+        let sockets = sockets.iter_mut().zip(other.sockets);
+        for (own, others) in counters.into_iter().chain(timeouts).chain(sockets) {
+            *own = own.checked_add(others).expect("a counter has 64 bits");
+        }
+        self.check();
+    }
+
     pub(crate) fn count_timeout(&mut self, which: Timeout) {
         let before = self.timeouts.iter().sum::<u64>();
         assert!(before < self.opened, "{which:?}: more timed out than were opened");

@@ -40,9 +40,24 @@ fn is_under_way(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| under_way.contains(&errno))
 }
 
+/// How a listener stands to others at its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// There are none.
+    Alone,
+    /// Others come beside it, but none was there before.
+    First,
+    /// It comes beside the first.
+    Further,
+}
+
 /// Opens a listener. Options of accepted sockets are set on the listener as well: most systems
 /// inherit them, a receive buffer only works so, and a wrong one fails here, where it is told.
-pub(crate) fn open_listener(at: &Endpoint, options: &ListenOptions) -> io::Result<ListenerSocket> {
+pub(crate) fn open_listener(
+    at: &Endpoint,
+    options: &ListenOptions,
+    sharing: Sharing,
+) -> io::Result<ListenerSocket> {
     let address = address(at)?;
     let socket = open(&address, Type::STREAM)?;
     let path = at.unix_name().and_then(path_of);
@@ -52,6 +67,11 @@ pub(crate) fn open_listener(at: &Endpoint, options: &ListenOptions) -> io::Resul
     for option in options.options.iter().chain(&options.accepted) {
         set_option(&socket, option)?;
     }
+    let is_shared = sharing != Sharing::Alone && path.is_none() && !address.is_unix();
+    let is_late = sharing == Sharing::First && SHARES_AFTER_BIND;
+    if is_shared && !is_late {
+        socket.set_reuse_port(true)?;
+    }
     match (socket.bind(&address), path) {
         (Err(error), Some(path))
             if options.reuse_address && error.kind() == io::ErrorKind::AddrInUse =>
@@ -60,6 +80,10 @@ pub(crate) fn open_listener(at: &Endpoint, options: &ListenOptions) -> io::Resul
             socket.bind(&address)?;
         }
         (bound, _) => bound?,
+    }
+    if is_shared && is_late {
+        // Bound alone: an address that somebody has already is an error, as ever.
+        socket.set_reuse_port(true)?;
     }
     let file = path.map(BoundPath::of).transpose()?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
@@ -71,6 +95,10 @@ pub(crate) fn open_listener(at: &Endpoint, options: &ListenOptions) -> io::Resul
         _ => ListenerSocket::Tcp(TcpListener::from_std(socket.into())),
     })
 }
+
+/// Whether a socket that was bound alone can let others in beside it. Measured on Linux only;
+/// elsewhere a listener that is shared may also be shared with who came before.
+const SHARES_AFTER_BIND: bool = cfg!(target_os = "linux");
 
 fn path_of(name: &UnixName) -> Option<&Path> {
     name.path_bytes().map(|bytes| Path::new(std::ffi::OsStr::from_bytes(bytes)))
@@ -147,14 +175,15 @@ mod tests {
     #[test]
     fn sockets_are_closed_on_exec_and_never_block() {
         let listener =
-            open_listener(&([127, 0, 0, 1], 0).into(), &ListenOptions::default()).unwrap();
+            open_listener(&([127, 0, 0, 1], 0).into(), &ListenOptions::default(), Sharing::Alone)
+                .unwrap();
         let to = listener.local().unwrap();
         let stream = open_stream(&to, &ConnectOptions::default()).unwrap();
         let name = UnixName::path(
             std::env::temp_dir().join(format!("tidelock-open-{}.sock", std::process::id())),
         );
         let at = Endpoint::Unix(name.unwrap());
-        let unix_listener = open_listener(&at, &ListenOptions::default()).unwrap();
+        let unix_listener = open_listener(&at, &ListenOptions::default(), Sharing::Alone).unwrap();
         let unix_stream = open_stream(&at, &ConnectOptions::default()).unwrap();
         let datagram = open_datagram(None, None, &[]).unwrap();
         let all = [
@@ -167,6 +196,22 @@ mod tests {
         for socket in all {
             assert!(fcntl_getfd(socket).unwrap().contains(FdFlags::CLOEXEC));
             assert!(socket2::SockRef::from(&socket).nonblocking().unwrap());
+        }
+    }
+
+    #[test]
+    fn an_address_is_shared_with_who_may_and_taken_from_nobody() {
+        let options = ListenOptions::default();
+        let at = ([127, 0, 0, 1], 0).into();
+        let first = open_listener(&at, &options, Sharing::First).unwrap();
+        let local = first.local().unwrap();
+        let second = open_listener(&local, &options, Sharing::Further).unwrap();
+        assert_eq!(second.local().unwrap(), local);
+        for sharing in [Sharing::Alone, Sharing::First] {
+            let refused = open_listener(&local, &options, sharing);
+            if sharing == Sharing::Alone || SHARES_AFTER_BIND {
+                assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrInUse, "{sharing:?}");
+            }
         }
     }
 

@@ -128,7 +128,7 @@ fn a_mailbox_that_may_have_room_is_heard_of() {
                 thread::spawn(move || {
                     let service = ServiceId::from_bits(1 << 32).expect("it is not zero");
                     let charge_bytes = HANDLED_BYTES;
-                    let handled = Command::Handled { service, charge_bytes, exit: false };
+                    let handled = Command::Handled { service, charge_bytes, exit: false, shard: 0 };
                     inbox.push_batch(&mut vec![handled]);
                 })
             })

@@ -186,17 +186,22 @@ pub(crate) fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-/// A runtime of each kind: services on the network thread, on two workers, and on two workers that
-/// write themselves.
-pub(crate) fn runtimes() -> [Runtime; 3] {
+/// So many of them have no workers; they come first.
+pub(crate) const INLINE: usize = 2;
+
+/// A runtime of each kind: services on the network thread, or on two; on two workers, on two that
+/// write themselves, and on those with three network threads.
+pub(crate) fn runtimes() -> [Runtime; 5] {
     runtimes_with(&Config::default())
 }
 
 /// The same with these limits.
-pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 3] {
-    [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
+pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 5] {
+    let kinds = [(0, false, 1), (0, false, 2), (2, false, 1), (2, true, 1), (2, true, 3)];
+    kinds.map(|(workers, direct_write, shards)| {
         let config = Config { direct_write, ..config.clone() };
-        Runtime::builder().workers(workers).config(config).build().unwrap()
+        let builder = Runtime::builder().workers(workers).shards(shards);
+        builder.config(config).build().unwrap()
     })
 }
 

@@ -38,7 +38,7 @@ impl Oracle {
                 view.released.insert(*service);
                 view.services.release(*service);
             }
-            Command::Handled { service, charge_bytes, exit } => {
+            Command::Handled { service, charge_bytes, exit, .. } => {
                 let max = self.limits.mailbox_bytes_max;
                 let services = &mut self.hosts[host as usize].services;
                 services.handled(*service, *charge_bytes, *exit, max);

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The most sockets that an exit report names.
-const REPORTED_SOCKETS_MAX: usize = 1024;
+pub(super) const REPORTED_SOCKETS_MAX: usize = 1024;
 
 impl Mux {
     /// The socket ends now: nothing more is read or sent, the backend is asked to let go, and
@@ -37,6 +37,8 @@ impl Mux {
         };
         assert_eq!(slot.closing == Closing::Done, !slot.is_open, "{id}: what holds the backend?");
         slot.enter(SocketState::Closing, now);
+        self.close_twins(id);
+        let slot = self.table.slot_mut(id);
         slot.rare.opening = None;
         slot.rare.dial = None;
         slot.rare.deferred.clear();
@@ -125,7 +127,8 @@ impl Mux {
         assert_ne!(slot.closing, Closing::No, "{id}: a close was forgotten");
         let is_done = slot.closing == Closing::Done;
         assert!(!is_done || !on_the_way.has_direct, "{id} was closed under a direct write");
-        if is_done && !on_the_way.has_sends && !on_the_way.has_flush {
+        let waits_for_twins = self.table.slot(id).waits_for_twins();
+        if is_done && !on_the_way.has_sends && !on_the_way.has_flush && !waits_for_twins {
             self.finish_close(id);
         }
     }
@@ -150,6 +153,7 @@ impl Mux {
         assert!(slot.is_told || unsent == 0, "{id} lost bytes that nobody sent");
         let (is_told, fatal) = (slot.is_told, slot.rare.fatal.take());
         let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());
+        let twin_of = slot.rare.listener.as_ref().and_then(|listener| listener.twin_of);
         self.release_charge(id, charge);
         if is_told {
             if let Some((fault, operation)) = fatal {
@@ -158,15 +162,22 @@ impl Mux {
             }
             self.tell_owner(id, Message::Close { socket: id, reason, unsent });
         }
-        self.report_close(id, unsent);
+        if twin_of.is_none() {
+            self.report_close(id, unsent);
+        }
         self.disown(id);
         self.waiters.forget_socket(id);
         let slot = self.table.remove(id);
-        self.stats.count_state(Some(slot.counted_state), None);
+        if twin_of.is_none() {
+            self.stats.count_state(Some(slot.counted_state), None);
+            self.stats.count_close(reason);
+        }
         if !is_abandoned {
             self.directory.free_socket(id);
         }
-        self.stats.count_close(reason);
+        if let Some(listener) = twin_of {
+            self.twin_closed(listener, id, fatal.map(|(fault, _)| fault));
+        }
         if let Some(reserved) = reserved {
             self.directory.free_reserved(reserved);
         }

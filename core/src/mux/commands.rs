@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 
-use super::deadline::Timeouts;
-use super::pace::Pace;
 use super::slot::{Closing, Deferred, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
+use crate::shard::TwinOrder;
 use crate::{
-    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
-    SocketId, SocketOption, SocketState,
+    CloseReason, Command, Endpoint, Instant, Message, Operation, Priority, RefusedReason,
+    ServiceId, SocketId, SocketOption, SocketState,
 };
 
 impl Mux {
@@ -24,8 +23,14 @@ impl Mux {
         match command {
             Command::Listen { id, owner, at, options } => {
                 let is_reading = !options.paused;
+                let is_shared = self.directory.shards() > 1 && matches!(at, Endpoint::Ip(_));
                 let opening = Opening::Listen { at, options };
                 self.open(id, Kind::Listener, owner, is_reading, opening);
+                let state = self.table.get(id).map(|slot| slot.state);
+                assert!(id.shard() == self.shard, "{id} is another Mux's");
+                if is_shared && state == Some(SocketState::Opening) {
+                    self.reserve_twins(id);
+                }
             }
             Command::Adopt { id, owner, descriptor, paused } => {
                 self.open(id, Kind::Stream, owner, !paused, Opening::Adopt { descriptor });
@@ -51,6 +56,7 @@ impl Mux {
             }
             Command::Spawn { id, service } => {
                 assert!(self.directory.is_service_alive(id), "{id} was not taken");
+                assert!(self.is_home_of(id), "{id} is another's to spawn");
                 self.services.insert(id);
                 self.deliveries.push_back(Delivery::Spawn(id, service));
                 if self.exit.is_some() {
@@ -61,17 +67,19 @@ impl Mux {
                 self.tell(Some(to), Message::Posted { from, value })
             }
             Command::Release { service, abrupt } => self.release_service(service, abrupt),
-            Command::Handled { service, charge_bytes, exit } => {
+            Command::Handled { service, charge_bytes, exit, shard } => {
+                assert_eq!(shard, self.shard, "{service} handled what another told");
                 self.service_handled(service, charge_bytes, exit);
             }
             Command::SetTimer { timer, service, deadline } => {
                 self.set_timer(timer, service, deadline);
             }
             Command::CancelTimer { timer, service } => self.cancel_timer(timer, service),
-            Command::Info { by } => self.begin_info(by),
+            Command::Info { by } => self.begin_info(by, None),
             Command::Exit { within } => self.begin_exit(within),
             Command::FinishWrite(unfinished) => self.finish_write(*unfinished),
             Command::Flush { id } => self.look_again(id),
+            Command::Shard(command) => self.handle_shard_command(command),
             about_one_socket => self.handle_socket_command(about_one_socket),
         }
     }
@@ -125,15 +133,16 @@ impl Mux {
     ) {
         let mut slot = self.new_slot(id, kind, SocketState::Opening);
         match &mut opening {
-            Opening::Listen { options, .. } => {
+            Opening::Listen { at, options } => {
                 assert_eq!(kind, Kind::Listener, "{id} listens");
                 slot.take_timeouts(&mut options.options);
-                let timeouts = Timeouts::taken_from(&mut options.accepted);
-                let auto_start = options.auto_start;
-                let pace = options.accept_rate.map(|rate| Pace::new(rate, self.now));
-                let listener = Listener { auto_start, timeouts, pace, ..Listener::default() };
-                slot.rare.listener = Some(Box::new(listener));
+                let parts = match at {
+                    Endpoint::Ip(_) => self.directory.shards(),
+                    _ => 1,
+                };
+                slot.rare.listener = Some(Box::new(Listener::new(options, self.now, parts)));
             }
+            Opening::Twin { .. } => unreachable!("{id}: nobody asks for a part of a listener"),
             Opening::Udp { options } => slot.take_timeouts(&mut options.options),
             Opening::Adopt { .. } => assert_eq!(kind, Kind::Stream, "{id} was adopted"),
         }
@@ -253,6 +262,8 @@ impl Mux {
         }
         let has_eof = slot.state == SocketState::EofSeen;
         assert!(slot.is_reading && !slot.is_pause_owed, "{id} was started and owes `Paused`");
+        assert!(!self.table.slot(id).is_twin(), "{id} is started by its listener alone");
+        self.ask_twins(id, || TwinOrder::Start { by });
         if is_new_owner {
             self.change_owner(id, by);
             let slot = self.table.slot(id);
@@ -281,6 +292,9 @@ impl Mux {
                     slot.progress_at = self.now;
                 }
                 let write_fault = slot.rare.write_fault;
+                if self.pause_twins(id) {
+                    return;
+                }
                 self.tell_owner(id, Message::Paused { socket: id });
                 if let Some(fault) = write_fault {
                     // It waited for what can still be read, and nothing is read any more.

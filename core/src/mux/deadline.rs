@@ -20,7 +20,7 @@ pub(super) enum Due {
 
 /// The times of one socket that differ from those of the configuration.
 #[derive(Clone, Debug, Default, Hash)]
-pub(super) struct Timeouts([Option<Duration>; Timeout::ALL.len()]);
+pub(crate) struct Timeouts([Option<Duration>; Timeout::ALL.len()]);
 
 impl Timeouts {
     pub(super) fn set(&mut self, which: Timeout, span: Duration) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Mux;
 use super::services::Ending;
 use super::slot::Kind;
-use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState};
+use crate::{CloseReason, Instant, ServiceId, SocketId, SocketState};
 
 /// An exit under way.
 #[derive(Hash)]
@@ -54,9 +54,9 @@ impl Mux {
         assert!(half_at <= deadline, "half of the time is longer than all of it");
         let (is_half_over, is_forcing) = (false, false);
         self.exit = Some(Exit { half_at, deadline, swept: 0, is_half_over, is_forcing });
-        let services: Vec<ServiceId> = self.services.iter().map(|entry| entry.id).collect();
-        for id in services {
-            self.tell(Some(id), Message::Exit);
+        self.tell_exit();
+        for id in std::mem::take(&mut self.early_drains) {
+            self.drain_service(id);
         }
     }
 

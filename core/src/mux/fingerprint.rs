@@ -16,6 +16,7 @@ impl Mux {
         // Named one by one, so that a new field is not forgotten.
         let Self {
             directory,
+            shard: _,
             now: _,
             table,
             ready_output,
@@ -28,6 +29,8 @@ impl Mux {
             waiters,
             deliveries,
             info_jobs,
+            info_waiting,
+            early_drains,
             exit,
             // The next turn brings its backend's own.
             may_repeat: _,
@@ -36,9 +39,15 @@ impl Mux {
         } = self;
         let has_adopted = (0..table.places()).filter_map(|index| table.at(index)).any(|slot| {
             let opening = slot.rare.opening.as_deref();
-            opening.is_some_and(|opening| matches!(opening, Opening::Adopt { .. }))
+            opening.is_some_and(|opening| {
+                matches!(opening, Opening::Adopt { .. } | Opening::Twin { .. })
+            })
         });
-        if !deliveries.is_empty() || !info_jobs.is_empty() || has_adopted {
+        if !deliveries.is_empty()
+            || !info_jobs.is_empty()
+            || !info_waiting.is_empty()
+            || has_adopted
+        {
             return false;
         }
         let sockets_max = directory.config().sockets_max as usize;
@@ -48,7 +57,8 @@ impl Mux {
         assert!(ready_input.len() <= table.used(), "more sockets are ready than there are");
         assert!(stalled_listeners.len() <= table.used(), "more listeners wait than there are");
         (table, ready_output, ready_input, timers).hash(state);
-        (services, resuming, ending, stalled_listeners, waiters, exit).hash(state);
+        (services, resuming, ending, early_drains).hash(state);
+        (stalled_listeners, waiters, exit).hash(state);
         directory.fingerprint(state);
         true
     }

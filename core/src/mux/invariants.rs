@@ -13,7 +13,7 @@ impl Mux {
     /// # Panics
     /// If one is broken.
     pub fn check_invariants(&self) {
-        let mut told = 0;
+        let (mut told, mut twins) = (0, 0);
         let mut charged_bytes = 0;
         let mut is_asked = false;
         for slot in self.table.iter() {
@@ -21,12 +21,13 @@ impl Mux {
             self.check_lists(slot);
             self.check_timer(slot);
             told += u64::from(slot.is_told);
+            twins += u64::from(slot.is_twin());
             let on_the_way = self.on_the_way(slot.id);
             is_asked |= on_the_way.has_sends;
             charged_bytes += slot.charge_bytes();
         }
         self.table.check_invariants();
-        self.directory.check_invariants();
+        self.directory.check_invariants(self.shard);
         self.check_timers();
         let total = self.directory.total_charged_bytes();
         assert!(charged_bytes <= total, "queued {charged_bytes} B, charged {total}");
@@ -36,15 +37,20 @@ impl Mux {
         self.check_counted();
         let taken = self.directory.sockets_used();
         assert!(self.table.used() <= taken, "a socket lives under an id that is not taken");
-        assert_eq!(opened, self.table.used() as u64, "opened and closed do not add up");
+        let used = self.table.used() as u64;
+        assert_eq!(opened + twins, used, "opened and closed do not add up");
         assert!(told <= opened, "more was told than is alive");
-        assert_eq!(self.exit.is_some(), self.directory.is_stopped(), "an exit stops the directory");
+        let is_stopped = self.directory.is_stopped();
+        assert!(self.exit.is_none() || is_stopped, "an exit stops the directory");
+        let may_differ = self.directory.shards() > 1;
+        assert!(may_differ || self.exit.is_some() == is_stopped, "stopped, and goes on");
         self.check_services();
         self.check_queues();
         self.check_waiters();
         let armed = self.table.iter().filter(|slot| slot.armed_at.is_some()).count();
         let set: usize = self.services.iter().map(|entry| entry.timers.len()).sum();
-        assert_eq!(armed + set, self.timers.len(), "timers are armed for nobody");
+        let looks = usize::from(self.waiters.look_at.is_some());
+        assert_eq!(armed + set + looks, self.timers.len(), "timers are armed for nobody");
         let may_wait = self.table.used() > 0 || self.waiters.len() == 0;
         assert!(may_wait || is_asked, "somebody waits for a socket that is gone");
     }
@@ -52,7 +58,8 @@ impl Mux {
     /// What the counters say of sockets is what there is.
     fn check_counted(&self) {
         for (state, count) in self.stats.sockets() {
-            let slots = self.table.iter().filter(|slot| slot.state == state);
+            let counted = self.table.iter().filter(|slot| !slot.is_twin());
+            let slots = counted.filter(|slot| slot.state == state);
             assert_eq!(slots.count() as u64, count, "{state:?} is counted wrong");
         }
     }
@@ -171,6 +178,10 @@ impl Mux {
                     let set_to = entry.timers.get(timer);
                     assert_eq!(set_to, Some(deadline), "{service} does not know {timer}");
                 }
+                TimerKey::Total => {
+                    let look_at = self.waiters.look_at.as_ref();
+                    assert_eq!(look_at, Some(deadline), "nobody wants to look for room");
+                }
             }
         }
         if let Some(exit) = &self.exit {
@@ -199,9 +210,14 @@ impl Mux {
             let drains = matches!(entry.ending, Ending::Draining { .. });
             assert!(!drains || self.exit.is_some(), "{} drains without an exit", entry.id);
         }
-        for job in &self.info_jobs {
+        for job in self.info_jobs.iter().chain(&self.info_waiting) {
             assert!(self.services.is_alive(job.by), "{} asked and is gone", job.by);
         }
+        for job in &self.info_waiting {
+            assert!(job.is_missing_some(), "the answer for {} is whole and not told", job.by);
+        }
+        let is_early = self.early_drains.is_empty() || self.exit.is_none();
+        assert!(is_early, "a service was to be drained and is forgotten");
         for id in self.table.members(&self.ready_output, Chain::Output) {
             assert!(self.table.is_linked(Chain::Output, id), "{id} is in a list by mistake");
         }

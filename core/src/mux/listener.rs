@@ -1,12 +1,27 @@
 //! Listeners.
 
 use super::Mux;
+use super::deadline::Timeouts;
+use super::pace::Pace;
 use super::slot::{Closing, Kind, Latch, Listener};
 use crate::gate::GateKind;
 use crate::{
-    Accepted, Answer, Backend, CloseHow, CloseReason, Fault, FaultKind, Message, Operation,
-    SocketId, SocketState,
+    Accepted, Answer, Backend, CloseHow, CloseReason, Fault, FaultKind, Instant, ListenOptions,
+    Message, Operation, SocketId, SocketState,
 };
+
+impl Listener {
+    /// The first of the `parts` of a listener. Times of what it accepts are taken out of the
+    /// options.
+    pub(super) fn new(options: &mut ListenOptions, now: Instant, parts: u32) -> Self {
+        assert!(parts > 0, "a listener has at least one part");
+        assert!(parts <= crate::SHARDS_MAX, "more parts than there are Muxes");
+        let timeouts = Timeouts::taken_from(&mut options.accepted);
+        let auto_start = options.auto_start;
+        let pace = options.accept_rate.map(|rate| Pace::of_part(rate, 0, parts, now));
+        Self { auto_start, timeouts, pace, ..Self::default() }
+    }
+}
 
 impl Mux {
     pub(super) fn serve_accept<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
@@ -100,7 +115,7 @@ impl Mux {
             return Some(reserved);
         }
         assert!(listener.held.is_none(), "{id} accepted without an id");
-        let reserved = self.directory.reserve_socket();
+        let reserved = self.directory.reserve_socket(self.shard);
         if reserved.is_none() {
             let listener = self.listener_mut(id);
             listener.is_stalled = true;
@@ -125,8 +140,13 @@ impl Mux {
         let auto_start = listener.auto_start;
         let Accepted { local, peer } = accepted;
         // The message about the child's birth goes first: whatever follows is about the child.
-        let message = Message::Accept { socket: id, accepted: child, peer, local };
-        self.tell_owner(id, message);
+        match self.listener_of(id) {
+            own if own == id => {
+                let message = Message::Accept { socket: id, accepted: child, peer, local };
+                self.tell_owner(id, message);
+            }
+            socket => self.tell(owner, Message::Accept { socket, accepted: child, peer, local }),
+        }
         match owner {
             Some(owner) => self.change_owner(child, owner),
             None => unreachable!("a listener without owner is closing"),
@@ -146,6 +166,7 @@ impl Mux {
     fn open_accepted(&mut self, id: SocketId, accepted: Accepted) -> SocketId {
         let listener = self.listener_mut(id);
         let child = listener.reserved.take().expect("accept was offered an id");
+        assert_eq!(child.shard(), id.shard(), "{id} accepted for another Mux");
         let timeouts = listener.timeouts.clone();
         self.directory.open_reserved(child, GateKind::Stream);
         let mut slot = self.new_slot(child, Kind::Stream, SocketState::Accepted);

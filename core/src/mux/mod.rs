@@ -18,6 +18,7 @@ mod owner;
 mod pace;
 mod relations;
 mod services;
+mod shards;
 mod slot;
 mod stream;
 mod table;
@@ -29,6 +30,7 @@ mod work;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub(crate) use self::deadline::Timeouts;
 use self::exit::Exit;
 use self::info::InfoJob;
 use self::services::{Ending, Services};
@@ -38,8 +40,8 @@ use self::timers::TimerKey;
 use self::waiters::Waiters;
 use crate::gate::OnTheWay;
 use crate::{
-    Config, ConfigError, Directory, Instant, Message, OutputState, Service, ServiceId, Situation,
-    SocketId, SocketState, Stats,
+    Command, Config, ConfigError, Directory, Instant, Message, OutputState, Service, ServiceId,
+    Situation, SocketId, SocketState, Stats,
 };
 
 /// The sans-IO state machine: socket slots, outboxes, priorities, timers, and the mapping of
@@ -60,6 +62,8 @@ use crate::{
 /// [`states`]: crate::states
 pub struct Mux {
     directory: Arc<Directory>,
+    /// Which of the runtime's Muxes it is.
+    shard: u32,
     /// The latest time that any call brought. Invariant: never goes back.
     now: Instant,
     table: Table,
@@ -78,6 +82,10 @@ pub struct Mux {
     waiters: Waiters,
     deliveries: VecDeque<Delivery>,
     info_jobs: VecDeque<InfoJob>,
+    /// Answers of which other Muxes still owe their part.
+    info_waiting: Vec<InfoJob>,
+    /// Services that had handled `Exit` before this Mux heard of the exit.
+    early_drains: Vec<ServiceId>,
     exit: Option<Exit>,
     /// The backend of the last turn may be asked again before an event. Nothing is open before
     /// the first turn.
@@ -92,8 +100,23 @@ impl Mux {
     /// # Errors
     /// If two limits contradict.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Ok(Self {
-            directory: Arc::new(Directory::new(config)?),
+        Ok(Self::of_shard(Arc::new(Directory::new(config)?), 0))
+    }
+
+    /// Builds one of the Muxes of a runtime, each of which has a thread of its own. They share the
+    /// directory, and tell each other what they must by [`Delivery::Command`]; what services ask
+    /// is given to the right ones by [`Command::distribute`].
+    ///
+    /// # Panics
+    /// If the directory was not built for so many.
+    ///
+    /// [`Command::distribute`]: crate::Command::distribute
+    pub fn of_shard(directory: Arc<Directory>, shard: u32) -> Self {
+        let shards = directory.shards();
+        assert!(shard < shards, "a runtime of {shards} has no shard {shard}");
+        Self {
+            directory,
+            shard,
             now: Instant::ZERO,
             table: Table::default(),
             ready_output: List::default(),
@@ -106,11 +129,20 @@ impl Mux {
             waiters: Waiters::default(),
             deliveries: VecDeque::new(),
             info_jobs: VecDeque::new(),
+            info_waiting: Vec::new(),
+            early_drains: Vec::new(),
             exit: None,
             may_repeat: false,
             stats: Stats::default(),
             exit_report: ExitReport::default(),
-        })
+        }
+    }
+
+    /// Which of the runtime's Muxes it is.
+    #[inline]
+    pub fn shard(&self) -> u32 {
+        debug_assert!(self.shard < self.directory.shards(), "a shard that there is not");
+        self.shard
     }
 
     /// What the Mux shares with services.
@@ -235,6 +267,7 @@ impl Mux {
     fn new_slot(&self, id: SocketId, kind: Kind, state: SocketState) -> Slot {
         assert!(self.directory.is_alive(id), "{id} was not taken");
         assert!(self.table.get(id).is_none(), "{id} is opened twice");
+        assert_eq!(id.shard(), self.shard, "{id} is another Mux's");
         Slot::new(id, kind, state, self.now, self.config().warn_bytes)
     }
 
@@ -242,7 +275,12 @@ impl Mux {
     fn add_slot(&mut self, slot: Slot) {
         let id = slot.id;
         assert!(slot.owner.is_none() && slot.armed_at.is_none(), "{id} is in no list yet");
+        assert!(!slot.is_twin() || self.directory.shards() > 1, "{id} is a part of nothing");
         slot.check();
+        if slot.is_twin() {
+            // The listener is counted where its id is.
+            return self.table.insert(slot);
+        }
         self.stats.count_state(None, Some(slot.state));
         self.table.insert(slot);
         self.stats.opened += 1;
@@ -266,7 +304,9 @@ impl Mux {
         let (counted, state) = (slot.counted_state, slot.state);
         // This runs several times for each message, and mostly everything is where it belongs.
         if counted != state {
-            self.stats.count_state(Some(counted), Some(state));
+            if !slot.is_twin() {
+                self.stats.count_state(Some(counted), Some(state));
+            }
             self.table.slot_mut(id).counted_state = state;
         }
         if has_output_work && !is_in_output {
@@ -388,8 +428,26 @@ pub enum Delivery {
     Spawn(ServiceId, Box<dyn Service>),
     /// A message for a service.
     Message(ServiceId, Message),
-    /// A service ends; its mailbox is dropped.
+    /// A service ends; its mailbox is dropped when every Mux of the runtime has said so.
     Release(ServiceId),
+    /// For another Mux of the same runtime, which gets it as a command when all messages that were
+    /// put out before it are in their mailboxes. A runtime of one Mux has none.
+    Command {
+        /// Which Mux.
+        shard: u32,
+        /// What it is to do.
+        command: Command,
+    },
+}
+
+impl Delivery {
+    /// The service that it is for; `None` for another Mux.
+    pub fn service(&self) -> Option<ServiceId> {
+        match self {
+            Delivery::Spawn(id, _) | Delivery::Message(id, _) | Delivery::Release(id) => Some(*id),
+            Delivery::Command { .. } => None,
+        }
+    }
 }
 
 /// What the Mux wishes of the backend for one socket.
@@ -418,4 +476,18 @@ pub struct ExitReport {
     pub closed: u64,
     /// Of those, how many were closed by force, at the deadline.
     pub closed_at_deadline: u64,
+}
+
+impl ExitReport {
+    /// Adds what the exit of another Mux of the same runtime cost.
+    pub fn merge(&mut self, other: ExitReport) {
+        let Self { unsent, unsent_bytes, closed, closed_at_deadline } = self;
+        unsent.extend(other.unsent);
+        unsent.truncate(close::REPORTED_SOCKETS_MAX);
+        *unsent_bytes += other.unsent_bytes;
+        *closed += other.closed;
+        *closed_at_deadline += other.closed_at_deadline;
+        assert!(closed_at_deadline <= closed, "more were forced than closed");
+        assert!(unsent.len() as u64 <= *closed, "more lost bytes than closed");
+    }
 }

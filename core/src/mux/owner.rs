@@ -49,6 +49,9 @@ impl Mux {
     fn orphan(&mut self, id: SocketId, abrupt: bool) {
         assert!(self.table.slot(id).owner.is_none(), "{id} has an owner");
         assert!(!self.table.is_linked(Chain::Owned, id), "{id} is in an owner's list");
+        if self.orphan_twin(id) {
+            return;
+        }
         if abrupt {
             self.table.slot_mut(id).add_cause(CloseReason::OwnerGone);
             self.begin_close(id);
@@ -81,7 +84,7 @@ impl Mux {
         let costs = entry.charge_bytes > 0;
         assert!(costs || !entry.is_held_back, "{id} handled everything and is held back");
         if exit {
-            self.drain_service(id);
+            self.drain_everywhere(id);
         }
     }
 
@@ -113,6 +116,8 @@ impl Mux {
         assert!(self.directory.is_service_alive(id), "{id} gave its id back before its sockets");
         self.waiters.forget_service(id);
         self.info_jobs.retain(|job| job.by != id);
+        self.info_waiting.retain(|job| job.by != id);
+        self.early_drains.retain(|service| *service != id);
         self.deliveries.push_back(Delivery::Release(id));
         self.ending.push_back(id);
         assert!(!self.services.is_alive(id), "{id} survived its release");

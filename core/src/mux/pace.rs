@@ -17,12 +17,19 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(rate: AcceptRate, now: Instant) -> Self {
+    /// That of one of `parts` which share a rate: an equal share of it and of its burst, of which
+    /// what does not divide goes to the first ones, but at least one.
+    pub(super) fn of_part(rate: AcceptRate, part: u32, parts: u32, now: Instant) -> Self {
+        assert!(part < parts, "part {part} of {parts}");
+        assert!(parts <= crate::SHARDS_MAX, "more parts than there are Muxes");
         let interval =
             Duration::from_nanos(1_000_000_000_u64.div_ceil(rate.per_second.get().into()));
         assert!(!interval.is_zero(), "{rate:?} is no limit");
-        let lead_max = interval.saturating_mul(rate.burst.get() - 1);
-        assert!(lead_max >= interval || rate.burst.get() == 1, "{rate:?}: a burst of nothing");
+        let interval = interval.saturating_mul(parts);
+        let left_over = rate.burst.get() % parts;
+        let burst = (rate.burst.get() / parts + u32::from(part < left_over)).max(1);
+        let lead_max = interval.saturating_mul(burst - 1);
+        assert!(lead_max >= interval || burst == 1, "{rate:?}: a burst of nothing");
         Self { interval, lead_max, due_at: now }
     }
 

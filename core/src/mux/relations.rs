@@ -51,8 +51,9 @@ impl Slot {
             let is_asked_for = state == SocketState::Opening;
             assert_eq!(self.is_open, !is_asked_for, "{id} is {state:?}: what holds the backend?");
         }
-        assert!(self.is_told || state == SocketState::Closing, "{id} lives and nobody knows");
-        assert!(self.is_told || self.owner.is_none(), "{id} is owned by who never heard of it");
+        let may_live = self.is_told || self.is_twin();
+        assert!(may_live || state == SocketState::Closing, "{id} lives and nobody knows");
+        assert!(may_live || self.owner.is_none(), "{id} is owned by who never heard of it");
         assert!(self.is_told || !self.has_output(), "{id} has output of nobody");
     }
 
@@ -206,7 +207,10 @@ impl Slot {
         let (id, state) = (self.id, self.state);
         let is_before = matches!(state, SocketState::Opening | SocketState::Connecting);
         let is_closing = state == SocketState::Closing;
-        assert!(!self.is_pause_owed || is_before || is_closing, "{id} owes `Paused`");
+        let twins = self.rare.listener.as_ref().and_then(|listener| listener.twins.as_ref());
+        let awaits_pause = twins.is_some_and(|twins| twins.pauses_awaited > 0);
+        let may_owe = is_before || is_closing || awaits_pause;
+        assert!(!self.is_pause_owed || may_owe, "{id} owes `Paused`");
         assert!(!self.is_pause_owed || !self.is_reading, "{id} was started and owes `Paused`");
         let is_accepted = state == SocketState::Accepted;
         assert!(!is_accepted || !self.is_reading, "{id} is read and was never started");

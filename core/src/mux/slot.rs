@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::counters::Counters;
 use super::deadline::Timeouts;
 use super::pace::Pace;
+use super::shards::Twins;
 use crate::datagrams::Datagrams;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
@@ -133,9 +134,21 @@ pub(super) struct Rare {
 
 /// What the backend will be asked to open.
 pub(super) enum Opening {
-    Listen { at: Endpoint, options: Box<ListenOptions> },
-    Adopt { descriptor: Descriptor },
-    Udp { options: Box<UdpOptions> },
+    Listen {
+        at: Endpoint,
+        options: Box<ListenOptions>,
+    },
+    /// The part of a listener of another Mux; the descriptor listens already.
+    Twin {
+        descriptor: Descriptor,
+        options: Box<ListenOptions>,
+    },
+    Adopt {
+        descriptor: Descriptor,
+    },
+    Udp {
+        options: Box<UdpOptions>,
+    },
 }
 
 impl Hash for Opening {
@@ -145,6 +158,7 @@ impl Hash for Opening {
             // Nobody sees into a descriptor: a Mux that is to adopt one has no fingerprint.
             Opening::Adopt { descriptor: _ } => 1_u8.hash(state),
             Opening::Udp { options } => (2_u8, options).hash(state),
+            Opening::Twin { descriptor: _, options } => (3_u8, options).hash(state),
         }
     }
 }
@@ -187,6 +201,10 @@ pub(super) enum Deferred {
 /// What only listeners have.
 #[derive(Default, Hash)]
 pub(super) struct Listener {
+    /// The listener of another Mux that this is a part of.
+    pub(super) twin_of: Option<SocketId>,
+    /// The parts of this that other Muxes have.
+    pub(super) twins: Option<Box<Twins>>,
     pub(super) auto_start: bool,
     /// The times of what is accepted.
     pub(super) timeouts: Option<Box<Timeouts>>,

@@ -34,7 +34,7 @@ impl Place {
         if slot.id == id {
             return Some(slot);
         }
-        assert_eq!(slot.id.index(), id.index(), "{} stands in another's place", slot.id);
+        assert_eq!(slot.id.place(), id.place(), "{} stands in another's place", slot.id);
         None
     }
 }
@@ -134,16 +134,16 @@ impl Table {
     /// The slot of a living id.
     #[inline]
     pub(super) fn get(&self, id: SocketId) -> Option<&Slot> {
-        self.place(id.index())?.slot_of(id)
+        self.place(id.place())?.slot_of(id)
     }
 
     /// The slot of a living id, and whether it is in a list of output and of input.
     #[inline]
     pub(super) fn get_linked(&self, id: SocketId) -> Option<(&Slot, [bool; 2])> {
-        let place = self.place(id.index())?;
+        let place = self.place(id.place())?;
         let slot = place.slot_of(id)?;
         debug_assert!(self.used > 0, "{id} is in an empty table");
-        debug_assert!((id.index() as usize) < self.reached, "{id} is beyond what was taken");
+        debug_assert!((id.place() as usize) < self.reached, "{id} is beyond what was taken");
         let is_linked = |chain| place.links[chain as usize].is_linked;
         Some((slot, [is_linked(Chain::Output), is_linked(Chain::Input)]))
     }
@@ -151,11 +151,11 @@ impl Table {
     /// The slot of a living id.
     #[inline]
     pub(super) fn get_mut(&mut self, id: SocketId) -> Option<&mut Slot> {
-        let slot = self.place_mut(id.index())?.slot.as_mut()?;
+        let slot = self.place_mut(id.place())?.slot.as_mut()?;
         if slot.id == id {
             return Some(slot);
         }
-        assert_eq!(slot.id.index(), id.index(), "{} stands in another's place", slot.id);
+        assert_eq!(slot.id.place(), id.place(), "{} stands in another's place", slot.id);
         None
     }
 
@@ -176,7 +176,7 @@ impl Table {
     /// The slot at an index, if that place is taken.
     pub(super) fn at(&self, index: u32) -> Option<&Slot> {
         let slot = self.place(index)?.slot.as_ref()?;
-        assert_eq!(slot.id.index(), index, "{} stands in another's place", slot.id);
+        assert_eq!(slot.id.place(), index, "{} stands in another's place", slot.id);
         Some(slot)
     }
 
@@ -204,7 +204,7 @@ impl Table {
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {
-        let index = slot.id.index() as usize;
+        let index = slot.id.place() as usize;
         while self.chunks.len() <= index / PLACES_PER_CHUNK {
             let chunk: Box<[Place]> = (0..PLACES_PER_CHUNK).map(|_| Place::default()).collect();
             self.chunks.push(chunk.try_into().ok().expect("a chunk is made whole"));
@@ -220,7 +220,7 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, id: SocketId) -> Slot {
-        let place = self.place_mut(id.index()).expect("a living id has a place");
+        let place = self.place_mut(id.place()).expect("a living id has a place");
         assert!(place.links.iter().all(|link| !link.is_linked), "{id} leaves while in a list");
         let slot = place.slot.take().expect("a living id has a slot");
         assert_eq!(slot.id, id, "another socket is in the place");
@@ -231,7 +231,7 @@ impl Table {
 
     #[inline]
     pub(super) fn is_linked(&self, chain: Chain, id: SocketId) -> bool {
-        self.place(id.index()).is_some_and(|place| {
+        self.place(id.place()).is_some_and(|place| {
             let is_linked = place.links[chain as usize].is_linked;
             assert!(!is_linked || place.slot.is_some(), "a free place is in a list of {chain:?}");
             is_linked
@@ -241,8 +241,8 @@ impl Table {
     /// Puts a slot at the end of a list.
     pub(super) fn push_back(&mut self, list: &mut List, chain: Chain, id: SocketId) {
         list.check();
-        let (own, tail) = (Position::of(id.index()), list.tail);
-        let place = self.place_mut(id.index()).expect("a living id has a place");
+        let (own, tail) = (Position::of(id.place()), list.tail);
+        let place = self.place_mut(id.place()).expect("a living id has a place");
         assert!(place.slot.as_ref().is_some_and(|slot| slot.id == id), "{id} is not alive");
         let link = &mut place.links[chain as usize];
         assert!(!link.is_linked, "{id} is in a list of {chain:?} already");
@@ -294,8 +294,8 @@ impl Table {
 
     /// Takes a slot out of the list that it is in.
     pub(super) fn unlink(&mut self, list: &mut List, chain: Chain, id: SocketId) {
-        let own = Some(Position::of(id.index()));
-        let link = std::mem::take(self.link_mut(chain, id.index()));
+        let own = Some(Position::of(id.place()));
+        let link = std::mem::take(self.link_mut(chain, id.place()));
         assert!(link.is_linked && list.len > 0, "{id} is in no list of {chain:?}");
         match link.prev {
             Some(prev) => {
@@ -353,7 +353,7 @@ impl Table {
                 Some(slot) => {
                     used += 1;
                     let id = slot.id;
-                    assert_eq!(id.index() as usize, index, "{id} stands in another's place");
+                    assert_eq!(id.place() as usize, index, "{id} stands in another's place");
                 }
                 None => {
                     let is_linked = place.links.iter().any(|link| link.is_linked);

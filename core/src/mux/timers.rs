@@ -11,6 +11,8 @@ use crate::{CloseReason, Instant, Message, ServiceId, SocketId, SocketState, Tim
 pub(super) enum TimerKey {
     Socket(SocketId),
     Service(ServiceId, TimerId),
+    /// Another Mux may have made room in what all outboxes hold together.
+    Total,
 }
 
 /// Timers that one turn fires before others get their turn.
@@ -62,6 +64,7 @@ impl Mux {
         assert_eq!(self.table.used(), 0, "a socket's timer is disarmed with the socket");
         self.services.forget_timers();
         self.timers.clear();
+        self.waiters.look_at = None;
         assert_eq!(self.next_deadline(), None, "something is due after the end");
     }
 
@@ -112,6 +115,7 @@ impl Mux {
                     assert_eq!(set_to, Some(deadline), "{timer} of {service} fires by mistake");
                     self.tell(Some(service), Message::Timer { timer });
                 }
+                TimerKey::Total => self.look_for_room(deadline),
             }
         }
     }

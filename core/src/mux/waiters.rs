@@ -1,9 +1,11 @@
 //! Charges, warnings, and who waits for room.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Mux;
-use crate::{MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, SocketState};
+use super::timers::TimerKey;
+use crate::{Instant, MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, SocketState};
 
 /// Services that were told *full*.
 #[derive(Default, Hash)]
@@ -12,7 +14,13 @@ pub(super) struct Waiters {
     sockets: BTreeMap<SocketId, Vec<Waiter>>,
     /// Who waits for the total, for which socket, in order of arrival.
     total: Vec<(SocketId, Waiter)>,
+    /// When it is looked again whether others have made room in the total. They would not say so:
+    /// each Mux gives back for itself.
+    pub(super) look_at: Option<Instant>,
 }
+
+/// After so long it is looked again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
@@ -150,7 +158,7 @@ impl Mux {
         let charged = self.directory.total_charged_bytes();
         let room_at = self.config().total_bytes_max - self.config().total_bytes_max / 8;
         if charged >= room_at {
-            return;
+            return self.look_again_later();
         }
         let total_bytes_max = self.directory.config().total_bytes_max;
         let has_room = |(_, waiter): &(SocketId, Waiter)| {
@@ -163,12 +171,36 @@ impl Mux {
         assert!(room_at > charged, "somebody is told of room that there is not");
         assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
+        self.look_again_later();
         if self.waiters.total.is_empty() && self.config().direct_write {
             self.directory.total().set_awaited(false);
         }
         for (id, waiter) in ready {
             self.tell_send_ready(id, waiter.service);
         }
+    }
+
+    /// Somebody waits for the total, and other Muxes have their part in it.
+    fn look_again_later(&mut self) {
+        let is_alone = self.directory.shards() == 1;
+        if is_alone || self.waiters.total.is_empty() || self.waiters.look_at.is_some() {
+            return;
+        }
+        let at = self.now + LOOK_AGAIN_AFTER;
+        let is_new = self.timers.insert((at, TimerKey::Total));
+        assert!(is_new, "it is looked for room twice at {at}");
+        assert!(at > self.now, "it is looked for room for ever");
+        self.waiters.look_at = Some(at);
+    }
+
+    pub(super) fn look_for_room(&mut self, at: Instant) {
+        assert_eq!(self.waiters.look_at, Some(at), "nobody wanted to look at {at}");
+        assert!(at <= self.now, "it is looked too early");
+        self.waiters.look_at = None;
+        assert!(self.directory.shards() > 1, "nobody else makes room");
+        self.wake_total_waiters();
+        let goes_on = self.waiters.total.is_empty() || self.waiters.look_at.is_some();
+        assert!(goes_on, "somebody waits for the total, and nobody looks");
     }
 
     /// Nobody waits for a socket that is gone, nor for room that is there.
@@ -190,7 +222,8 @@ impl Mux {
         }
         let (total, total_max) = (self.directory.total_charged_bytes(), config.total_bytes_max);
         let is_told = self.config().direct_write && !self.directory.total().is_awaited();
-        let is_low = total < total_max - total_max / 8 && !is_told;
+        let is_late = self.waiters.look_at.is_none() && !is_told;
+        let is_low = total < total_max - total_max / 8 && is_late;
         for (id, waiter) in &self.waiters.total {
             assert!(self.table.get(*id).is_some(), "somebody waits for {id}, which is gone");
             let fits = total + waiter.charge_bytes <= total_max;

@@ -78,7 +78,7 @@ impl Slot {
                 // What is lost is known, and whether the peer must learn of it, when all has come.
                 Closing::Asked(_) => !(has_sends || has_direct),
                 Closing::Waiting => false,
-                Closing::Done => !(has_sends || has_direct || has_flush),
+                Closing::Done => !(has_sends || has_direct || has_flush || self.waits_for_twins()),
                 Closing::No => unreachable!("a closing socket knows how far it is"),
             },
             _ => {

@@ -9,6 +9,8 @@
 #![cfg(loom)]
 #![allow(dead_code, unreachable_pub, reason = "the library's public items are not all used here")]
 
+#[path = "../../src/allocator.rs"]
+mod allocator;
 #[path = "../../src/backend.rs"]
 mod backend;
 #[path = "../../src/charge.rs"]
@@ -35,6 +37,8 @@ mod event;
 mod fault;
 #[path = "../../src/gate.rs"]
 mod gate;
+#[path = "../../src/gates.rs"]
+mod gates;
 #[path = "../../src/id.rs"]
 mod id;
 #[path = "../../src/info.rs"]
@@ -61,6 +65,8 @@ mod random;
 mod service;
 #[path = "../../src/service_state.rs"]
 mod service_state;
+#[path = "../../src/shard.rs"]
+mod shard;
 #[path = "../../src/situation.rs"]
 mod situation;
 #[path = "../../src/states.rs"]
@@ -84,7 +90,7 @@ pub use endpoint::{Endpoint, Target};
 pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
 pub use event::{Event, Readiness};
 pub use fault::{Fault, FaultKind, Operation};
-pub use id::{ServiceId, SocketId, TimerId};
+pub use id::{SHARDS_MAX, ServiceId, SocketId, TimerId};
 pub use info::{SocketInfo, SocketKind, SocketState};
 pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use multicast::Multicast;
@@ -96,6 +102,7 @@ pub use outlet::{KeepCommands, Outlet, Step};
 pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;
+pub use shard::ShardCommand;
 pub use situation::{OutputState, Situation};
 pub use stats::Stats;
 pub use time::Instant;

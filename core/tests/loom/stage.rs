@@ -187,8 +187,9 @@ impl Network {
     /// The stream that is there from the beginning: open, and with nothing queued.
     fn open(&mut self) -> SocketId {
         let directory = Arc::clone(self.mux.directory());
-        let id = directory.take_socket(crate::gate::GateKind::Stream).expect("a place is free");
         let owner = self.spawn(Box::new(Owner));
+        let id = directory.take_socket(crate::gate::GateKind::Stream, owner, None);
+        let id = id.expect("a place is free");
         let (target, options) = (Box::new(somewhere().into()), Box::new(ConnectOptions::default()));
         self.mux.handle_command(Command::Connect { id, owner, target, options }, NOW);
         self.turn();
