@@ -295,6 +295,32 @@ impl Backend for MioBackend {
         }
     }
 
+    fn beside(&mut self, id: SocketId, told: SocketId) {
+        tracing::debug!(%id, %told, "another address is tried beside");
+    }
+
+    fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
+        let registry = &self.registry;
+        let place = self.table.get_mut(from.place() as usize).and_then(Option::as_mut);
+        let entry = place.filter(|entry| entry.id == from);
+        let entry = entry.unwrap_or_else(|| panic!("{from} is not open"));
+        let Socket::Stream(stream) = &mut entry.socket else {
+            panic!("{from} connected and is no stream");
+        };
+        stream.rename(registry, token_of(to)).inspect_err(|fault| {
+            tracing::debug!(%from, %to, %fault, "cannot rename");
+        })?;
+        let Entry { socket, span, .. } = self.remove(from).expect("it was just there");
+        span.in_scope(|| tracing::debug!(%from, %to, "renamed"));
+        let Socket::Stream(stream) = &socket else {
+            unreachable!("{from} was a stream a moment ago");
+        };
+        let (local, peer) = stream.known_ends();
+        let span = socket_span!(to, "stream", %peer, %local, racer = %from);
+        self.insert(to, socket, span);
+        Ok(())
+    }
+
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
         self.calls.accepts += 1;
         let place = self.table.get(listener.place() as usize).and_then(Option::as_ref);

@@ -1,6 +1,7 @@
 //! One stream.
 
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,7 @@ use tidelock_core::{
 use crate::buffer::{BufferRing, ReadSize};
 use crate::drained::Drained;
 use crate::errno::{answer, fault, uninterrupted};
-use crate::sys::{self, Event, Interest, Registry, StreamSocket, Token};
+use crate::sys::{self, Event, Interest, Registry, SourceFd, StreamSocket, Token};
 
 /// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
@@ -76,6 +77,21 @@ impl Stream {
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
         let shared = Arc::new(SharedStream { socket, has_failed: AtomicBool::new(false) });
         Ok(Self { shared, input: Drained::registered(), read_size: ReadSize::default() })
+    }
+
+    /// From now on events carry `token`; what is ready is told of once more.
+    pub(crate) fn rename(&mut self, registry: &Registry, token: Token) -> Result<(), Fault> {
+        let fd = self.socket().as_fd().as_raw_fd();
+        let renamed = registry.reregister(&mut SourceFd(&fd), token, sys::STREAM_INTEREST);
+        renamed.map_err(|error| fault(&error))?;
+        self.input = Drained::registered();
+        Ok(())
+    }
+
+    /// The near end and the far end, as far as the system still knows them.
+    pub(crate) fn known_ends(&self) -> (Endpoint, Endpoint) {
+        let known = |end: io::Result<Endpoint>| end.unwrap_or(Endpoint::Unnamed);
+        (known(self.socket().local()), known(self.socket().peer()))
     }
 
     /// What workers get of it.

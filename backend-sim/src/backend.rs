@@ -227,6 +227,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let socket = match self.io.socket(id) {
             Some(socket) => socket,
             None => {
+                self.shared.oracle.attempts(host, id);
                 let Some(to) = address(to, host) else {
                     self.failed(Call::Connect, id, Errno::NetworkUnreachable);
                     return Answer::Ready(Err(fault(Errno::NetworkUnreachable)));
@@ -282,6 +283,35 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Answer::Ready(result) => Answer::Ready(result.map(connected)),
             Answer::Later => Answer::Later,
         }
+    }
+
+    fn beside(&mut self, id: SocketId, told: SocketId) {
+        let side = self.io.sides.get(&told).copied();
+        self.io.sides.extend(side.map(|side| (id, side)));
+        self.shared.oracle.races(self.host, id, told);
+        sometimes!(self.shared.coverage, true, "addresses-race");
+    }
+
+    fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
+        let socket = self.socket(from);
+        assert!(self.io.socket(to).is_none(), "{to} is open and gets another's connection");
+        self.io.touch(from);
+        self.io.touch(to);
+        let met = self.shared.kernel.rename_meets(socket);
+        self.shared.oracle.renames(self.host, from, to, met.is_none());
+        self.shared.digest.word(from.to_bits() ^ to.to_bits().rotate_left(1));
+        let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
+        let is_done = met.is_none();
+        self.shared.tracer.full(now, || format!("{host} Rename {from} to {to}: {is_done}"));
+        sometimes!(self.shared.coverage, is_done, "racer-won");
+        sometimes!(self.shared.coverage, !is_done, "rename-failed");
+        if let Some(errno) = met {
+            return Err(fault(errno));
+        }
+        let socket = self.io.remove(from);
+        self.io.insert(to, socket);
+        self.shared.kernel.rename(socket, to.to_bits());
+        Ok(())
     }
 
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {

@@ -58,6 +58,9 @@ pub fn hand_over<C: Choices>(
         | Event::Resolved { id, result: Err(fault) } => {
             oracle.failed_to_open(host, *id, *fault);
         }
+        Event::Resolved { id, result: Ok(addresses) } => {
+            oracle.resolved(host, *id, addresses.len() as u32);
+        }
         Event::ReceivedFrom { id, result: Ok((_, payload)) } => {
             oracle.received_datagram(host, *id, payload);
         }

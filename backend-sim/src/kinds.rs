@@ -199,6 +199,8 @@ kinds! {
     /// Others run between two steps of a worker that writes a stream itself, the sum of: 1 another
     /// worker begins a batch, 2 another worker publishes, 4 the network thread takes a turn.
     INTERLEAVE = 37: "worker" "yield", Scheduling, Occurrence, false;
+    /// What giving a connection another name meets: a row of the table.
+    RENAME = 38: "rename" "fail", Errnos, Occurrence, false;
 }
 
 impl Kind {
@@ -241,6 +243,6 @@ mod tests {
             assert!(values.is_sorted() && values.iter().all(|value| (1..bound).contains(value)));
             assert_eq!(values.is_empty(), bound < 2, "{bound}");
         }
-        assert_eq!(Kind::INTERLEAVE.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::RENAME.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

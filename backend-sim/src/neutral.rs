@@ -47,6 +47,7 @@ impl Options {
             mailbox_bytes_max: config.mailbox_bytes_max as u64,
             connect_timeout_nanos: nanos(config.connect_timeout),
             resolve_timeout_nanos: nanos(config.resolve_timeout),
+            connection_attempt_delay_nanos: nanos(config.connection_attempt_delay),
             flush_stall_timeout_nanos: nanos(config.flush_stall_timeout),
             linger_timeout_nanos: nanos(config.linger_timeout),
             half_open_timeout_nanos: nanos(config.half_open_timeout),
@@ -84,6 +85,8 @@ impl Options {
             "bytes_per_second" => 0..=1 << 40,
             // What a decision delays is drawn below it, in 32 bits.
             "delay_nanos_max" => least_one(u64::from(u32::MAX)),
+            // RFC 8305 allows no less.
+            "connection_attempt_delay_nanos" => 10_000_000..=HOUR,
             "latency_nanos" | "jitter_nanos" => 0..=HOUR,
             "flush_timeout_nanos" | "idle_timeout_nanos" => 0..=HOUR,
             "read_idle_timeout_nanos" | "write_stall_timeout_nanos" => 0..=HOUR,

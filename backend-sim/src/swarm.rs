@@ -119,6 +119,8 @@ options! {
     connect_timeout_nanos,
     /// `Config::resolve_timeout`.
     resolve_timeout_nanos,
+    /// `Config::connection_attempt_delay`.
+    connection_attempt_delay_nanos,
     /// `Config::flush_stall_timeout`.
     flush_stall_timeout_nanos,
     /// `Config::flush_timeout`; 0 is off.
@@ -330,6 +332,10 @@ impl Options {
             self.write_stall_timeout_nanos = s.pick(&[0, 0, 0, 0, 0, SECOND / 2]);
         }
         self.accept_retry_nanos = s.log_uniform(MILLISECOND, 100 * MILLISECOND);
+        self.connection_attempt_delay_nanos = 250 * MILLISECOND;
+        if !is_calm && s.one_in(2) {
+            self.connection_attempt_delay_nanos = s.log_uniform(10 * MILLISECOND, SECOND);
+        }
     }
 
     /// The rates of the active families, as a source of choice takes them.
@@ -370,6 +376,7 @@ impl Options {
             mailbox_bytes_max: self.mailbox_bytes_max as usize,
             connect_timeout: Duration::from_nanos(self.connect_timeout_nanos),
             resolve_timeout: Duration::from_nanos(self.resolve_timeout_nanos),
+            connection_attempt_delay: Duration::from_nanos(self.connection_attempt_delay_nanos),
             flush_stall_timeout: Duration::from_nanos(self.flush_stall_timeout_nanos),
             flush_timeout: optional(self.flush_timeout_nanos),
             linger_timeout: Duration::from_nanos(self.linger_timeout_nanos),

@@ -70,8 +70,12 @@ pub enum CloseHow {
 ///    come behind bytes whose event was not reported yet.
 /// 9. `close` is called once per id that is open or opening, and after it nothing for that id, but
 ///    that a `connect` that was given up may be followed, after `Closed` if `close` said `Later`,
-///    by a `connect` for the same id to another address.
+///    by a `rename` to the same id, or, if that fails, by a `connect` to another address.
 /// 10. `read` and `accept` are asked only while their result is wanted.
+/// 11. `rename` is called for a `from` whose `connect` has answered that it is connected, which was
+///     asked nothing since, and for a `to` for which nothing is open. After it nothing is called
+///     for `from`, unless it failed: then `close`. What events told of `from` before is forgotten,
+///     and the Mux asks by itself.
 ///
 /// What is *not* promised: that an event means that the call will succeed; the order of events of
 /// different ids; that FIN or an error is reported while nothing is pending.
@@ -86,6 +90,11 @@ pub trait Backend {
     /// is reached. Real backends leave it as it is, and then it costs nothing.
     #[inline]
     fn regard(&mut self, _id: SocketId, _situation: Situation) {}
+
+    /// The connect of `id`, which is the next call, races for that of `told`, for a backend that
+    /// watches what is reached. Real backends may say so in a trace.
+    #[inline]
+    fn beside(&mut self, _id: SocketId, _told: SocketId) {}
 
     /// Looks a name up. `Later` is followed by `Resolved`, in both styles.
     fn resolve(
@@ -139,6 +148,13 @@ pub trait Backend {
         to: &Endpoint,
         options: &ConnectOptions,
     ) -> Answer<Result<Connected, Fault>>;
+
+    /// Gives the open stream `from` the name `to`: it won a race for the connect `to`. From now on
+    /// everything about it is about `to`, events included.
+    ///
+    /// # Errors
+    /// The system's; then it is as it was, and is closed as `from`.
+    fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault>;
 
     /// Takes one connection from `listener` and gives it the name `id`.
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>>;

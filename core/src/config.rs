@@ -64,6 +64,11 @@ pub struct Config {
     pub datagram_bytes_max: usize,
     /// Time for a connect, with name resolution and every address. Default 10 s.
     pub connect_timeout: Duration,
+    /// How long an address of a name is tried before the next one is tried beside it: the first to
+    /// connect wins, the others are closed (RFC 8305, *Happy Eyeballs*; its Connection Attempt
+    /// Delay). Default 250 ms, as there; at least 10 ms. Each further attempt is a socket of its
+    /// own, which counts for [`sockets_max`](Self::sockets_max) until the race is over.
+    pub connection_attempt_delay: Duration,
     /// Time for the resolution of a connect's name, within the time for the whole. Default 10 s: all
     /// of that.
     pub resolve_timeout: Duration,
@@ -123,6 +128,7 @@ impl Default for Config {
             mailbox_bytes_max: 16 << 20,
             datagram_bytes_max: 65_507,
             connect_timeout: Duration::from_secs(10),
+            connection_attempt_delay: Duration::from_millis(250),
             resolve_timeout: Duration::from_secs(10),
             flush_stall_timeout: Duration::from_secs(10),
             flush_timeout: None,
@@ -142,6 +148,9 @@ impl Default for Config {
 
 /// The read buffer that every stream begins with.
 const READ_BUFFER_BYTES_FIRST: usize = 64 << 10;
+
+/// The least that RFC 8305 allows (section 5: it must not be less).
+pub(crate) const CONNECTION_ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
 
 /// One place less than there are, so that no id is all ones.
 const IDS_MAX: u32 = crate::id::PLACES_MAX - 1;
@@ -214,7 +223,13 @@ impl Config {
                 return Err(ConfigError::Zero { name });
             }
         }
-        let ordered: [(&'static str, u128, &'static str, u128); 7] = [
+        let ordered: [(&'static str, u128, &'static str, u128); 8] = [
+            (
+                "10 ms (in ns, RFC 8305)",
+                CONNECTION_ATTEMPT_DELAY_MIN.as_nanos(),
+                "connection_attempt_delay (ns)",
+                self.connection_attempt_delay.as_nanos(),
+            ),
             ("sockets_max", self.sockets_max.into(), "what an id can name", IDS_MAX.into()),
             (
                 "read_buffer_bytes_min",

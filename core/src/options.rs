@@ -118,6 +118,10 @@ pub struct ConnectOptions {
     pub paused: bool,
     /// Time for the whole attempt; default is the configuration's `connect_timeout`.
     pub timeout: Option<Duration>,
+    /// How long an address of a name is tried before the next one is tried beside it; default is
+    /// the configuration's `connection_attempt_delay`. Less than 10 ms counts as 10 ms; with more
+    /// than `timeout` the next address is tried only when the one before has failed.
+    pub attempt_delay: Option<Duration>,
     /// The peer's FIN does not shut the socket down; see `keep_open`. Default off.
     pub half_open: bool,
     /// The local address to connect from. Default: the system chooses.
@@ -136,6 +140,12 @@ impl ConnectOptions {
     /// Sets the time for the whole attempt.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long an address of a name is tried before the next one is tried beside it.
+    pub fn attempt_delay(mut self, delay: Duration) -> Self {
+        self.attempt_delay = Some(delay);
         self
     }
 

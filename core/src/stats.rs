@@ -47,6 +47,11 @@ pub struct Stats {
     pub listeners_stalled: u64,
     /// Connections that came faster than their listener's rate, and waited.
     pub accepts_paced: u64,
+    /// Addresses of names that were tried while another was under way: beyond the first, each a
+    /// connection attempt delay later (RFC 8305).
+    pub attempts_beside: u64,
+    /// Connects that such an attempt won.
+    pub connects_by_racer: u64,
     timeouts: [u64; Timeout::ALL.len()],
     sockets: [u64; STATES.len()],
 }
@@ -125,6 +130,8 @@ impl Stats {
             mailboxes_filled,
             listeners_stalled,
             accepts_paced,
+            attempts_beside,
+            connects_by_racer,
             timeouts,
             sockets,
         } = self;
@@ -146,6 +153,8 @@ impl Stats {
             (mailboxes_filled, other.mailboxes_filled),
             (listeners_stalled, other.listeners_stalled),
             (accepts_paced, other.accepts_paced),
+            (attempts_beside, other.attempts_beside),
+            (connects_by_racer, other.connects_by_racer),
         ];
         let timeouts = timeouts.iter_mut().zip(other.timeouts);
         let sockets = sockets.iter_mut().zip(other.sockets);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// with [`sometimes!`](crate::sometimes); a name that does not stand here does not compile.
 ///
 /// Services have probes, too, by any name: [`Net::sometimes`](tidelock_core::Net::sometimes).
-pub const CATALOGUE: [(&str, &str); 21] = [
+pub const CATALOGUE: [(&str, &str); 24] = [
     ("event-for-a-stale-id", "an event was fetched before its socket ended, and came after"),
     ("command-for-a-stale-id", "a service asked about a socket whose end was on its way to it"),
     ("message-for-nobody", "a socket was told of whose owner had gone"),
@@ -27,6 +27,9 @@ pub const CATALOGUE: [(&str, &str); 21] = [
     ("exit-with-sockets", "the host was asked to stop while it had sockets besides a listener"),
     ("exit-by-force", "an exit came to its deadline with sockets left"),
     ("exit-with-bytes-unsent", "an exit lost bytes"),
+    ("addresses-race", "an address was tried while another was under way"),
+    ("racer-won", "an address that was tried beside the first one connected before it"),
+    ("rename-failed", "a connection that had won could not be given the name that was told"),
     ("host-paused", "a step of a host had to wait because the host stood still"),
 ];
 

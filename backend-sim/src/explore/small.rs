@@ -125,6 +125,7 @@ fn options(readiness: u64) -> Options {
         mailbox_bytes_max: 4_096,
         connect_timeout_nanos: 10 * SECOND,
         resolve_timeout_nanos: 10 * SECOND,
+        connection_attempt_delay_nanos: SECOND / 4,
         flush_stall_timeout_nanos: 10 * SECOND,
         linger_timeout_nanos: 10 * SECOND,
         half_open_timeout_nanos: 10 * SECOND,

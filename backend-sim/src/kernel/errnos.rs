@@ -143,6 +143,7 @@ rows! {
     OPTION "set_option/ENOPROTOOPT" NoProtocolOption Passes Any "setsockopt(2)";
     OPTION "set_option/ENOMEM" NoMemory Passes Any "tcp(7)";
     OPTION "set_option/EINVAL" InvalidArgument Passes Any "setsockopt(2); XNU says it after RST";
+    RENAME "rename/ENOMEM" NoMemory Passes Any "epoll_ctl(2)";
     POLL "poll/EINTR" Interrupted Repeats Any "epoll_wait(2), kevent(2), io_uring_enter(2)";
 }
 
@@ -212,6 +213,12 @@ impl<C: Choices> Kernel<C> {
     pub fn option_meets(&mut self, socket: u32) -> Option<Errno> {
         let (host, entity) = (self.sockets[socket as usize].host, self.entity(socket));
         self.meets(Kind::OPTION, host, entity).map(|row| row.errno)
+    }
+
+    /// What giving a connection another name is made to meet, if anything.
+    pub fn rename_meets(&mut self, socket: u32) -> Option<Errno> {
+        let (host, entity) = (self.sockets[socket as usize].host, self.entity(socket));
+        self.meets(Kind::RENAME, host, entity).map(|row| row.errno)
     }
 
     /// How often each row was met.

@@ -101,6 +101,21 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
+    /// From now on events of a stream carry `token`. It is registered anew, so what is ready is
+    /// reported once more; what was reported before is about somebody who is gone.
+    pub fn rename(&mut self, socket: u32, token: u64) {
+        let s = &mut self.sockets[socket as usize];
+        assert!(s.is_open, "what is renamed is open");
+        assert_eq!(s.completions_out, 0, "a call that is pending keeps its name");
+        let before = std::mem::replace(&mut s.token, token);
+        let table = &mut self.hosts[s.host as usize];
+        if table.closed.len() == super::CLOSED_MAX {
+            table.closed.pop_front();
+        }
+        table.closed.push_back(before);
+        self.mark_born(socket);
+    }
+
     pub(super) fn mark(&mut self, socket: u32, is_in: bool, is_out: bool) {
         let s = &mut self.sockets[socket as usize];
         if !s.is_open {

@@ -9,6 +9,8 @@ pub struct Bounds {
     pub connect_nanos: u64,
     /// `resolve_timeout`.
     pub resolve_nanos: u64,
+    /// `connection_attempt_delay`.
+    pub attempt_delay_nanos: u64,
     /// `flush_stall_timeout`.
     pub flush_stall_nanos: u64,
     /// `flush_timeout`; 0 is off.

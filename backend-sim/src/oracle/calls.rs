@@ -22,6 +22,7 @@ impl Oracle {
 
     /// A call that opens a socket failed.
     pub fn failed_to_open(&mut self, host: u16, id: SocketId, fault: Fault) {
+        let id = self.attempt_failed(host, id);
         if let Some(view) = self.socket(host, id) {
             view.ending.opening_faults.push(fault);
         }
@@ -88,6 +89,7 @@ impl Oracle {
     pub fn closes(&mut self, host: u16, id: SocketId, is_reset: bool) {
         self.begin(host, id);
         self.check_sole_writer(host, id, "the descriptor was closed");
+        self.races_no_more(host, id);
         let Some(view) = self.socket(host, id).filter(|view| view.end.is_some()) else { return };
         // The attempt at one address is given up: what is queued waits for the next.
         // One that was accepted for a listener which is gone is refused.

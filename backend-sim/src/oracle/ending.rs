@@ -71,7 +71,7 @@ impl Faults {
         self.0.get_or_insert_default().push(fault);
     }
 
-    fn contains(&self, fault: Fault) -> bool {
+    pub(super) fn contains(&self, fault: Fault) -> bool {
         self.0.as_ref().is_some_and(|faults| faults.contains(&fault))
     }
 
@@ -265,6 +265,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         connect_nanos: 100,
         resolve_nanos: 40,
+        attempt_delay_nanos: 10,
         flush_stall_nanos: 10,
         flush_nanos: 0,
         linger_nanos: 20,

@@ -59,7 +59,7 @@ impl Hash for SocketView {
         (outbox, warnings, ending, input, is_output_ended, is_broken).hash(state);
         (is_maybe_ending, is_reading, is_auto_start, is_paused, pauses_asked).hash(state);
         (pauses_told, is_start_last, new_owners, opening, has_eof, last).hash(state);
-        pauses_at_start.hash(state);
+        (pauses_at_start, &self.race, self.races_for).hash(state);
         steps.map(|step| step != NEVER).hash(state);
     }
 }

@@ -57,6 +57,7 @@ impl Oracle {
     /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.
     pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
         self.begin(host, id);
+        self.check_race(host, id);
         let mut must = [false; 2];
         let is_maybe_ending = self.may_be_ending(host, id);
         let mut was_held_back = false;

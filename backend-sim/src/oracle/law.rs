@@ -56,10 +56,13 @@ pub enum Law {
     /// While a worker writes a stream itself nobody else writes it, ends its output or closes it,
     /// and it begins only when nothing waits to be written.
     DirectWrite,
+    /// A connect to a name tries its addresses one after the other, each when one has failed or its
+    /// time has come, fails only when all have, and leaves no attempt open.
+    Race,
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 24;
+pub const LAW_COUNT: usize = 25;
 
 impl Law {
     /// All of them, in order.
@@ -88,6 +91,7 @@ impl Law {
         Law::Expectation,
         Law::Invariant,
         Law::DirectWrite,
+        Law::Race,
     ];
 
     /// Its stable name.
@@ -117,6 +121,7 @@ impl Law {
             Law::Expectation => "expectation",
             Law::Invariant => "invariant",
             Law::DirectWrite => "direct-write",
+            Law::Race => "race",
         }
     }
 

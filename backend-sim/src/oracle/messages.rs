@@ -26,6 +26,7 @@ impl Oracle {
             }
             return;
         }
+        self.check_tried(host, message);
         let (step, now) = (self.hosts[host as usize].step, self.now);
         let Some(view) = self.socket(host, id) else {
             return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));

@@ -16,6 +16,7 @@ mod independence;
 mod law;
 mod messages;
 mod outbox;
+mod race;
 mod services;
 mod socket;
 mod stream;
@@ -104,6 +105,7 @@ impl Limits {
             bounds: Bounds {
                 connect_nanos: options.connect_timeout_nanos,
                 resolve_nanos: options.resolve_timeout_nanos,
+                attempt_delay_nanos: options.connection_attempt_delay_nanos,
                 flush_stall_nanos: options.flush_stall_timeout_nanos,
                 flush_nanos: options.flush_timeout_nanos,
                 linger_nanos: options.linger_timeout_nanos,

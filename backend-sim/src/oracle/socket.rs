@@ -6,6 +6,7 @@ use tidelock_core::{Message, ServiceId, SocketId};
 use super::bounds::OwnTimes;
 use super::ending::Ending;
 use super::grammar::{Kind, Phase};
+use super::race::Race;
 use super::tokens::Tokens;
 use super::warnings::WarningModel;
 use super::{Limits, OutboxModel};
@@ -77,6 +78,10 @@ pub struct SocketView {
     pub(super) pauses_at_start: u32,
     /// Claims of other services since the first `Eof` that no further `Eof` answered.
     pub(super) new_owners: u32,
+    /// The attempts of a connect to a name.
+    pub(super) race: Option<Box<Race>>,
+    /// It is such an attempt, of the connect that goes by this id.
+    pub(super) races_for: Option<SocketId>,
     /// The operation that completes when it opens.
     pub opening: Option<u32>,
     /// The end of the stream was told.
@@ -121,6 +126,8 @@ impl SocketView {
             start_step: 0,
             pauses_at_start: 0,
             new_owners: 0,
+            race: None,
+            races_for: None,
             opening: None,
             has_eof: false,
             last: "open",

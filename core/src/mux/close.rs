@@ -38,6 +38,7 @@ impl Mux {
         assert_eq!(slot.closing == Closing::Done, !slot.is_open, "{id}: what holds the backend?");
         slot.enter(SocketState::Closing, now);
         self.close_twins(id);
+        self.end_race(id);
         let slot = self.table.slot_mut(id);
         slot.rare.opening = None;
         slot.rare.dial = None;
@@ -151,7 +152,8 @@ impl Mux {
         let by_exit = reason == CloseReason::Exit;
         assert!(!by_exit || self.exit.is_some(), "{id} ends with a runtime that goes on");
         assert!(slot.is_told || unsent == 0, "{id} lost bytes that nobody sent");
-        let (is_told, fatal) = (slot.is_told, slot.rare.fatal.take());
+        let (is_told, is_helper) = (slot.is_told, slot.is_helper);
+        let fatal = slot.rare.fatal.take();
         let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());
         let twin_of = slot.rare.listener.as_ref().and_then(|listener| listener.twin_of);
         self.release_charge(id, charge);
@@ -162,13 +164,13 @@ impl Mux {
             }
             self.tell_owner(id, Message::Close { socket: id, reason, unsent });
         }
-        if twin_of.is_none() {
+        if !is_helper {
             self.report_close(id, unsent);
         }
         self.disown(id);
         self.waiters.forget_socket(id);
         let slot = self.table.remove(id);
-        if twin_of.is_none() {
+        if !slot.is_helper {
             self.stats.count_state(Some(slot.counted_state), None);
             self.stats.count_close(reason);
         }
@@ -184,7 +186,7 @@ impl Mux {
         self.wake_stalled_listeners();
     }
 
-    fn unlink_all(&mut self, id: SocketId) {
+    pub(super) fn unlink_all(&mut self, id: SocketId) {
         self.unlink_input(id);
         if self.table.is_linked(Chain::Output, id) {
             self.table.unlink(&mut self.ready_output, Chain::Output, id);

@@ -121,8 +121,9 @@ impl Slot {
         match self.state {
             SocketState::Opening | SocketState::Datagram | SocketState::Closing => None,
             SocketState::Connecting => {
-                let dial = self.rare.dial.as_ref()?;
-                Some((dial.attempt_deadline.min(dial.deadline), Due::Dial))
+                // Who races has no time of its own: the connect that it races for has.
+                let dial = self.rare.dial.as_ref().filter(|dial| dial.races_for.is_none())?;
+                Some((dial.due_at(), Due::Dial))
             }
             SocketState::Listening => {
                 let listener = self.rare.listener.as_ref()?;

@@ -1,13 +1,12 @@
 //! Streams that are to be connected.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::Mux;
 use super::slot::{Attempt, Dial, Kind, Latch};
 use crate::{
-    Answer, Backend, CloseHow, ConnectOptions, Endpoint, Fault, FaultKind, Operation, ServiceId,
-    SocketId, SocketState, Target,
+    Answer, Backend, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Instant,
+    Operation, ServiceId, SocketId, SocketState, Target,
 };
 
 impl Mux {
@@ -19,27 +18,20 @@ impl Mux {
         mut options: Box<ConnectOptions>,
     ) {
         let deadline = self.now + options.timeout.unwrap_or(self.config().connect_timeout);
-        let (target, addresses, attempt_deadline) = match target {
-            Target::Endpoint(endpoint) => (None, VecDeque::from([endpoint]), deadline),
+        let (target, address, next_at) = match target {
+            Target::Endpoint(endpoint) => (None, Some(endpoint), deadline),
             host @ Target::Host { .. } => {
                 let resolve_deadline = self.now + self.config().resolve_timeout;
-                (Some(host), VecDeque::new(), resolve_deadline.min(deadline))
+                (Some(host), None, resolve_deadline.min(deadline))
             }
         };
-        assert!(attempt_deadline <= deadline, "{id}: a part takes longer than the whole");
+        assert!(next_at <= deadline, "{id}: a part takes longer than the whole");
         let mut slot = self.new_slot(id, Kind::Stream, SocketState::Connecting);
         slot.is_reading = !options.paused;
         slot.is_kept_open = options.half_open;
         slot.take_timeouts(&mut options.options);
-        slot.rare.dial = Some(Box::new(Dial {
-            target,
-            addresses,
-            options,
-            deadline,
-            attempt_deadline,
-            attempt: Attempt::None,
-            last_fault: None,
-        }));
+        let dial = Dial { target, next_at, ..Dial::new(address, options, deadline) };
+        slot.rare.dial = Some(Box::new(dial));
         self.add_slot(slot);
         self.change_owner(id, owner);
         self.refuse_after_exit(id);
@@ -54,7 +46,7 @@ impl Mux {
             let Target::Host { host, port } = target else {
                 unreachable!("only names are resolved")
             };
-            assert!(dial.addresses.is_empty(), "{id} is resolved and has an address");
+            assert!(dial.address.is_none(), "{id} is resolved and has an address");
             assert_eq!(dial.attempt, Attempt::None, "{id} connects before it is resolved");
             if let Answer::Ready(result) = backend.resolve(id, &host, port) {
                 self.resolved(id, result);
@@ -65,14 +57,18 @@ impl Mux {
         assert_eq!(slot.is_open, is_tried, "{id}: what holds the backend?");
         match dial.attempt {
             Attempt::GivenUp => match backend.close(id, CloseHow::Plain) {
-                Answer::Ready(()) => self.attempt_ended(id, FaultKind::TimedOut.into()),
+                Answer::Ready(()) => self.attempt_ended(id, FaultKind::Cancelled.into()),
                 Answer::Later => dial.attempt = Attempt::Closing,
             },
+            Attempt::None if dial.winner.is_some() => self.take_winner(id, backend),
             Attempt::None | Attempt::UnderWay => {
-                let Some(address) = dial.addresses.front() else { return };
+                let Some(address) = &dial.address else { return };
                 assert_eq!(slot.output, Latch::Ready, "{id} connects while it waits");
+                if let (Some(told), Attempt::None) = (dial.races_for, dial.attempt) {
+                    backend.beside(id, told);
+                }
                 match backend.connect(id, address, &dial.options) {
-                    Answer::Ready(Ok(connected)) => self.connected(id, connected),
+                    Answer::Ready(Ok(connected)) => self.attempt_connected(id, connected),
                     Answer::Ready(Err(fault)) => self.attempt_ended(id, fault),
                     Answer::Later => {
                         dial.attempt = Attempt::UnderWay;
@@ -81,13 +77,12 @@ impl Mux {
                     }
                 }
             }
-            Attempt::Closing => {}
+            Attempt::Closing | Attempt::Won => {}
         }
     }
 
     /// The name is resolved, or is not.
     pub(super) fn resolved(&mut self, id: SocketId, result: Result<Vec<Endpoint>, Fault>) {
-        let now = self.now;
         let slot = self.table.slot_mut(id);
         let Some(dial) = slot.rare.dial.as_mut() else { return };
         let addresses = match result {
@@ -97,69 +92,109 @@ impl Mux {
             Ok(addresses) => addresses,
             Err(fault) => return self.fail(id, fault, Operation::Resolve),
         };
-        assert!(dial.addresses.is_empty(), "{id} is resolved once");
+        assert!(dial.untried.is_empty(), "{id} is resolved once");
         assert_eq!(dial.attempt, Attempt::None, "{id} connected before it was resolved");
         assert!(dial.target.is_none(), "{id} was resolved and nobody asked");
-        dial.addresses = addresses.into();
-        dial.allot_time(now);
+        dial.untried = super::race::interleaved(addresses);
+        self.begin_attempt(id);
         self.settle(id);
     }
 
-    /// The current address failed: the next one, or the end.
+    /// The attempt that goes under the socket's own id ended without a connection.
     pub(super) fn attempt_ended(&mut self, id: SocketId, fault: Fault) {
-        let now = self.now;
         let slot = self.table.slot_mut(id);
         slot.is_open = false;
         slot.output = Latch::Ready;
         assert_eq!(slot.state, SocketState::Connecting, "{id} tries addresses");
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
-        assert!(!dial.addresses.is_empty(), "{id} tried no address");
-        assert_ne!(fault.kind, FaultKind::Cancelled, "{id}: nobody cancelled the attempt");
-        dial.attempt = Attempt::None;
-        dial.last_fault = Some(fault);
-        dial.addresses.pop_front();
-        if dial.addresses.is_empty() {
-            return self.fail(id, fault, Operation::Connect);
+        let address = dial.address.take();
+        assert!(address.is_some(), "{id} tried no address");
+        if let Some(id_told) = dial.races_for {
+            return self.racer_failed(id, id_told, fault);
         }
-        dial.allot_time(now);
+        dial.attempt = Attempt::None;
+        if dial.winner.is_none() {
+            assert_ne!(fault.kind, FaultKind::Cancelled, "{id}: nobody cancelled the attempt");
+            dial.last_fault = Some(fault);
+            self.begin_attempt(id);
+        }
         self.settle(id);
     }
 
-    /// The time for a connect, or for its current address, is over.
+    /// An attempt has come to a connection.
+    pub(super) fn attempt_connected(&mut self, id: SocketId, connected: Connected) {
+        let dial = self.table.slot(id).rare.dial.as_ref().expect("a connecting socket dials");
+        assert!(dial.address.is_some(), "{id} is connected to no address");
+        assert!(dial.target.is_none(), "{id} is connected and not resolved");
+        match dial.races_for {
+            Some(id_told) => self.racer_connected(id, id_told, connected),
+            None => {
+                self.end_race(id);
+                self.connected(id, connected);
+            }
+        }
+    }
+
+    /// The time for a connect is over, or the next attempt may begin.
     pub(super) fn dial_timed_out(&mut self, id: SocketId) {
         let now = self.now;
         let slot = self.table.slot_mut(id);
         let dial = slot.rare.dial.as_mut().expect("a connecting socket dials");
-        assert!(dial.attempt_deadline.min(dial.deadline) <= now, "{id} has time left");
-        if dial.addresses.is_empty() {
+        assert!(dial.races_for.is_none(), "{id}: who races has no time of its own");
+        assert!(dial.due_at() <= now, "{id} has time left");
+        if dial.is_unresolved() {
             assert_eq!(dial.attempt, Attempt::None, "{id} connected before it was resolved");
             return self.fail(id, FaultKind::TimedOut.into(), Operation::Resolve);
         }
-        if dial.deadline <= now || dial.addresses.len() == 1 {
+        if dial.deadline <= now {
             return self.fail(id, FaultKind::TimedOut.into(), Operation::Connect);
         }
-        match dial.attempt {
-            Attempt::UnderWay => dial.attempt = Attempt::GivenUp,
-            // The backend takes its time to let go of the last attempt, or was not asked yet:
-            // the time of this attempt is extended to the end.
-            Attempt::None | Attempt::GivenUp | Attempt::Closing => {}
-        }
-        dial.attempt_deadline = dial.deadline;
+        self.begin_attempt(id);
         self.settle(id);
     }
 }
 
 impl Dial {
-    /// Gives the address in front an equal share of the time that is left, at least a second of
-    /// it where there is one.
-    fn allot_time(&mut self, now: crate::Instant) {
-        assert_eq!(self.attempt, Attempt::None, "an attempt is given time twice");
-        assert!(!self.addresses.is_empty(), "time for no address");
-        let left = self.deadline.saturating_since(now);
-        let addresses = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).max(1);
-        let share = (left / addresses).max(Duration::from_secs(1).min(left));
-        assert!(share <= left, "an address gets more time than there is");
-        self.attempt_deadline = now + share;
-        assert!(self.attempt_deadline >= now, "an address is given up before it is tried");
+    /// One that tries one address, if it has it already.
+    pub(super) fn new(
+        address: Option<Endpoint>,
+        options: Box<ConnectOptions>,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            target: None,
+            address,
+            untried: VecDeque::new(),
+            options,
+            deadline,
+            next_at: deadline,
+            attempt: Attempt::None,
+            racers: Vec::new(),
+            winner: None,
+            races_for: None,
+            last_fault: None,
+        }
+    }
+
+    /// Whether the name is still being looked up.
+    pub(super) fn is_unresolved(&self) -> bool {
+        let is_idle = self.address.is_none() && self.untried.is_empty() && self.racers.is_empty();
+        assert!(!is_idle || self.attempt == Attempt::None, "an attempt at no address");
+        is_idle && self.last_fault.is_none() && self.winner.is_none()
+    }
+
+    /// When something is to be done about it, if nothing happens.
+    #[inline]
+    pub(super) fn due_at(&self) -> Instant {
+        let waits_for_next = self.is_unresolved() || self.has_next();
+        debug_assert!(self.races_for.is_none() || !waits_for_next, "who races has one address");
+        if waits_for_next { self.next_at.min(self.deadline) } else { self.deadline }
+    }
+
+    /// Whether another attempt is going to begin.
+    pub(super) fn has_next(&self) -> bool {
+        let has_next = !self.untried.is_empty() && self.winner.is_none();
+        debug_assert!(!has_next || self.races_for.is_none(), "who races has one address");
+        has_next
     }
 }

@@ -99,7 +99,7 @@ impl Mux {
             return;
         }
         match result {
-            Ok(connected) => self.connected(id, connected),
+            Ok(connected) => self.attempt_connected(id, connected),
             Err(fault) => self.attempt_ended(id, fault),
         }
     }
@@ -191,7 +191,7 @@ impl Mux {
         }
         let dial = slot.rare.dial.as_mut().expect("only a connect is given up and goes on");
         assert_eq!(dial.attempt, Attempt::Closing, "{id} closed without being asked");
-        self.attempt_ended(id, crate::FaultKind::TimedOut.into());
+        self.attempt_ended(id, FaultKind::Cancelled.into());
     }
 }
 

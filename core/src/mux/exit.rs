@@ -108,7 +108,9 @@ impl Mux {
             // It may have waited for a send of a service that is not waited for any more.
             return self.settle(id);
         }
-        if !is_forcing && slot.kind != Kind::Listener {
+        let is_racer = slot.is_helper && slot.state == SocketState::Connecting;
+        if is_racer || !is_forcing && slot.kind != Kind::Listener {
+            // Who races ends with the connect that it races for.
             return;
         }
         if is_forcing {

@@ -13,7 +13,7 @@ impl Mux {
     /// # Panics
     /// If one is broken.
     pub fn check_invariants(&self) {
-        let (mut told, mut twins) = (0, 0);
+        let (mut told, mut helpers) = (0, 0);
         let mut charged_bytes = 0;
         let mut is_asked = false;
         for slot in self.table.iter() {
@@ -21,7 +21,7 @@ impl Mux {
             self.check_lists(slot);
             self.check_timer(slot);
             told += u64::from(slot.is_told);
-            twins += u64::from(slot.is_twin());
+            helpers += u64::from(slot.is_helper);
             let on_the_way = self.on_the_way(slot.id);
             is_asked |= on_the_way.has_sends;
             charged_bytes += slot.charge_bytes();
@@ -38,7 +38,7 @@ impl Mux {
         let taken = self.directory.sockets_used();
         assert!(self.table.used() <= taken, "a socket lives under an id that is not taken");
         let used = self.table.used() as u64;
-        assert_eq!(opened + twins, used, "opened and closed do not add up");
+        assert_eq!(opened + helpers, used, "opened and closed do not add up");
         assert!(told <= opened, "more was told than is alive");
         let is_stopped = self.directory.is_stopped();
         assert!(self.exit.is_none() || is_stopped, "an exit stops the directory");
@@ -58,7 +58,7 @@ impl Mux {
     /// What the counters say of sockets is what there is.
     fn check_counted(&self) {
         for (state, count) in self.stats.sockets() {
-            let counted = self.table.iter().filter(|slot| !slot.is_twin());
+            let counted = self.table.iter().filter(|slot| !slot.is_helper);
             let slots = counted.filter(|slot| slot.state == state);
             assert_eq!(slots.count() as u64, count, "{state:?} is counted wrong");
         }

@@ -16,6 +16,7 @@ mod invariants;
 mod listener;
 mod owner;
 mod pace;
+mod race;
 mod relations;
 mod services;
 mod shards;
@@ -277,8 +278,8 @@ impl Mux {
         assert!(slot.owner.is_none() && slot.armed_at.is_none(), "{id} is in no list yet");
         assert!(!slot.is_twin() || self.directory.shards() > 1, "{id} is a part of nothing");
         slot.check();
-        if slot.is_twin() {
-            // The listener is counted where its id is.
+        if slot.is_helper {
+            // Whom it helps is counted.
             return self.table.insert(slot);
         }
         self.stats.count_state(None, Some(slot.state));
@@ -304,7 +305,7 @@ impl Mux {
         let (counted, state) = (slot.counted_state, slot.state);
         // This runs several times for each message, and mostly everything is where it belongs.
         if counted != state {
-            if !slot.is_twin() {
+            if !slot.is_helper {
                 self.stats.count_state(Some(counted), Some(state));
             }
             self.table.slot_mut(id).counted_state = state;

@@ -51,9 +51,11 @@ impl Slot {
             let is_asked_for = state == SocketState::Opening;
             assert_eq!(self.is_open, !is_asked_for, "{id} is {state:?}: what holds the backend?");
         }
-        let may_live = self.is_told || self.is_twin();
+        assert!(!self.is_told || !self.is_helper, "{id} is known, and helps another");
+        let may_live = self.is_told || self.is_helper;
         assert!(may_live || state == SocketState::Closing, "{id} lives and nobody knows");
-        assert!(may_live || self.owner.is_none(), "{id} is owned by who never heard of it");
+        let may_be_owned = self.is_told || self.is_twin();
+        assert!(may_be_owned || self.owner.is_none(), "{id} is owned by who never heard of it");
         assert!(self.is_told || !self.has_output(), "{id} has output of nobody");
     }
 
@@ -78,7 +80,7 @@ impl Slot {
         }
         if let Some(dial) = &self.rare.dial {
             assert!(dial.deadline >= self.since, "{id} was late before it began");
-            assert!(dial.attempt_deadline >= self.since, "{id} gave up before it began");
+            assert!(dial.next_at >= self.since, "{id} tried two addresses before it began");
         }
     }
 
@@ -300,14 +302,17 @@ impl Slot {
         let dial = self.rare.dial.as_ref().expect("a connecting socket dials");
         let is_tried = dial.attempt != Attempt::None;
         assert_eq!(self.is_open, is_tried, "{id}: {:?}, what holds the backend?", dial.attempt);
-        assert!(!is_tried || !dial.addresses.is_empty(), "{id} connects to no address");
-        assert!(dial.target.is_none() || dial.addresses.is_empty(), "{id} is resolved already");
-        assert!(dial.target.is_none() || !is_tried, "{id} connects before it is resolved");
-        let has_address = !dial.addresses.is_empty();
-        assert!(has_address || dial.last_fault.is_none(), "{id} failed before it was resolved");
+        assert!(!is_tried || dial.address.is_some(), "{id} connects to no address");
+        let is_unresolved = dial.is_unresolved();
+        assert!(dial.target.is_none() || is_unresolved, "{id} is resolved already");
         let is_given_up = matches!(dial.attempt, Attempt::GivenUp | Attempt::Closing);
-        let is_extended = dial.attempt_deadline == dial.deadline;
-        assert!(!is_given_up || is_extended, "{id} gives one attempt up twice");
+        assert!(!is_given_up || dial.winner.is_some(), "{id} is given up, and nobody has won");
+        let is_raced = dial.winner.as_ref().is_none_or(|(racer, _)| dial.racers == [*racer]);
+        assert!(is_raced, "{id} has a winner and racers");
+        let races = dial.races_for.is_some();
+        assert_eq!(races, self.is_helper, "{id} helps whom?");
+        assert!(!races || dial.racers.is_empty() && dial.untried.is_empty(), "{id} is raced for");
+        assert!(races || dial.attempt != Attempt::Won, "{id} waits for its own id");
         assert!(is_tried || self.output == Latch::Ready, "{id} waits for no connect");
         assert_eq!(self.input, Latch::Ready, "{id} was read before it was open");
         assert!(self.rare.local.is_none(), "{id} is somewhere before it is open");

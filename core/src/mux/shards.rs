@@ -274,6 +274,7 @@ impl Mux {
         let options = Box::new(options);
         slot.rare.opening = Some(Box::new(Opening::Twin { descriptor, options }));
         slot.is_told = false;
+        slot.is_helper = true;
         slot.is_reading = is_reading;
         self.add_slot(slot);
         self.change_owner(id, owner);

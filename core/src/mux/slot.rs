@@ -11,9 +11,9 @@ use super::pace::Pace;
 use super::shards::Twins;
 use crate::datagrams::Datagrams;
 use crate::{
-    Accepted, CloseHow, CloseReason, ConnectOptions, Descriptor, Endpoint, Fault, Instant,
-    ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId, SocketOption,
-    SocketState, Target, UdpOptions,
+    Accepted, CloseHow, CloseReason, ConnectOptions, Connected, Descriptor, Endpoint, Fault,
+    Instant, ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId,
+    SocketOption, SocketState, Target, UdpOptions,
 };
 
 /// Whether a call may be made.
@@ -51,6 +51,9 @@ pub(super) struct Slot {
     pub(super) is_reading: bool,
     /// The id was returned by a command or told by `Accept`: a `Close` is owed.
     pub(super) is_told: bool,
+    /// It does something for another socket, whose id was told: a part of a listener that another
+    /// Mux has, or one of several addresses that race. It is not counted.
+    pub(super) is_helper: bool,
     /// The backend holds something for the id: `close` must be called.
     pub(super) is_open: bool,
     /// The peer's FIN does not shut the socket down.
@@ -168,28 +171,39 @@ impl Hash for Opening {
 pub(super) struct Dial {
     /// What is resolved first; taken when the backend was asked.
     pub(super) target: Option<Target>,
-    /// Addresses still to try, the current one in front.
-    pub(super) addresses: VecDeque<Endpoint>,
+    /// The address that is tried under the socket's own id.
+    pub(super) address: Option<Endpoint>,
+    /// Addresses still to try, the next one in front.
+    pub(super) untried: VecDeque<Endpoint>,
     pub(super) options: Box<ConnectOptions>,
     pub(super) deadline: Instant,
-    /// When the current address is given up.
-    pub(super) attempt_deadline: Instant,
+    /// When the next address is tried beside those under way; while the name is looked up, when
+    /// that takes too long.
+    pub(super) next_at: Instant,
     pub(super) attempt: Attempt,
+    /// Sockets under ids of their own that try other addresses; the winner is among them.
+    pub(super) racers: Vec<SocketId>,
+    /// The racer that connected first.
+    pub(super) winner: Option<(SocketId, Connected)>,
+    /// It is such a racer itself, of this socket.
+    pub(super) races_for: Option<SocketId>,
     /// Why the last address failed.
     pub(super) last_fault: Option<Fault>,
 }
 
-/// How far the current address has come.
+/// How far the attempt under the socket's own id has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Attempt {
     /// Nothing was asked; or a name is being resolved, if there is no address.
     None,
     /// `connect` said `Later`.
     UnderWay,
-    /// It took too long: the backend is to close it.
+    /// Another won: the backend is to close it.
     GivenUp,
     /// `close` said `Later`.
     Closing,
+    /// A racer that is connected, and waits for the id that was told.
+    Won,
 }
 
 #[derive(Hash)]
@@ -286,6 +300,7 @@ impl Slot {
             style: None,
             is_reading: false,
             is_told: true,
+            is_helper: false,
             is_open: false,
             is_kept_open: false,
             is_finishing: false,

@@ -68,10 +68,13 @@ impl Slot {
             SocketState::Connecting => {
                 let dial = self.rare.dial.as_ref().expect("a connecting socket dials");
                 match dial.attempt {
-                    Attempt::None => dial.target.is_some() || !dial.addresses.is_empty(),
+                    Attempt::None => {
+                        let has_address = dial.target.is_some() || dial.address.is_some();
+                        has_address || dial.winner.is_some()
+                    }
                     Attempt::UnderWay => self.output == Latch::Ready,
                     Attempt::GivenUp => true,
-                    Attempt::Closing => false,
+                    Attempt::Closing | Attempt::Won => false,
                 }
             }
             SocketState::Closing => match self.closing {

@@ -23,6 +23,9 @@ pub(crate) struct Puppet {
     /// How it was asked to close.
     pub(crate) closes: Vec<CloseHow>,
     /// Sockets that were given a peer.
+    /// What was renamed, and to what.
+    pub(crate) renamed: Vec<(SocketId, SocketId)>,
+    pub(crate) refuses_to_rename: Option<Fault>,
     pub(crate) peers: Vec<SocketId>,
 }
 
@@ -64,6 +67,11 @@ impl Backend for Puppet {
         _options: &ConnectOptions,
     ) -> Answer<Result<Connected, Fault>> {
         later(self.connect.map(|result| result.map(|()| connected())))
+    }
+
+    fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
+        self.renamed.push((from, to));
+        self.refuses_to_rename.map_or(Ok(()), Err)
     }
 
     fn accept(&mut self, _listener: SocketId, _id: SocketId) -> Answer<Result<Accepted, Fault>> {

@@ -275,6 +275,22 @@ impl Backend for ScriptedBackend {
         }
     }
 
+    fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
+        self.calls += 1;
+        assert!(!self.sockets.contains_key(&to), "{to} is open and gets another's socket");
+        let stream = self.stream_of(from);
+        let socket = self.sockets.remove(&from).expect("the caller saw it");
+        let is_quiet = socket.input.is_none() && socket.output.is_none();
+        assert!(is_quiet, "{from} is renamed while something is pending");
+        if let Some(fault) = self.rename_fault {
+            self.sockets.insert(from, socket);
+            return Err(with_number(fault));
+        }
+        self.sockets.insert(to, socket);
+        self.stream_ids[stream] = Some(to);
+        Ok(())
+    }
+
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
         let call = Call::Accept { id };
         self.socket_for(listener, &call);

@@ -58,6 +58,8 @@ pub struct ScriptedBackend {
     pub stream_bytes_max: usize,
     /// How many more sockets accept may open; `None` is no bound.
     pub descriptors_left: Option<usize>,
+    /// What a rename fails with.
+    pub rename_fault: Option<FaultKind>,
     draws: Option<Draws>,
     /// Calls of every kind, to see that nothing spins.
     pub calls: u64,
@@ -90,6 +92,7 @@ impl ScriptedBackend {
             events: VecDeque::new(),
             next_port: 40_000,
             stream_bytes_max: 64 << 10,
+            rename_fault: None,
             descriptors_left: None,
             draws: None,
             calls: 0,

@@ -1,0 +1,171 @@
+//! Addresses of one name that race.
+
+use tidelock_core::{Message, SocketId};
+
+use super::grammar::{Kind, Phase};
+use super::{Law, Oracle, SocketView};
+
+/// The attempts of one connect to a name.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Race {
+    /// When its addresses were known.
+    known_at: u64,
+    addresses: u32,
+    begun: u32,
+    failed: u32,
+    /// Those under ids of their own whose descriptor is open.
+    racers: Vec<SocketId>,
+}
+
+impl Race {
+    /// Judges that one more attempt begins.
+    ///
+    /// # Errors
+    /// Why it must not.
+    fn begins(&mut self, now: u64, delay_nanos: u64) -> Result<(), String> {
+        // One at once, one more for each that failed, and one more each delay.
+        let delays = now.saturating_sub(self.known_at) / delay_nanos;
+        let due = 1 + u64::from(self.failed) + delays;
+        self.begun += 1;
+        if u64::from(self.begun) > due {
+            return Err(format!("attempt {} of {due} that are due: {self:?}", self.begun));
+        }
+        if self.begun > self.addresses {
+            return Err(format!("more attempts than addresses: {self:?}"));
+        }
+        Ok(())
+    }
+}
+
+impl Oracle {
+    /// A host's Mux gets the addresses of a name.
+    pub fn resolved(&mut self, host: u16, id: SocketId, addresses: u32) {
+        let now = self.now;
+        if let Some(view) = self.socket(host, id).filter(|view| view.phase == Phase::Opening) {
+            view.race = Some(Box::new(Race { known_at: now, addresses, ..Race::default() }));
+        }
+    }
+
+    /// The connect of `id`, which is the next call, races for that of `told`.
+    pub fn races(&mut self, host: u16, id: SocketId, told: SocketId) {
+        let new = SocketView::new(id, Kind::Accepted, Phase::Unborn, &self.limits, self.now);
+        self.insert(host, SocketView { races_for: Some(told), ..new });
+        let view = self.socket(host, told).filter(|view| view.phase == Phase::Opening);
+        let result = match view.and_then(|view| view.race.as_mut()) {
+            Some(race) => {
+                race.racers.push(id);
+                Ok(())
+            }
+            None => Err(format!("{id} races for {told}, which connects to no name")),
+        };
+        self.check(Law::Race, result);
+    }
+
+    /// A connect begins.
+    pub fn attempts(&mut self, host: u16, id: SocketId) {
+        let (now, delay_nanos) = (self.now, self.limits.bounds.attempt_delay_nanos);
+        let told = self.told_of(host, id);
+        let Some(race) = self.socket(host, told).and_then(|view| view.race.as_mut()) else {
+            return;
+        };
+        let result = race.begins(now, delay_nanos).map_err(|detail| format!("{told}: {detail}"));
+        self.check(Law::Race, result);
+    }
+
+    /// An attempt under `id` failed: what is told of it is told of the connect that it is of.
+    pub(super) fn attempt_failed(&mut self, host: u16, id: SocketId) -> SocketId {
+        let told = self.told_of(host, id);
+        if let Some(race) = self.socket(host, told).and_then(|view| view.race.as_mut()) {
+            race.failed += 1;
+        }
+        self.races_no_more(host, id);
+        told
+    }
+
+    /// The descriptor of a racer goes, or gets another name.
+    pub(super) fn races_no_more(&mut self, host: u16, id: SocketId) {
+        let told = self.told_of(host, id);
+        if told == id {
+            return;
+        }
+        if let Some(view) = self.socket(host, id) {
+            view.races_for = None;
+        }
+        if let Some(race) = self.socket(host, told).and_then(|view| view.race.as_mut()) {
+            race.racers.retain(|racer| *racer != id);
+        }
+    }
+
+    /// The winner gets the name that was told, or keeps its own.
+    pub fn renames(&mut self, host: u16, from: SocketId, to: SocketId, is_done: bool) {
+        let end = self.socket(host, from).and_then(|view| view.end);
+        let (told, phase) =
+            (self.told_of(host, from), self.socket(host, to).map(|view| view.phase));
+        let result = match phase {
+            _ if told != to => Err(format!("{from} raced for {told} and becomes {to}")),
+            Some(Phase::Opening) => Ok(()),
+            _ => Err(format!("{to} is {phase:?} and gets the connection of {from}")),
+        };
+        self.check(Law::Race, result);
+        if !is_done {
+            // As an attempt that failed; it is closed under its own name.
+            if let Some(race) = self.socket(host, to).and_then(|view| view.race.as_mut()) {
+                race.failed += 1;
+            }
+            return;
+        }
+        self.races_no_more(host, from);
+        if let Some(view) = self.socket(host, to) {
+            view.end = end;
+        }
+    }
+
+    /// A host's turn was idle, and a socket is open: nobody races for it any more.
+    pub(super) fn check_race(&mut self, host: u16, id: SocketId) {
+        let Some(view) = self.socket(host, id) else { return };
+        let (phase, race) = (view.phase, view.race.as_deref());
+        let left = race.map_or(0, |race| race.racers.len());
+        if left > 0 && phase != Phase::Opening {
+            self.fail(Law::Race, format!("{id} is connected, and {left} attempts are left open"));
+        }
+    }
+
+    /// A connect failed of what its last attempt met: no address is left to try.
+    pub(super) fn check_tried(&mut self, host: u16, message: &Message) {
+        let Message::Error { socket: id, fault, fatal: true, .. } = message else { return };
+        let Some(view) = self.socket(host, *id) else { return };
+        let Some(race) = view.race.as_deref().filter(|_| view.phase == Phase::Opening) else {
+            return;
+        };
+        let was_met = view.ending.opening_faults.contains(*fault);
+        let result = match was_met && race.begun < race.addresses {
+            true => Err(format!("{id} fails of `{fault}` before all was tried: {race:?}")),
+            false => Ok(()),
+        };
+        self.check(Law::Race, result);
+    }
+
+    /// The id that a service knows of the connect that an attempt is of.
+    fn told_of(&mut self, host: u16, id: SocketId) -> SocketId {
+        self.socket(host, id).and_then(|view| view.races_for).unwrap_or(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_begins_when_one_failed_or_a_delay_has_passed() {
+        let known = Race { known_at: 1000, addresses: 4, ..Race::default() };
+        let mut race = known.clone();
+        assert!(race.begins(1000, 100).is_ok(), "the first");
+        assert!(race.begins(1099, 100).is_err(), "a moment too early");
+        let mut race = Race { begun: 1, ..known.clone() };
+        assert!(race.begins(1100, 100).is_ok(), "a delay later");
+        let mut race = Race { begun: 2, failed: 1, ..known.clone() };
+        assert!(race.begins(1099, 100).is_err() && race.begins(1200, 100).is_ok());
+        let mut race = Race { begun: 4, failed: 4, ..known };
+        assert!(race.begins(9000, 100).is_err(), "there is no fifth address");
+    }
+}
