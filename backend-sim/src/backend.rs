@@ -298,7 +298,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         self.io.touch(from);
         self.io.touch(to);
         let met = self.shared.kernel.rename_meets(socket);
-        self.shared.oracle.renames(self.host, from, to, met.is_none());
+        self.shared.oracle.renames(self.host, from, to, met.map(fault));
         self.shared.digest.word(from.to_bits() ^ to.to_bits().rotate_left(1));
         let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
         let is_done = met.is_none();

@@ -59,6 +59,7 @@ regressions! {
     peer_for_a_stream_that_is_connecting,
     read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
+    refused_datagrams_do_not_prolong_a_flush,
     reset_hidden_by_a_pause,
     place_lost_with_the_owner,
     listener_finds_the_table_full,

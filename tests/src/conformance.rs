@@ -9,5 +9,6 @@ pub mod limits;
 pub mod list;
 pub mod matrix;
 pub mod opening;
+pub mod racing;
 pub mod services;
 pub mod timeouts;

@@ -121,7 +121,12 @@ impl Oracle {
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take_datagram(payload, is_taken);
         self.check(Law::OutputOrder, result.map_err(|detail| format!("{id}: {detail}")));
+        let before = self.socket(host, id).map(|view| view.ending.took_at);
         self.taken(host, id);
+        if let (false, Some(before), Some(view)) = (is_taken, before, self.socket(host, id)) {
+            // It is gone, but the system accepted nothing.
+            view.ending.took_at = before;
+        }
     }
 
     /// Less is pending: a warning may be withdrawn, and one that was forgotten shows.

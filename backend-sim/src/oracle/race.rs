@@ -1,6 +1,6 @@
 //! Addresses of one name that race.
 
-use tidelock_core::{Message, SocketId};
+use tidelock_core::{Fault, Message, SocketId};
 
 use super::grammar::{Kind, Phase};
 use super::{Law, Oracle, SocketView};
@@ -97,7 +97,7 @@ impl Oracle {
     }
 
     /// The winner gets the name that was told, or keeps its own.
-    pub fn renames(&mut self, host: u16, from: SocketId, to: SocketId, is_done: bool) {
+    pub fn renames(&mut self, host: u16, from: SocketId, to: SocketId, met: Option<Fault>) {
         let end = self.socket(host, from).and_then(|view| view.end);
         let (told, phase) =
             (self.told_of(host, from), self.socket(host, to).map(|view| view.phase));
@@ -107,11 +107,11 @@ impl Oracle {
             _ => Err(format!("{to} is {phase:?} and gets the connection of {from}")),
         };
         self.check(Law::Race, result);
-        if !is_done {
+        if let Some(fault) = met {
             // As an attempt that failed; it is closed under its own name.
-            if let Some(race) = self.socket(host, to).and_then(|view| view.race.as_mut()) {
-                race.failed += 1;
-            }
+            let Some(view) = self.socket(host, to) else { return };
+            view.ending.opening_faults.push(fault);
+            view.race.iter_mut().for_each(|race| race.failed += 1);
             return;
         }
         self.races_no_more(host, from);

@@ -165,6 +165,16 @@ macro_rules! scripted_conformance_tests {
                 out_of_descriptors_accepting_resumes_by_a_timer
                 no_error_of_accept_kills_a_listener
                 a_connect_that_fails_under_a_close_is_over;
+            racing:
+                a_hanging_address_costs_the_delay
+                what_comes_before_the_name_is_told
+                a_refusal_does_not_wait_for_the_delay
+                of_two_that_connect_one_stays
+                a_close_in_a_race_leaves_nothing
+                a_race_that_nobody_wins_times_out
+                a_race_can_be_forbidden
+                a_winner_without_its_name_has_failed
+                a_race_waits_for_a_place;
             services:
                 a_failing_datagram_stops_no_other
                 a_clogged_datagram_socket_waits_for_its_event;
@@ -184,6 +194,7 @@ mod tests {
             include_str!("limits.rs"),
             include_str!("matrix.rs"),
             include_str!("opening.rs"),
+            include_str!("racing.rs"),
             include_str!("services.rs"),
             include_str!("timeouts.rs"),
         ];
