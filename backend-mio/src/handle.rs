@@ -90,9 +90,11 @@ impl Handle {
         if !self.shared.directory.is_service_alive(owner) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
         }
-        let id = self.shared.directory.take_listener(owner).map_err(io::Error::other)?;
+        let at = at.into();
+        let taken = self.shared.directory.take_listener(owner, &at);
+        let (id, parts) = taken.map_err(io::Error::other)?;
         let (waiter, answer) = sync_channel(1);
-        let command = Command::Listen { id, owner, at: at.into(), options: Box::new(options) };
+        let command = Command::Listen { id, parts, owner, at, options: Box::new(options) };
         let inbox = self.shared.inboxes.of_socket(id);
         inbox.push_listen(command, (id, waiter)).map_err(|_command| stopped())?;
         match wait_for(&answer)? {

@@ -470,6 +470,60 @@ mod tests {
         (socket, port)
     }
 
+    /// A port whose connects hang: it listens, and as many wait there as may, so that the system
+    /// drops what else comes. Those who wait must live on.
+    fn silent_port() -> (socket2::Socket, Vec<socket2::Socket>, u16) {
+        let kind = socket2::Type::STREAM;
+        let open = || socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
+        let listener = open();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let at = listener.local_addr().unwrap();
+        let waiting = (0..4).map(|_| {
+            let client = open();
+            client.set_nonblocking(true).unwrap();
+            // Under way is all that it has to be.
+            client.connect(&at).unwrap_err();
+            client
+        });
+        let waiting = waiting.collect();
+        (listener, waiting, at.as_socket().unwrap().port())
+    }
+
+    #[test]
+    fn an_address_that_hangs_costs_a_delay_and_the_next_one_wins() {
+        let (handle, network) = start();
+        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let at = server.local_addr().unwrap();
+        let silent = silent_port();
+        let (told, messages) = channel();
+        let begin = std::time::Instant::now();
+        handle
+            .spawn(Box::new(Dialer { name: format!("{}-{}", silent.2, at.port()), told }))
+            .unwrap();
+        let Message::Connect { socket, peer, .. } = messages.recv_timeout(BOUND).unwrap() else {
+            panic!("it does not connect");
+        };
+        assert_eq!(peer, at.into());
+        let took = begin.elapsed();
+        let delay = Config::default().connection_attempt_delay;
+        assert!(took >= delay, "{took:?} is less than the first address is given");
+        // The winner is a socket as any other: what comes for it finds it by its name.
+        let (mut far, _) = server.accept().unwrap();
+        std::io::Write::write_all(&mut far, b"hello").unwrap();
+        match messages.recv_timeout(BOUND).unwrap() {
+            Message::Data { socket: told, bytes } => {
+                assert_eq!((told, &bytes[..]), (socket, &b"hello"[..]));
+            }
+            other => panic!("{other}"),
+        }
+        handle.begin_shutdown(Duration::from_millis(100));
+        assert_eq!(network.join().unwrap().closed, 1, "the loser was nobody's");
+        let mux = handle.stats().mux;
+        assert_eq!((mux.attempts_beside, mux.connects_by_racer), (1, 1));
+        assert_eq!((mux.opened, mux.closed), (1, 1));
+    }
+
     #[test]
     fn each_address_of_a_name_is_tried_in_turn() {
         let (handle, network) = start();

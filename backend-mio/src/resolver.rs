@@ -200,7 +200,8 @@ mod tests {
     fn id(resolver: &Resolver) -> SocketId {
         {
             let owner = resolver.directory.take_service().unwrap();
-            resolver.directory.take_listener(owner).unwrap()
+            let at = ([127, 0, 0, 1], 1).into();
+            resolver.directory.take_listener(owner, &at).unwrap().0
         }
     }
 

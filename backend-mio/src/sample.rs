@@ -77,7 +77,7 @@ impl RuntimeStats {
             ("receive", calls.receives),
             ("send", calls.sends),
         ];
-        let help = "Calls of the system by the network thread.";
+        let help = "Calls of the system by the network threads.";
         to.extend(calls.map(|(call, count)| {
             labelled(counter("tidelock_calls_total", help, count), "call", call)
         }));
@@ -110,6 +110,10 @@ impl RuntimeStats {
         to.push(counter("tidelock_sockets_broken_total", help, mux.broken));
         let help = "Sockets that never opened.";
         to.push(counter("tidelock_opens_failed_total", help, mux.opens_failed));
+        let help = "Addresses of names that were tried beside others.";
+        to.push(counter("tidelock_attempts_beside_total", help, mux.attempts_beside));
+        let help = "Connections that an address tried beside others won.";
+        to.push(counter("tidelock_connects_by_racer_total", help, mux.connects_by_racer));
         let help = "Accepts that failed, but for connections that had gone.";
         to.push(counter("tidelock_accepts_failed_total", help, mux.accepts_failed));
         let help = "Connections that had gone before they were accepted.";

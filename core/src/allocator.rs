@@ -22,6 +22,12 @@ impl Allocator {
         Self { taken: Slab::new(), generations: Vec::new(), first_generation, max }
     }
 
+    /// Whether nothing can be taken.
+    pub(crate) fn is_full(&self) -> bool {
+        assert!(self.taken.len() <= self.max as usize, "more are taken than there may be");
+        self.taken.len() == self.max as usize
+    }
+
     pub(crate) fn take(&mut self) -> Option<(u32, NonZeroU32)> {
         if self.taken.len() >= self.max as usize {
             return None;

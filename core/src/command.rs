@@ -25,6 +25,8 @@ pub enum Command {
     Listen {
         /// The id, taken at the call.
         id: SocketId,
+        /// Ids for the parts of it that other Muxes of the runtime have.
+        parts: Vec<SocketId>,
         /// Who asked; the owner.
         owner: ServiceId,
         /// Where.

@@ -9,7 +9,7 @@ use crate::charge::Total;
 use crate::gate::{ChargeLimits, Gate, GateKind};
 use crate::gates::Gates;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
-use crate::{Config, ConfigError, OpenError, SHARDS_MAX, ServiceId, SocketId};
+use crate::{Config, ConfigError, Endpoint, OpenError, SHARDS_MAX, ServiceId, SocketId};
 
 /// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
 ///
@@ -173,25 +173,57 @@ impl Directory {
         debug_assert!(!self.is_service_alive(id), "{id} survived its end");
     }
 
-    /// Takes an id for a listener that code outside services opens for `owner`. Drivers use it:
-    /// `Command::Listen` must follow.
+    /// Takes an id for a listener at `at`, and one of every other Mux for its part of it, if it has
+    /// parts. Drivers use it for listeners that code outside services opens: `Command::Listen` must
+    /// follow.
     ///
     /// # Errors
-    /// At `sockets_max`, and while the runtime stops.
-    pub fn take_listener(&self, owner: ServiceId) -> Result<SocketId, OpenError> {
+    /// At `sockets_max`, of one Mux where each has a part, and while the runtime stops.
+    pub fn take_listener(
+        &self,
+        owner: ServiceId,
+        at: &Endpoint,
+    ) -> Result<(SocketId, Vec<SocketId>), OpenError> {
         if self.is_stopped() {
             return Err(OpenError::Stopped);
         }
-        let id = self.take_socket(GateKind::Listener, owner, None);
-        let id = id.ok_or(OpenError::LimitReached)?;
+        let is_shared = self.shards() > 1 && matches!(at, Endpoint::Ip(_));
+        let taken = match is_shared {
+            true => self.reserve_everywhere(owner),
+            false => self.take_socket(GateKind::Listener, owner, None).map(|id| (id, Vec::new())),
+        };
+        let (id, parts) = taken.ok_or(OpenError::LimitReached)?;
+        if is_shared {
+            self.open_reserved(id, GateKind::Listener);
+        }
         let admits = self.gate(id).is_some_and(|gate| gate.is_open(id));
         assert!(!admits, "{id} listens and admits sends");
-        Ok(id)
+        assert!(!is_shared || parts.len() + 1 == self.sockets.len(), "{id} misses a part");
+        Ok((id, parts))
+    }
+
+    /// Takes an id of every Mux, that of the owner's home first; none if one has no place left.
+    fn reserve_everywhere(&self, owner: ServiceId) -> Option<(SocketId, Vec<SocketId>)> {
+        // Looked at before any is taken: an id that was taken for a moment would be missed by
+        // whoever accepts in that moment, and waits then for one to be given back.
+        let mut all: Vec<_> = self.sockets.iter().map(lock).collect();
+        if all.iter().any(|sockets| sockets.is_full()) {
+            return None;
+        }
+        let mut take = |shard: u32| {
+            let (place, generation) = all[shard as usize].take().expect("a place is left");
+            SocketId::of_shard(shard, place, generation)
+        };
+        let home = self.home_of(owner);
+        let id = take(home);
+        let parts: Vec<_> = (0..self.shards()).filter(|shard| *shard != home).map(take).collect();
+        assert!(parts.iter().all(|part| part.shard() != id.shard()), "{id} has two parts here");
+        Some((id, parts))
     }
 
     /// Takes an id for a new socket; `None` at `sockets_max`. It is of the shard that the owner runs
-    /// on, if it runs on one, else of the one that has the fewest sockets; a listener is of the
-    /// owner's home, and accepts on all. If that shard is full, it is of another one.
+    /// on, if it runs on one, else of the one that has the fewest sockets. If that shard is full, it
+    /// is of another one.
     pub(crate) fn take_socket(
         &self,
         kind: GateKind,
@@ -201,6 +233,7 @@ impl Directory {
         let shards = self.shards();
         let first = match (kind, runs_on) {
             _ if shards == 1 => 0,
+            // It says of itself what it says where its owner is at home.
             (GateKind::Listener, _) => self.home_of(owner),
             (_, Some(shard)) => shard,
             (_, None) => self.emptiest(),

@@ -81,10 +81,10 @@ impl Net<'_> {
         at: impl Into<Endpoint>,
         options: ListenOptions,
     ) -> Result<SocketId, OpenError> {
-        let id = self.open(GateKind::Listener)?;
-        assert!(self.directory.is_alive(id), "{id} was just taken");
         let (owner, at) = (self.service, at.into());
-        self.ask(Command::Listen { id, owner, at, options: Box::new(options) });
+        let (id, parts) = self.directory.take_listener(owner, &at)?;
+        assert!(self.directory.is_alive(id), "{id} was just taken");
+        self.ask(Command::Listen { id, parts, owner, at, options: Box::new(options) });
         Ok(id)
     }
 
@@ -390,7 +390,7 @@ impl Net<'_> {
         let id = self.directory.take_socket(kind, self.service, self.outlet.shard());
         let id = id.ok_or(OpenError::LimitReached)?;
         let gate = self.directory.gate(id).expect("a taken id has a gate");
-        assert_eq!(gate.is_open(id), kind != GateKind::Listener, "{id} admits what it cannot send");
+        assert!(gate.is_open(id), "{id} admits nothing");
         assert_eq!(gate.charged_bytes(), 0, "{id} begins with a charge");
         Ok(id)
     }

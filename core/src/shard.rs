@@ -21,6 +21,8 @@ pub(crate) enum ShardOrder {
     Info { by: ServiceId, reply_to: u32 },
     /// The answer of shard `from`.
     InfoPart { by: ServiceId, from: u32, part: Box<InfoPart> },
+    /// An id that was taken for a part of a listener is not needed.
+    GiveBack { id: SocketId },
     /// For the part of a listener that another Mux has.
     Twin { id: SocketId, order: TwinOrder },
     /// From the part of a listener, to the Mux that has its id.
@@ -79,6 +81,7 @@ impl fmt::Debug for ShardCommand {
             ShardOrder::InfoPart { by, from, part } => {
                 write!(f, "Info for {by} of shard {from}: {} sockets", part.sockets.len())
             }
+            ShardOrder::GiveBack { id } => write!(f, "GiveBack {id}"),
             ShardOrder::Twin { id, order } => match order {
                 TwinOrder::Open(opening) => write!(f, "Open {id} for {}", opening.listener),
                 TwinOrder::Start { by } => write!(f, "Start {id} by {by}"),

@@ -41,8 +41,8 @@ fn bad_server(serve: fn(TcpStream)) -> SocketAddr {
 
 #[test]
 fn every_role_gets_its_own_bytes_back_from_tidelock() {
-    for workers in [0, 2] {
-        let runtime = Runtime::builder().workers(workers).build().unwrap();
+    for (workers, shards) in [(0, 1), (2, 1), (2, 2)] {
+        let runtime = Runtime::builder().workers(workers).shards(shards).build().unwrap();
         let echo = runtime.handle().spawn(Box::new(Echo)).unwrap();
         let options = ListenOptions::default().auto_start(true);
         let at = SocketAddr::from(ANY_PORT);

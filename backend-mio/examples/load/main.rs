@@ -1,7 +1,7 @@
 //! A load generator for echo servers, and the soak of this one.
 //!
 //! ```text
-//! load serve [AT] [--workers N] [--direct]     an echo server, until its standard input ends
+//! load serve [AT] [--workers N] [--shards N] [--direct]     an echo server, until its standard input ends
 //! load run TO [--time T] [--connections N]     a load on any echo server
 //! load soak [--time T] [--connections N]       both, in two processes, and a judgement
 //! ```

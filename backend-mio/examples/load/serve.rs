@@ -28,6 +28,9 @@ pub(crate) struct Server {
     /// Worker threads; with 0 the service runs on the network thread
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=64))]
     workers: u8,
+    /// Network threads
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    shards: u32,
     /// Workers write sockets themselves
     #[arg(long)]
     direct: bool,
@@ -36,7 +39,9 @@ pub(crate) struct Server {
 impl Server {
     /// The same on the command line.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["--workers".to_owned(), self.workers.to_string()];
+        let (workers, shards) = (self.workers.to_string(), self.shards.to_string());
+        let mut arguments =
+            ["--workers", &workers, "--shards", &shards].map(str::to_owned).to_vec();
         if self.direct {
             arguments.push("--direct".to_owned());
         }
@@ -71,8 +76,8 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     const DRAIN: Duration = Duration::from_secs(10);
     let Options { at, server } = options;
     let config = Config { direct_write: server.direct, ..Config::default() };
-    let builder = Runtime::builder().workers(usize::from(server.workers)).config(config);
-    let runtime = builder.build()?;
+    let builder = Runtime::builder().workers(usize::from(server.workers)).shards(server.shards);
+    let runtime = builder.config(config).build()?;
     let echo = runtime.handle().spawn(Box::new(Echo))?;
     let listen = ListenOptions::default().auto_start(true).backlog(4096);
     let (_listener, local) = runtime.handle().listen(echo, *at, listen)?;

@@ -7,8 +7,8 @@ use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
 use crate::{
-    CloseReason, Command, Endpoint, Instant, Message, Operation, Priority, RefusedReason,
-    ServiceId, SocketId, SocketOption, SocketState,
+    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
+    SocketId, SocketOption, SocketState,
 };
 
 impl Mux {
@@ -21,23 +21,19 @@ impl Mux {
         self.advance_clock(now);
         command.check();
         match command {
-            Command::Listen { id, owner, at, options } => {
+            Command::Listen { id, parts, owner, at, options } => {
                 let is_reading = !options.paused;
-                let is_shared = self.directory.shards() > 1 && matches!(at, Endpoint::Ip(_));
                 let opening = Opening::Listen { at, options };
-                self.open(id, Kind::Listener, owner, is_reading, opening);
-                let state = self.table.get(id).map(|slot| slot.state);
-                assert!(id.shard() == self.shard, "{id} is another Mux's");
-                if is_shared && state == Some(SocketState::Opening) {
-                    self.reserve_twins(id);
-                }
+                self.open(id, Kind::Listener, owner, is_reading, parts, opening);
             }
             Command::Adopt { id, owner, descriptor, paused } => {
-                self.open(id, Kind::Stream, owner, !paused, Opening::Adopt { descriptor });
+                let opening = Opening::Adopt { descriptor };
+                self.open(id, Kind::Stream, owner, !paused, Vec::new(), opening);
             }
             Command::Udp { id, owner, options } => {
                 let is_reading = !options.paused;
-                self.open(id, Kind::Datagram, owner, is_reading, Opening::Udp { options });
+                let opening = Opening::Udp { options };
+                self.open(id, Kind::Datagram, owner, is_reading, Vec::new(), opening);
             }
             Command::Connect { id, owner, target, options } => {
                 self.dial(id, owner, *target, options);
@@ -129,17 +125,14 @@ impl Mux {
         kind: Kind,
         owner: ServiceId,
         is_reading: bool,
+        parts: Vec<SocketId>,
         mut opening: Opening,
     ) {
         let mut slot = self.new_slot(id, kind, SocketState::Opening);
         match &mut opening {
-            Opening::Listen { at, options } => {
+            Opening::Listen { options, .. } => {
                 assert_eq!(kind, Kind::Listener, "{id} listens");
                 slot.take_timeouts(&mut options.options);
-                let parts = match at {
-                    Endpoint::Ip(_) => self.directory.shards(),
-                    _ => 1,
-                };
                 slot.rare.listener = Some(Box::new(Listener::new(options, self.now, parts)));
             }
             Opening::Twin { .. } => unreachable!("{id}: nobody asks for a part of a listener"),

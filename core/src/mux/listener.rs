@@ -3,6 +3,7 @@
 use super::Mux;
 use super::deadline::Timeouts;
 use super::pace::Pace;
+use super::shards::Twins;
 use super::slot::{Closing, Kind, Latch, Listener};
 use crate::gate::GateKind;
 use crate::{
@@ -11,15 +12,16 @@ use crate::{
 };
 
 impl Listener {
-    /// The first of the `parts` of a listener. Times of what it accepts are taken out of the
-    /// options.
-    pub(super) fn new(options: &mut ListenOptions, now: Instant, parts: u32) -> Self {
-        assert!(parts > 0, "a listener has at least one part");
+    /// A listener of which other Muxes are to have `others`. Times of what it accepts are taken out
+    /// of the options.
+    pub(super) fn new(options: &mut ListenOptions, now: Instant, others: Vec<SocketId>) -> Self {
+        let parts = 1 + u32::try_from(others.len()).expect("there are few Muxes");
         assert!(parts <= crate::SHARDS_MAX, "more parts than there are Muxes");
+        let twins = (parts > 1).then(|| Box::new(Twins { places: others, ..Twins::default() }));
         let timeouts = Timeouts::taken_from(&mut options.accepted);
         let auto_start = options.auto_start;
         let pace = options.accept_rate.map(|rate| Pace::of_part(rate, 0, parts, now));
-        Self { auto_start, timeouts, pace, ..Self::default() }
+        Self { twins, auto_start, timeouts, pace, ..Self::default() }
     }
 }
 

@@ -41,6 +41,7 @@ impl Mux {
         let next_at = self.now + self.attempt_delay(id);
         let dial = self.dial_mut(id);
         assert!(dial.winner.is_none(), "{id} has won and tries another address");
+        assert!(dial.target.is_none(), "{id} tries addresses before it is resolved");
         if dial.untried.is_empty() {
             let is_over = dial.address.is_none() && dial.racers.is_empty();
             let fault = dial.last_fault;
@@ -167,6 +168,10 @@ impl Mux {
         self.abandon_racer(id);
         let dial = self.dial_mut(id_told);
         let before = dial.racers.len();
+        assert!(
+            dial.winner.as_ref().is_none_or(|(winner, _)| *winner != id),
+            "{id} won and failed"
+        );
         dial.racers.retain(|racer| *racer != id);
         assert_eq!(dial.racers.len() + 1, before, "{id} was no racer of {id_told}");
         dial.last_fault = Some(fault);

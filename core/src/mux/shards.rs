@@ -6,8 +6,8 @@ use super::{Delivery, Mux};
 use crate::gate::GateKind;
 use crate::shard::{ShardCommand, ShardOrder, TwinOpening, TwinOrder, TwinReport};
 use crate::{
-    Backend, CloseReason, Descriptor, Endpoint, Fault, FaultKind, ListenOptions, Message,
-    Operation, ServiceId, SocketId, SocketOption, SocketState,
+    Backend, CloseReason, Descriptor, Endpoint, Fault, ListenOptions, Message, Operation,
+    ServiceId, SocketId, SocketOption, SocketState,
 };
 
 impl Mux {
@@ -48,6 +48,11 @@ impl Mux {
             }
             ShardOrder::Info { by, reply_to } => self.begin_info(by, Some(reply_to)),
             ShardOrder::InfoPart { by, from, part } => self.add_info_part(by, from, *part),
+            ShardOrder::GiveBack { id } => {
+                assert_eq!(id.shard(), self.shard, "{id} is of another shard");
+                self.directory.free_reserved(id);
+                self.wake_stalled_listeners();
+            }
             ShardOrder::Twin { id, order } => self.obey_as_twin(id, order),
             ShardOrder::TwinReport { listener, twin, report } => {
                 self.hear_of_twin(listener, twin, report);
@@ -56,19 +61,6 @@ impl Mux {
     }
 
     // The Mux that has the listener's id.
-
-    /// Takes an id of every other Mux for its part of a listener, so that none is missing when it
-    /// listens.
-    pub(super) fn reserve_twins(&mut self, id: SocketId) {
-        assert_eq!(self.table.slot(id).state, SocketState::Opening, "{id} listens already");
-        for shard in self.others() {
-            let Some(twin) = self.directory.reserve_socket(shard) else {
-                return self.fail(id, FaultKind::LimitReached.into(), Operation::Listen);
-            };
-            assert_eq!(twin.shard(), shard, "{twin} is another shard's");
-            self.twins_mut(id).places.push(twin);
-        }
-    }
 
     /// Opens a listener, and another one for each Mux that is to have a part of it.
     pub(super) fn serve_listen<B: Backend>(
@@ -152,9 +144,10 @@ impl Mux {
         self.ask_twins(id, || TwinOrder::Close);
         let Some(listener) = self.table.slot_mut(id).rare.listener.as_mut() else { return };
         let Some(twins) = listener.twins.as_mut().filter(|twins| !twins.are_shared) else { return };
-        // They know nothing of it yet.
+        // They know nothing of it yet. Each gives its own id back, because somebody there may wait
+        // for one.
         for twin in std::mem::take(&mut twins.places) {
-            self.directory.free_reserved(twin);
+            self.ask_shard(twin.shard(), ShardOrder::GiveBack { id: twin });
         }
         assert!(!self.table.slot(id).waits_for_twins(), "{id} waits for who was never there");
     }
@@ -216,7 +209,7 @@ impl Mux {
         assert_eq!(slot.kind, Kind::Listener, "{id} is no listener");
         let listener = slot.rare.listener.as_mut().expect("a listener's part");
         assert_eq!(listener.twin_of, None, "{id} is a part itself");
-        listener.twins.get_or_insert_default()
+        listener.twins.as_mut().expect("it has parts")
     }
 
     // The Mux that has a part of it.
