@@ -25,3 +25,17 @@ mod adopting {
         }
     }
 }
+
+mod single {
+    mod inline {
+        tidelock_tests::single_conformance_tests! {
+            tidelock_tests::arm::ArmKind::Mio { workers: 0 }
+        }
+    }
+
+    mod workers {
+        tidelock_tests::single_conformance_tests! {
+            tidelock_tests::arm::ArmKind::Mio { workers: 2 }
+        }
+    }
+}

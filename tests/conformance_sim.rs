@@ -13,6 +13,13 @@ macro_rules! profile {
                     tidelock_sim::kernel::Readiness::$readiness
                 )
             }
+            mod single {
+                tidelock_tests::single_conformance_tests! {
+                    tidelock_tests::arm::ArmKind::Simulated(
+                        tidelock_sim::kernel::Readiness::$readiness
+                    )
+                }
+            }
         }
     };
 }

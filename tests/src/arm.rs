@@ -21,6 +21,8 @@ pub use simulated::SimulatedArm;
 pub enum ArmKind {
     /// The kernel in memory, one of its styles.
     Scripted(Style),
+    /// The same under two Muxes, as under two network threads.
+    Sharded(Style),
     /// Real sockets; services on the network thread with 0 workers.
     Mio {
         /// How many worker threads.
@@ -33,7 +35,8 @@ pub enum ArmKind {
 impl ArmKind {
     /// Whether the system tells no more than the contract promises.
     pub fn is_weakest(self) -> bool {
-        matches!(self, Self::Scripted(Style::Weakest) | Self::Simulated(Readiness::Weakest))
+        matches!(self, Self::Scripted(Style::Weakest) | Self::Sharded(Style::Weakest))
+            || self == Self::Simulated(Readiness::Weakest)
     }
 
     /// Whether a reset that comes behind the peer's FIN is told although nobody reads or writes.
@@ -44,9 +47,13 @@ impl ArmKind {
 
     /// Whether the system completes calls.
     pub fn is_completion(self) -> bool {
-        matches!(self, Self::Scripted(Style::Completion) | Self::Simulated(Readiness::Completion))
+        matches!(self, Self::Scripted(Style::Completion) | Self::Sharded(Style::Completion))
+            || self == Self::Simulated(Readiness::Completion)
     }
 }
+
+/// How many Muxes there are where there are several.
+pub const SHARDS: u32 = 2;
 
 /// A runtime with peers that are driven by hand.
 ///
@@ -129,7 +136,8 @@ pub trait Arm {
 /// If the configuration contradicts itself.
 pub fn build(kind: ArmKind, config: Config) -> Box<dyn Arm> {
     match kind {
-        ArmKind::Scripted(style) => Box::new(ScriptedArm::new(style, config)),
+        ArmKind::Scripted(style) => Box::new(ScriptedArm::new(style, config, 1)),
+        ArmKind::Sharded(style) => Box::new(ScriptedArm::new(style, config, SHARDS)),
         ArmKind::Mio { workers } => Box::new(RealArm::new(workers, config)),
         ArmKind::Simulated(readiness) => Box::new(SimulatedArm::new(readiness, config)),
     }

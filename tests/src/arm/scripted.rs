@@ -1,56 +1,62 @@
 //! The Mux and the dispatcher over the kernel in memory, in virtual time and on one thread.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, Command, Config, Descriptor, Dispatcher, Endpoint, ExitReport, Instant, KeepCommands,
-    Mux, Progress, Service, ServiceId,
+    Bytes, Command, Config, Delivery, Descriptor, Directory, Dispatcher, Endpoint, ExitReport,
+    Instant, KeepCommands, Mux, Progress, Service, ServiceId, Stats,
 };
 
 use super::{Arm, ArmKind};
 use crate::driver::Ask;
 use crate::scripted::{PeerRead, ScriptedBackend, ScriptedDescriptor, Style};
 
-/// The Mux and the dispatcher over the kernel in memory.
+/// The Mux and the dispatcher over the kernel in memory; or several Muxes over one kernel, as
+/// several network threads have them, with one dispatcher, as workers have it.
 ///
-/// After each turn it checks the Mux's invariants, and when the Mux is idle, that nothing which it
-/// wishes could be done.
+/// After each turn it checks the Mux's invariants, and when nobody has anything to do, that nothing
+/// which a Mux wishes could be done.
 pub struct ScriptedArm {
     style: Style,
-    mux: Mux,
+    directory: Arc<Directory>,
+    shards: Vec<Shard>,
     backend: ScriptedBackend,
     dispatcher: Dispatcher,
-    /// Commands that were not handed over yet.
-    commands: Vec<Command>,
     now: Instant,
-    is_over: bool,
+}
+
+/// One Mux, with what was not handed over to it yet.
+struct Shard {
+    mux: Mux,
+    commands: Vec<Command>,
+    last: Progress,
 }
 
 /// More turns than this without a pause mean that something spins.
 const TURNS_MAX: usize = 200_000;
 
 impl ScriptedArm {
-    /// An empty runtime.
+    /// An empty runtime of so many Muxes.
     ///
     /// # Panics
     /// If the configuration contradicts itself.
-    pub fn new(style: Style, config: Config) -> Self {
-        let mux = Mux::new(config).expect("the test's limits do not contradict");
-        let dispatcher = Dispatcher::new(mux.directory().clone(), 1);
+    pub fn new(style: Style, config: Config, shards: u32) -> Self {
+        let directory = Directory::with_shards(config, shards);
+        let directory = Arc::new(directory.expect("the test's limits do not contradict"));
+        let shard = |shard| Shard {
+            mux: Mux::of_shard(Arc::clone(&directory), shard),
+            commands: Vec::new(),
+            last: Progress::Idle,
+        };
         Self {
             style,
-            mux,
+            shards: (0..shards).map(shard).collect(),
             backend: ScriptedBackend::new(style),
-            dispatcher,
-            commands: Vec::new(),
+            dispatcher: Dispatcher::new(Arc::clone(&directory), 1),
+            directory,
             now: Instant::ZERO,
-            is_over: false,
         }
-    }
-
-    /// The Mux, to look at.
-    pub fn mux(&self) -> &Mux {
-        &self.mux
     }
 
     /// The time.
@@ -58,83 +64,117 @@ impl ScriptedArm {
         self.now
     }
 
-    /// One step: a share of the commands, one event, one turn, what that delivers, one batch.
-    /// Answers whether it did anything, or there is more to do, without time passing.
+    /// One step: for each Mux a share of its commands, one event, one turn, what that delivers; and
+    /// one batch. Answers whether it did anything, or there is more to do, without time passing.
     pub fn step(&mut self) -> bool {
-        let share = self.commands.len().min(self.directory_config().commands_per_turn as usize);
-        let mut did_something = share > 0;
-        for command in self.commands.drain(..share) {
-            self.mux.handle_command(command, self.now);
+        let mut did_something = false;
+        for shard in 0..self.shards.len() {
+            did_something |= self.step_shard(shard);
         }
-        if let Some(event) = self.backend.next_event() {
-            self.mux.handle_event(event, self.now);
-            did_something = true;
-        }
-        let progress = self.mux.turn(&mut self.backend, self.now);
-        self.mux.check_invariants();
-        self.is_over |= progress == Progress::Exit;
-        while let Some(delivery) = self.mux.poll_delivery() {
-            self.dispatcher.deliver(delivery);
-        }
-        self.check_no_lost_edge(progress);
-        let charged = self.mux.directory().total_charged_bytes();
-        assert!(charged <= self.directory_config().total_bytes_max, "{charged} B in all");
+        let charged = self.directory.total_charged_bytes();
+        assert!(charged <= self.directory.config().total_bytes_max, "{charged} B in all");
         if let Some(mut batch) = self.dispatcher.take() {
             did_something = true;
-            let directory = self.mux.directory().clone();
             let mut commands = Vec::new();
-            batch.run(&directory, self.now, &mut commands, &mut KeepCommands);
-            self.commands.append(&mut commands);
+            batch.run(&self.directory, self.now, &mut commands, &mut KeepCommands);
+            self.commands(&mut commands);
             self.dispatcher.give_back(batch);
         }
-        did_something
-            || progress == Progress::More
-            || !self.commands.is_empty()
-            || self.backend.has_events()
+        let has_more = self.backend.has_events()
             || !self.dispatcher.is_idle()
-    }
-
-    /// Hands a command over, as code outside services does.
-    pub fn command(&mut self, command: Command) {
-        self.commands.push(command);
-    }
-
-    fn directory_config(&self) -> &Config {
-        self.mux.directory().config()
-    }
-
-    /// When the Mux is idle and no event is owed, nothing that it wishes could be done.
-    fn check_no_lost_edge(&self, progress: Progress) {
-        if progress != Progress::Idle || self.backend.has_events() {
-            return;
+            || self.shards.iter().any(Shard::has_more);
+        if !has_more {
+            self.check_no_lost_edge();
         }
-        for (id, wish) in self.mux.wishes() {
-            let (input, output) = (self.backend.could_input(id), self.backend.could_output(id));
-            assert!(!(wish.input && input), "lost edge: {id} could read, wish {wish:?}");
-            assert!(!(wish.output && output), "lost edge: {id} could write, wish {wish:?}");
+        did_something || has_more
+    }
+
+    fn step_shard(&mut self, shard: usize) -> bool {
+        let commands_max = self.directory.config().commands_per_turn as usize;
+        let Shard { mux, commands, .. } = &mut self.shards[shard];
+        let share = commands.len().min(commands_max);
+        let mut did_something = share > 0;
+        for command in commands.drain(..share) {
+            mux.handle_command(command, self.now);
+        }
+        if let Some(event) = self.backend.next_event() {
+            // Whichever Mux it is for gets it before its next turn.
+            let owner = &mut self.shards[event.socket().shard() as usize];
+            owner.mux.handle_event(event, self.now);
+            owner.last = Progress::More;
+            did_something = true;
+        }
+        let Shard { mux, last: progress, .. } = &mut self.shards[shard];
+        *progress = mux.turn(&mut self.backend, self.now);
+        mux.check_invariants();
+        let mut others = Vec::new();
+        while let Some(delivery) = mux.poll_delivery() {
+            match delivery {
+                Delivery::Command { shard, command } => others.push((shard, command)),
+                other => drop(self.dispatcher.deliver(other)),
+            }
+        }
+        did_something |= !others.is_empty();
+        for (shard, command) in others {
+            self.shards[shard as usize].commands.push(command);
+        }
+        did_something
+    }
+
+    /// Hands commands over, as code outside services does.
+    fn commands(&mut self, commands: &mut Vec<Command>) {
+        Command::distribute(commands, &self.directory, |shard, batch| {
+            self.shards[shard as usize].commands.append(batch);
+        });
+    }
+
+    fn command(&mut self, command: Command) {
+        self.commands(&mut vec![command]);
+    }
+
+    /// When nobody has anything to do, nothing that a Mux wishes could be done.
+    fn check_no_lost_edge(&self) {
+        for Shard { mux, last, .. } in &self.shards {
+            assert_ne!(*last, Progress::More, "there is more to do");
+            for (id, wish) in mux.wishes() {
+                let (input, output) = (self.backend.could_input(id), self.backend.could_output(id));
+                assert!(!(wish.input && input), "lost edge: {id} could read, wish {wish:?}");
+                assert!(!(wish.output && output), "lost edge: {id} could write, wish {wish:?}");
+            }
         }
     }
 
     /// The time at which something happens by itself, if it is not too far away.
     fn next_time(&self) -> Option<Instant> {
         // Something that is due and stays due would let time stand still.
-        self.mux.next_deadline().map(|deadline| deadline.max(self.now + Duration::from_nanos(1)))
+        let least = self.now + Duration::from_nanos(1);
+        let deadlines = self.shards.iter().filter_map(|shard| shard.mux.next_deadline());
+        deadlines.min().map(|deadline| deadline.max(least))
+    }
+}
+
+impl Shard {
+    fn has_more(&self) -> bool {
+        self.last == Progress::More || !self.commands.is_empty()
     }
 }
 
 impl Arm for ScriptedArm {
     fn kind(&self) -> ArmKind {
-        ArmKind::Scripted(self.style)
+        match self.shards.len() {
+            1 => ArmKind::Scripted(self.style),
+            _ => ArmKind::Sharded(self.style),
+        }
     }
 
     fn spawn(&mut self, service: Box<dyn Service>) -> ServiceId {
-        let id = self.mux.directory().take_service().expect("a place for a service");
-        self.commands.push(Command::Spawn { id, service });
+        let id = self.directory.take_service().expect("a place for a service");
+        self.command(Command::Spawn { id, service });
         id
     }
 
     fn post(&mut self, to: ServiceId, ask: Ask) {
-        self.commands.push(Command::Post { to, from: None, value: Box::new(ask) });
+        self.command(Command::Post { to, from: None, value: Box::new(ask) });
     }
 
     fn time(&self) -> Duration {
@@ -177,21 +217,25 @@ impl Arm for ScriptedArm {
     }
 
     fn begin_exit(&mut self, within: Duration) {
-        self.commands.push(Command::Exit { within });
+        self.command(Command::Exit { within });
     }
 
     fn exit_report(&mut self) -> Option<ExitReport> {
-        if !self.is_over {
+        if self.shards.iter().any(|shard| shard.last != Progress::Exit) {
             return None;
         }
         self.settle();
-        assert_eq!(self.mux.directory().sockets_used(), 0, "ids are left after the exit");
-        assert_eq!(self.mux.directory().total_charged_bytes(), 0, "charges are left");
+        assert_eq!(self.directory.sockets_used(), 0, "ids are left after the exit");
+        assert_eq!(self.directory.total_charged_bytes(), 0, "charges are left");
         assert_eq!(self.backend.sockets_open(), 0, "descriptors are left after the exit");
-        assert_eq!(self.mux.next_deadline(), None, "a timer is left after the exit");
-        let stats = self.mux.stats();
+        assert_eq!(self.next_time(), None, "a timer is left after the exit");
+        let (mut stats, mut report) = (Stats::default(), ExitReport::default());
+        for Shard { mux, .. } in &self.shards {
+            stats.merge(mux.stats());
+            report.merge(mux.exit_report().clone());
+        }
         assert_eq!(stats.opened, stats.closed, "one Close for each id");
-        Some(self.mux.exit_report().clone())
+        Some(report)
     }
 
     fn flood_bytes(&self) -> usize {

@@ -13,6 +13,35 @@ macro_rules! conformance_tests {
     };
 }
 
+/// The bodies of limits that several Muxes share out, each of which has its part: those run under
+/// one Mux alone.
+#[macro_export]
+macro_rules! single_conformance_tests {
+    ($kind:expr) => {
+        $crate::conformance_tests! { $kind;
+            limits:
+                a_flood_of_connections_is_accepted_at_the_rate
+                a_connection_that_waits_for_its_time_goes_with_its_listener;
+            opening:
+                a_full_table_is_told_at_the_call
+                a_full_table_leaves_clients_in_the_backlog;
+        }
+    };
+}
+
+/// The same, of bodies that break things which only the scripted kernel lets one break.
+#[macro_export]
+macro_rules! single_scripted_conformance_tests {
+    ($kind:expr) => {
+        $crate::conformance_tests! { $kind;
+            opening:
+                out_of_descriptors_accepting_resumes_by_a_timer;
+            racing:
+                a_race_waits_for_a_place;
+        }
+    };
+}
+
 /// The bodies that run on every arm, the simulated kernel among them.
 #[macro_export]
 macro_rules! portable_conformance_tests {
@@ -62,9 +91,7 @@ macro_rules! portable_conformance_tests {
                 what_can_never_fit_is_too_large
                 ids_survive_the_wrap_of_the_generation
                 every_sent_object_is_dropped_exactly_once
-                very_many_queued_messages_are_only_many
-                a_flood_of_connections_is_accepted_at_the_rate
-                a_connection_that_waits_for_its_time_goes_with_its_listener;
+                very_many_queued_messages_are_only_many;
             matrix:
                 peer_fin_then_any
                 shutdown_then_any
@@ -90,8 +117,6 @@ macro_rules! portable_conformance_tests {
                 a_pause_while_connecting_connects_paused
                 a_shutdown_while_connecting_flushes_after_the_connect
                 a_close_while_connecting_counts_what_was_queued
-                a_full_table_is_told_at_the_call
-                a_full_table_leaves_clients_in_the_backlog
                 an_impossible_name_is_refused_at_the_call
                 a_large_transfer_arrives_whole;
             services:
@@ -162,7 +187,6 @@ macro_rules! scripted_conformance_tests {
                 a_hanging_connect_times_out
                 the_addresses_of_a_name_are_tried_in_turn
                 an_unknown_name_says_why
-                out_of_descriptors_accepting_resumes_by_a_timer
                 no_error_of_accept_kills_a_listener
                 a_connect_that_fails_under_a_close_is_over;
             racing:
@@ -173,8 +197,7 @@ macro_rules! scripted_conformance_tests {
                 a_close_in_a_race_leaves_nothing
                 a_race_that_nobody_wins_times_out
                 a_race_can_be_forbidden
-                a_winner_without_its_name_has_failed
-                a_race_waits_for_a_place;
+                a_winner_without_its_name_has_failed;
             services:
                 a_failing_datagram_stops_no_other
                 a_clogged_datagram_socket_waits_for_its_event;

@@ -17,6 +17,9 @@ pub struct ScriptedDescriptor {
     pub stream: Option<usize>,
 }
 
+/// A listener on its way from one Mux to another: where it listens.
+struct SharedListener(Endpoint);
+
 impl ScriptedBackend {
     fn is_completion(&self) -> bool {
         self.style == Style::Completion
@@ -243,6 +246,32 @@ impl Backend for ScriptedBackend {
         if self.listener_at(&local).is_some() || self.peer_listeners.contains_key(&local) {
             return Err(with_number(FaultKind::AddressInUse));
         }
+        let listener =
+            Listener { local: local.clone(), backlog: VecDeque::new(), faults: VecDeque::new() };
+        let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));
+        assert!(before.is_none(), "{id} is listened on twice");
+        Ok(local)
+    }
+
+    fn share_listener(
+        &mut self,
+        id: SocketId,
+        local: &Endpoint,
+        _options: &ListenOptions,
+    ) -> Result<Descriptor, Fault> {
+        self.calls += 1;
+        assert!(self.sockets.contains_key(&id), "{id} is shared and does not listen");
+        Ok(Box::new(SharedListener(local.clone())))
+    }
+
+    fn listen_shared(
+        &mut self,
+        id: SocketId,
+        listener: Descriptor,
+        _options: &ListenOptions,
+    ) -> Result<Endpoint, Fault> {
+        self.calls += 1;
+        let SharedListener(local) = *listener.downcast().expect("made by this backend");
         let listener =
             Listener { local: local.clone(), backlog: VecDeque::new(), faults: VecDeque::new() };
         let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));

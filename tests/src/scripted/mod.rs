@@ -58,6 +58,8 @@ pub struct ScriptedBackend {
     pub stream_bytes_max: usize,
     /// How many more sockets accept may open; `None` is no bound.
     pub descriptors_left: Option<usize>,
+    /// How often a peer connected to a listener of the Mux.
+    connects_to_listeners: usize,
     /// What a rename fails with.
     pub rename_fault: Option<FaultKind>,
     draws: Option<Draws>,
@@ -93,6 +95,7 @@ impl ScriptedBackend {
             next_port: 40_000,
             stream_bytes_max: 64 << 10,
             rename_fault: None,
+            connects_to_listeners: 0,
             descriptors_left: None,
             draws: None,
             calls: 0,
@@ -220,7 +223,7 @@ impl ScriptedBackend {
     /// A peer connects to a listener of the Mux; `None` if nobody listens there.
     pub fn peer_connect(&mut self, to: &Endpoint) -> Option<usize> {
         let stream = self.new_stream();
-        let id = self.listener_at(to)?;
+        let id = self.next_listener_at(to)?;
         if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.sockets.get_mut(&id) {
             listener.backlog.push_back(stream);
         }
@@ -306,6 +309,19 @@ impl ScriptedBackend {
                 change(it);
                 id
             })
+    }
+
+    /// Of several that share an address, they take turns.
+    fn next_listener_at(&mut self, at: &Endpoint) -> Option<SocketId> {
+        let listens_there = |socket: &Socket| match &socket.kind {
+            Kind::Listener(listener) => listener.local == *at,
+            _ => false,
+        };
+        let all = self.sockets.iter().filter(|(_, socket)| listens_there(socket));
+        let all: Vec<SocketId> = all.map(|(id, _)| *id).collect();
+        self.connects_to_listeners += 1;
+        let turn = self.connects_to_listeners % all.len().max(1);
+        all.get(turn).copied()
     }
 
     fn listener_at(&self, at: &Endpoint) -> Option<SocketId> {
