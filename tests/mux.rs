@@ -2,8 +2,9 @@
 //! kernel that answers piecewise, out of order, late and spuriously.
 
 use proptest::prelude::*;
+use tidelock_tests::arm::ArmKind;
 use tidelock_tests::corpus;
-use tidelock_tests::mux_model::{MuxOperation, decode, decode_one, run};
+use tidelock_tests::mux_model::{MuxOperation, decode, decode_one, run, run_on};
 use tidelock_tests::scripted::Style;
 
 fn operations() -> impl Strategy<Value = Vec<MuxOperation>> {
@@ -39,6 +40,22 @@ proptest! {
         seed in 0_u64..1000, operations in operations(),
     ) {
         run(Style::Completion, seed, &operations);
+    }
+
+    /// Several Muxes together, with readiness.
+    #[test]
+    fn several_muxes_keep_the_promises_of_one(
+        seed in 0_u64..1000, operations in operations(),
+    ) {
+        run_on(ArmKind::Sharded(Style::Chatty), seed, &operations);
+    }
+
+    /// Several Muxes together, with completions.
+    #[test]
+    fn several_muxes_keep_the_promises_of_one_on_completions(
+        seed in 0_u64..1000, operations in operations(),
+    ) {
+        run_on(ArmKind::Sharded(Style::Completion), seed, &operations);
     }
 }
 

@@ -112,7 +112,15 @@ pub fn decode(bytes: &[u8]) -> (Style, u64, Vec<MuxOperation>) {
 /// # Panics
 /// If the Mux breaks a law.
 pub fn run(style: Style, seed: u64, operations: &[MuxOperation]) {
-    let mut case = Case::new(style, seed);
+    run_on(ArmKind::Scripted(style), seed, operations);
+}
+
+/// The same on one Mux or on several.
+///
+/// # Panics
+/// If a Mux breaks a law.
+pub fn run_on(kind: ArmKind, seed: u64, operations: &[MuxOperation]) {
+    let mut case = Case::new(kind, seed);
     for operation in operations {
         case.apply(operation);
         case.world.look(|log| case.judge.read(log));
@@ -151,8 +159,8 @@ struct Case {
 }
 
 impl Case {
-    fn new(style: Style, seed: u64) -> Self {
-        let mut world = World::with_config(ArmKind::Scripted(style), config());
+    fn new(kind: ArmKind, seed: u64) -> Self {
+        let mut world = World::with_config(kind, config());
         world.kernel().stream_bytes_max = 300;
         if seed != 0 {
             world.kernel().draw_from(mix(seed, 0));
