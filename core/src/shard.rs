@@ -201,3 +201,64 @@ impl Message {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Config, Net, Service};
+
+    struct Nobody;
+
+    impl Service for Nobody {
+        fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {}
+    }
+
+    fn distributed(directory: &Directory, mut commands: Vec<Command>) -> Vec<(u32, Vec<String>)> {
+        let mut pushed = Vec::new();
+        Command::distribute(&mut commands, directory, |shard, batch| {
+            pushed.push((shard, batch.drain(..).map(|it| format!("{it:?}")).collect()));
+        });
+        pushed
+    }
+
+    #[test]
+    fn everybody_knows_a_service_before_it_is_spawned() {
+        let directory = Directory::with_shards(Config::default(), 3).unwrap();
+        let [first, second] = [0; 2].map(|_| directory.take_service().unwrap());
+        let spawn = |id| Command::Spawn { id, service: Box::new(Nobody) };
+        let pushed = distributed(&directory, vec![spawn(first), spawn(second)]);
+        let of = |shard, lines: &[&str]| (shard, lines.iter().map(|it| (*it).into()).collect());
+        let expected = [
+            of(0, &["Know service1.1"]),
+            of(1, &["Know service0.1"]),
+            of(2, &["Know service0.1", "Know service1.1"]),
+            of(0, &["Spawn service0.1"]),
+            of(1, &["Spawn service1.1"]),
+        ];
+        assert_eq!(pushed, expected, "whoever is spawned first may ask anything of any Mux");
+    }
+
+    #[test]
+    fn each_mux_gets_what_is_its_own_in_order_and_all_what_is_for_all() {
+        let directory = Directory::with_shards(Config::default(), 2).unwrap();
+        let service = directory.take_service().unwrap();
+        let id = |shard| SocketId::of_shard(shard, 7, NonZeroU32::MIN);
+        let commands = vec![
+            Command::Pause { id: id(1) },
+            Command::Info { by: service },
+            Command::Release { service, abrupt: false },
+            Command::Handled { service, charge_bytes: 64, exit: false, shard: 1 },
+            Command::Close { id: id(0) },
+            Command::Exit { within: Duration::ZERO },
+        ];
+        let pushed = distributed(&directory, commands);
+        let of_all = ["Release service0.1", "Exit within 0ns"];
+        let [(0, first), (1, second)] = &pushed[..] else { panic!("{pushed:?}") };
+        assert_eq!(*first, ["Info for service0.1", of_all[0], "Close #7.1", of_all[1]]);
+        let handled = "Handled service0.1 64 B";
+        assert_eq!(*second, ["Pause #1/7.1", of_all[0], handled, of_all[1]]);
+    }
+}

@@ -18,7 +18,7 @@ impl<C: Choices> Kernel<C> {
     ) -> (u64, Result<Vec<Address>, Errno>) {
         let entity = self.host_entity(host);
         let delay = RESOLVE_NANOS + self.draw_delay(Kind::RESOLVE_DELAY, entity);
-        let drawn = self.draw(Kind::RESOLVE, entity, 6);
+        let drawn = self.draw(Kind::RESOLVE, entity, 7);
         let resolver = self.hosts[host as usize].resolver;
         let (delay, met) = match (drawn, resolver) {
             (0, Resolver::Right) => (delay, 0),
@@ -40,6 +40,10 @@ impl<C: Choices> Kernel<C> {
             (MANY, _, Some(right)) => {
                 let (right, dead) = (at(right as u16, port), at(right as u16, DEAD_PORT));
                 Ok(vec![at(UNREACHABLE_HOST, port), dead, right, right])
+            }
+            (SILENT_FIRST, _, Some(right)) => {
+                let silent = at(SILENT_HOST, port);
+                Ok(vec![silent, silent, at(right as u16, port)])
             }
             // The first address is somebody who does not listen.
             (3, _, Some(right)) => Ok(vec![at(host, 1), at(right as u16, port)]),
@@ -63,6 +67,8 @@ impl<C: Choices> Kernel<C> {
 const WRONG: u32 = 7;
 const EMPTY: u32 = 4;
 const MANY: u32 = 5;
+/// Two that do not answer before the right one, so that addresses race.
+const SILENT_FIRST: u32 = 6;
 /// How much longer a slow resolver takes.
 const SLOW_NANOS: u64 = 3_000_000_000;
 

@@ -111,7 +111,8 @@ impl Oracle {
             // As an attempt that failed; it is closed under its own name.
             let Some(view) = self.socket(host, to) else { return };
             view.ending.opening_faults.push(fault);
-            view.race.iter_mut().for_each(|race| race.failed += 1);
+            // All others were given up for it.
+            view.race.iter_mut().for_each(|race| race.failed = race.begun);
             return;
         }
         self.races_no_more(host, from);
@@ -138,8 +139,9 @@ impl Oracle {
             return;
         };
         let was_met = view.ending.opening_faults.contains(*fault);
-        let result = match was_met && race.begun < race.addresses {
-            true => Err(format!("{id} fails of `{fault}` before all was tried: {race:?}")),
+        let is_over = race.begun == race.addresses && race.failed >= race.begun;
+        let result = match was_met && !is_over {
+            true => Err(format!("{id} fails of `{fault}` before all have failed: {race:?}")),
             false => Ok(()),
         };
         self.check(Law::Race, result);
