@@ -117,6 +117,8 @@ impl Builder {
     ///   services of its own.
     /// * `mailbox_bytes_max` holds for what each network thread tells a service.
     ///
+    /// * A failure to accept is told once for each stretch, by each network thread that meets it.
+    ///
     /// It costs a poller, a table of sockets and read buffers each; a batch of a service's commands
     /// is shared out, which allocates; at `total_bytes_max`, `SendReady` may come 10 ms late.
     pub fn shards(mut self, shards: u32) -> Self {

@@ -22,7 +22,8 @@ pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
 pub struct Config {
     /// Sockets of all kinds at a time. Default 65,536; an unused place costs nothing until the
     /// 256 places around it are first touched. A listener that accepts holds one place more, for
-    /// the connection that comes next.
+    /// the connection that comes next. Of several network threads each has an equal part. At most
+    /// 67,108,863, for no id names more.
     pub sockets_max: u32,
     /// Services at a time. Default 65,536.
     pub services_max: u32,
