@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use tidelock_core::Endpoint;
+use tidelock_core::{Connected, Endpoint};
 
 use crate::kernel::Address;
 
@@ -24,6 +24,11 @@ pub fn address(endpoint: &Endpoint, asking_host: u16) -> Option<Address> {
     let [10, 0, high, low] = ip.octets() else { return None };
     let host = u16::from_be_bytes([high, low]).checked_sub(1)?;
     Some(Address { host, port })
+}
+
+/// Both ends of a stream.
+pub(crate) fn connected((local, peer): (Address, Address)) -> Connected {
+    Connected { local: endpoint(local), peer: endpoint(peer) }
 }
 
 #[cfg(test)]

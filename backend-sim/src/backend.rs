@@ -5,12 +5,12 @@ use tidelock_core::{
     Fault, FaultKind, ListenOptions, Outbox, Situation, SocketId, SocketOption, UdpOptions,
 };
 
-use crate::address::{address, endpoint};
+use crate::address::{address, connected, endpoint};
 use crate::choices::Choices;
 use crate::coverage::{Answered, Call, Met, Place};
 use crate::fault::fault;
 use crate::io::Io;
-use crate::kernel::{self, Address, Errno, Readiness, uninterrupted};
+use crate::kernel::{self, Errno, Readiness, uninterrupted};
 use crate::kinds::Kind;
 use crate::sometimes;
 use crate::world::Shared;
@@ -47,10 +47,6 @@ fn answer<T>(result: Result<T, Errno>) -> Answer<Result<T, Fault>> {
     }
 }
 
-pub(crate) fn connected((local, peer): (Address, Address)) -> Connected {
-    Connected { local: endpoint(local), peer: endpoint(peer) }
-}
-
 impl<C: Choices> SimBackend<'_, C> {
     fn is_completion(&self) -> bool {
         self.shared.kernel.readiness(self.host) == Readiness::Completion
@@ -63,7 +59,7 @@ impl<C: Choices> SimBackend<'_, C> {
         self.is_inline != is_flipped && is_possible(self.shared.kernel.bits(socket))
     }
 
-    fn socket(&self, id: SocketId) -> u32 {
+    pub(crate) fn socket(&self, id: SocketId) -> u32 {
         self.io.socket(id).expect("the Mux calls what is open")
     }
 
@@ -286,32 +282,11 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     }
 
     fn beside(&mut self, id: SocketId, told: SocketId) {
-        let side = self.io.sides.get(&told).copied();
-        self.io.sides.extend(side.map(|side| (id, side)));
-        self.shared.oracle.races(self.host, id, told);
-        sometimes!(self.shared.coverage, true, "addresses-race");
+        self.begin_beside(id, told);
     }
 
     fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
-        let socket = self.socket(from);
-        assert!(self.io.socket(to).is_none(), "{to} is open and gets another's connection");
-        self.io.touch(from);
-        self.io.touch(to);
-        let met = self.shared.kernel.rename_meets(socket);
-        self.shared.oracle.renames(self.host, from, to, met.map(fault));
-        self.shared.digest.word(from.to_bits() ^ to.to_bits().rotate_left(1));
-        let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
-        let is_done = met.is_none();
-        self.shared.tracer.full(now, || format!("{host} Rename {from} to {to}: {is_done}"));
-        sometimes!(self.shared.coverage, is_done, "racer-won");
-        sometimes!(self.shared.coverage, !is_done, "rename-failed");
-        if let Some(errno) = met {
-            return Err(fault(errno));
-        }
-        let socket = self.io.remove(from);
-        self.io.insert(to, socket);
-        self.shared.kernel.rename(socket, to.to_bits());
-        Ok(())
+        self.give_name(from, to)
     }
 
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {

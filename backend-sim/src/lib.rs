@@ -36,6 +36,7 @@ mod panics;
 pub mod payload;
 pub mod peer;
 mod player;
+mod rename;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -7,7 +7,7 @@ use tidelock_core::{
     Event, Fault, FaultKind, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
 };
 
-use super::socket::{Asked, Call, Datagram, Kind, Listener, Socket};
+use super::socket::{Asked, Call, Datagram, Kind, Listener, SharedListener, Socket};
 use super::{ScriptedBackend, Style, with_number};
 
 /// What [`Backend::adopt`] of this backend expects in a [`Descriptor`].
@@ -16,9 +16,6 @@ pub struct ScriptedDescriptor {
     /// Index of the stream; `None` is a descriptor that cannot be polled.
     pub stream: Option<usize>,
 }
-
-/// A listener on its way from one Mux to another: where it listens.
-struct SharedListener(Endpoint);
 
 impl ScriptedBackend {
     fn is_completion(&self) -> bool {
@@ -246,8 +243,7 @@ impl Backend for ScriptedBackend {
         if self.listener_at(&local).is_some() || self.peer_listeners.contains_key(&local) {
             return Err(with_number(FaultKind::AddressInUse));
         }
-        let listener =
-            Listener { local: local.clone(), backlog: VecDeque::new(), faults: VecDeque::new() };
+        let listener = Listener::at(local.clone());
         let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));
         assert!(before.is_none(), "{id} is listened on twice");
         Ok(local)
@@ -272,8 +268,7 @@ impl Backend for ScriptedBackend {
     ) -> Result<Endpoint, Fault> {
         self.calls += 1;
         let SharedListener(local) = *listener.downcast().expect("made by this backend");
-        let listener =
-            Listener { local: local.clone(), backlog: VecDeque::new(), faults: VecDeque::new() };
+        let listener = Listener::at(local.clone());
         let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));
         assert!(before.is_none(), "{id} is listened on twice");
         Ok(local)

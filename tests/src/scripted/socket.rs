@@ -61,6 +61,16 @@ pub(super) struct Listener {
     pub(super) faults: VecDeque<FaultKind>,
 }
 
+/// A listener on its way from one Mux to another: where it listens.
+pub(super) struct SharedListener(pub(super) Endpoint);
+
+impl Listener {
+    /// One that nobody has come to yet.
+    pub(super) fn at(local: Endpoint) -> Self {
+        Self { local, backlog: VecDeque::new(), faults: VecDeque::new() }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Datagram {
     pub(super) local: Endpoint,
