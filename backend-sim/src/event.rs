@@ -2,8 +2,7 @@
 
 use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
 
-use crate::address::connected;
-use crate::address::endpoint;
+use crate::address::{connected, endpoint};
 use crate::choices::Choices;
 use crate::fault::fault;
 use crate::io::Io;
