@@ -134,6 +134,7 @@ impl Handle {
             turns,
             commands_queued: commands_queued + self.shared.inboxes.len() as u64,
             charged_bytes: self.shared.directory.total_charged_bytes() as u64,
+            stale_sends: self.shared.directory.stale_sends(),
             services,
             services_waiting,
             services_running,

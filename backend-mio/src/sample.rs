@@ -100,6 +100,8 @@ impl RuntimeStats {
         to.push(gauge("tidelock_charged_bytes", help, self.charged_bytes));
         let help = "Sends refused because an outbox, or all together, were full.";
         to.push(counter("tidelock_sends_refused_total", help, mux.sends_refused));
+        let help = "Sends refused because their socket was gone or ending.";
+        to.push(counter("tidelock_stale_sends_total", help, self.stale_sends));
         let help = "Times that a service's mailbox was full.";
         to.push(counter("tidelock_mailboxes_filled_total", help, mux.mailboxes_filled));
         let help = "Times that a listener found the table of sockets full.";

@@ -31,6 +31,9 @@ pub struct RuntimeStats {
     /// Payload of all outboxes and of sends on their way, 64 bytes more for each message: what
     /// `total_bytes_max` bounds.
     pub charged_bytes: u64,
+    /// Sends that were refused because their socket was gone or ending: a service that goes on
+    /// sending to it.
+    pub stale_sends: u64,
     /// Services that are alive.
     pub services: u64,
     /// Services whose mailbox holds a message and that do not run.

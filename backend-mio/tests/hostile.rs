@@ -288,6 +288,50 @@ fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
 }
 
 #[test]
+fn a_service_that_goes_on_sending_to_who_is_gone_is_counted_and_costs_nothing() {
+    bounded("stale", || {
+        for runtime in runtimes_with(&narrow()) {
+            let mut other = Other::connect(&runtime);
+            let strings = Strings::spawn(&runtime);
+            let options = ListenOptions::default().auto_start(true);
+            let (_, at) = listen(&runtime, strings.service, options);
+            drop(client(at));
+            let id = strings.accepted();
+            strings.close_of(id);
+            let (begin, count) = (runtime.handle().stats().stale_sends, 10_000);
+            strings.call(move |net| {
+                for _ in 0..count {
+                    assert!(matches!(net.send(id, "who?"), Err(SendError::Stale(_))));
+                }
+            });
+            let stats = runtime.handle().stats();
+            assert_eq!(stats.stale_sends - begin, count);
+            assert_eq!(stats.charged_bytes, 0, "nothing of it is kept");
+            other.answers();
+        }
+    });
+}
+
+#[test]
+fn a_service_that_blocks_the_network_thread_is_seen_and_nothing_is_lost() {
+    const BLOCKED: Duration = Duration::from_millis(700);
+    bounded("blocks", || {
+        let runtime = Runtime::builder().workers(0).config(narrow()).build().unwrap();
+        let mut other = Other::connect(&runtime);
+        let strings = Strings::spawn(&runtime);
+        let order: support::Order = Box::new(|_net| std::thread::sleep(BLOCKED));
+        runtime.handle().post(strings.service, order).unwrap();
+        // Others may have to wait for it, and are served then.
+        other.answers();
+        eventually("the longest turn shows", || {
+            let longest = runtime.handle().stats().turns.quantile(1000);
+            longest.is_none_or(|longest| longest >= BLOCKED)
+        });
+        other.answers();
+    });
+}
+
+#[test]
 fn a_reset_in_any_state_is_one_close() {
     const STATES: usize = 6;
     bounded("resets", || {

@@ -8,7 +8,7 @@ use crate::allocator::Allocator;
 use crate::charge::Total;
 use crate::gate::{ChargeLimits, Gate, GateKind};
 use crate::gates::Gates;
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Config, ConfigError, Endpoint, OpenError, SHARDS_MAX, ServiceId, SocketId};
 
 /// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
@@ -29,6 +29,9 @@ pub struct Directory {
     service_holders: Mutex<Vec<u32>>,
     gates: Gates,
     total: Total,
+    /// Sends that were refused because their socket was gone or ending. Counted here, since no Mux
+    /// hears of them.
+    stale_sends: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -78,6 +81,7 @@ impl Directory {
             service_holders: Mutex::default(),
             gates: Gates::new(part(0), shards),
             total: Total::default(),
+            stale_sends: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             config,
         })
@@ -132,6 +136,16 @@ impl Directory {
         let total = self.total.bytes();
         assert!(total <= self.config.total_bytes_max, "the total of {total} B exceeds its limit");
         total
+    }
+
+    /// Sends that were refused with `Stale` or `Closing` since the start.
+    pub fn stale_sends(&self) -> u64 {
+        self.stale_sends.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_stale_send(&self) {
+        let before = self.stale_sends.fetch_add(1, Ordering::Relaxed);
+        assert!(before < u64::MAX, "more sends than there can have been");
     }
 
     /// How many socket ids are taken, those offered to `accept` included.
@@ -318,7 +332,9 @@ impl Directory {
     /// Adds to `state` who is alive, which ids come next, and every gate.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         // A configuration does not change.
-        let Self { config: _, sockets, services, service_holders, gates, total, stopped } = self;
+        // Nothing depends on what is only counted.
+        let Self { config: _, stale_sends: _, sockets, services, service_holders, .. } = self;
+        let Self { gates, total, stopped, .. } = self;
         let services = lock(services);
         assert!(services.taken.len() <= services.max as usize, "more services than there may be");
         for (shard, sockets) in (0..).zip(sockets) {

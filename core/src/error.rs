@@ -4,6 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::gate::Refusal;
+
 /// The id is not alive: it was closed, or never issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
@@ -95,6 +97,20 @@ pub enum SendError<T = Bytes> {
 }
 
 impl<T> SendError<T> {
+    /// What a service is told of a refusal.
+    pub(crate) fn of(refusal: Refusal, is_stopped: bool, value: T) -> Self {
+        match refusal {
+            Refusal::Stale if is_stopped => SendError::Stopped(value),
+            Refusal::Stale => SendError::Stale(value),
+            Refusal::Closing => SendError::Closing(value),
+            Refusal::IsListener => SendError::IsListener(value),
+            Refusal::NoPeer => SendError::NoPeer(value),
+            Refusal::TooLarge => SendError::TooLarge(value),
+            Refusal::SocketFull => SendError::SocketFull(value),
+            Refusal::TotalFull => SendError::TotalFull(value),
+        }
+    }
+
     /// What was to be sent.
     pub fn into_inner(self) -> T {
         match self {

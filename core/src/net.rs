@@ -414,16 +414,10 @@ impl Net<'_> {
     }
 
     fn refused<T>(&self, refusal: Refusal, value: T) -> SendError<T> {
-        match refusal {
-            Refusal::Stale if self.directory.is_stopped() => SendError::Stopped(value),
-            Refusal::Stale => SendError::Stale(value),
-            Refusal::Closing => SendError::Closing(value),
-            Refusal::IsListener => SendError::IsListener(value),
-            Refusal::NoPeer => SendError::NoPeer(value),
-            Refusal::TooLarge => SendError::TooLarge(value),
-            Refusal::SocketFull => SendError::SocketFull(value),
-            Refusal::TotalFull => SendError::TotalFull(value),
+        if matches!(refusal, Refusal::Stale | Refusal::Closing) {
+            self.directory.count_stale_send();
         }
+        SendError::of(refusal, self.directory.is_stopped(), value)
     }
 
     fn send_one(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<Queued, SendError> {

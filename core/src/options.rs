@@ -124,7 +124,8 @@ pub struct ConnectOptions {
     pub attempt_delay: Option<Duration>,
     /// The peer's FIN does not shut the socket down; see `keep_open`. Default off.
     pub half_open: bool,
-    /// The local address to connect from. Default: the system chooses.
+    /// The local address to connect from. Default: the system chooses. From a port of one's own the
+    /// addresses of a name are tried one after the other, for two attempts cannot have one port.
     pub bind: Option<Endpoint>,
     /// Options set before the connect.
     pub options: Vec<SocketOption>,

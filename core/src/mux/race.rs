@@ -6,6 +6,7 @@
 //! nobody is told of. A racer that wins is renamed.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::Mux;
 use super::slot::{Attempt, Dial, Kind, Latch};
@@ -67,6 +68,7 @@ impl Mux {
         let dial = self.dial_mut(id_told);
         let address = dial.untried.pop_front();
         assert!(address.is_some(), "{id_told} has no address left");
+        assert!(dial.address.is_some(), "{id_told} has nothing to race");
         let (options, deadline) = (dial.options.clone(), dial.deadline);
         dial.racers.push(id);
         self.directory.open_reserved(id, GateKind::Stream);
@@ -83,8 +85,13 @@ impl Mux {
     }
 
     /// How long an attempt has before the next one begins beside it.
-    fn attempt_delay(&self, id: SocketId) -> std::time::Duration {
+    fn attempt_delay(&self, id: SocketId) -> Duration {
         let dial = self.table.slot(id).rare.dial.as_ref().expect("a connecting socket dials");
+        let local_port = dial.options.bind.as_ref().and_then(Endpoint::port);
+        if local_port.is_some_and(|port| port != 0) {
+            // Two attempts cannot have one port.
+            return Duration::MAX;
+        }
         let delay = dial.options.attempt_delay.unwrap_or(self.config().connection_attempt_delay);
         let delay = delay.max(crate::config::CONNECTION_ATTEMPT_DELAY_MIN);
         assert!(!delay.is_zero(), "{id} would try all addresses at once");
@@ -113,6 +120,7 @@ impl Mux {
         slot.output = Latch::Ready;
         slot.rare.dial.as_mut().expect("a racer dials").attempt = Attempt::Won;
         let dial = self.dial_mut(id_told);
+        assert_ne!(id, id_told, "{id} races for itself");
         assert!(dial.racers.contains(&id), "{id} is no racer of {id_told}");
         assert!(dial.winner.is_none(), "{id_told}: two win");
         dial.winner = Some((id, connected));
@@ -156,6 +164,7 @@ impl Mux {
         self.unlink_all(id);
         let slot = self.table.remove(id);
         assert!(slot.is_helper && slot.is_open, "{id} has won nothing");
+        assert!(slot.owner.is_none(), "{id} belongs to who never heard of it");
         assert_eq!(slot.charge_bytes(), 0, "{id}: somebody sent to who was never told of");
         self.directory.free_socket(id);
         self.wake_stalled_listeners();

@@ -138,12 +138,19 @@ pub fn a_race_that_nobody_wins_times_out(kind: ArmKind) {
     world.finish();
 }
 
-/// With a delay beyond the timeout addresses are tried only one after the other. (scripted)
+/// With a delay beyond the timeout, and from a port of one's own, addresses are tried only one after
+/// the other. (scripted)
 pub fn a_race_can_be_forbidden(kind: ArmKind) {
-    let mut world = World::new(kind);
+    let slow = ConnectOptions::default().attempt_delay(Duration::MAX);
+    let bound = ConnectOptions::default().bind(([127, 0, 0, 1], 7777));
+    for options in [slow, bound] {
+        is_no_race(World::new(kind), options);
+    }
+}
+
+fn is_no_race(mut world: World, options: ConnectOptions) {
     let peers = silent(&mut world, 2);
     answers(&mut world, &peers[1]);
-    let options = ConnectOptions::default().attempt_delay(Duration::MAX);
     let id = dial(&mut world, options);
     world.pass(8 * DELAY);
     assert!(world.arm().peer_accept(&peers[1]).is_none(), "the first is still under way");
