@@ -83,7 +83,8 @@ impl Mux {
     /// Commands about one socket that may be gone by now.
     fn handle_socket_command(&mut self, command: Command) {
         let id = command.socket().expect("the other commands were handled before");
-        if self.table.get(id).is_none() {
+        // What nobody was told of is nobody's, whoever guesses its id.
+        if self.table.get(id).is_none_or(|slot| slot.is_helper) {
             self.stats.stale_commands += 1;
             if let Command::Start { by, .. } = command {
                 self.refuse_start(id, by);
@@ -220,7 +221,8 @@ impl Mux {
     }
 
     fn refuse_start(&mut self, socket: SocketId, by: ServiceId) {
-        let is_over = self.table.get(socket).is_none_or(|slot| slot.cause.is_some());
+        let is_over =
+            self.table.get(socket).is_none_or(|slot| slot.is_helper || slot.cause.is_some());
         assert!(is_over, "{socket} goes on and cannot be started");
         let (operation, why) = (Operation::Start, RefusedReason::Gone);
         self.tell(Some(by), Message::Refused { socket, operation, why });

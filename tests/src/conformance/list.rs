@@ -195,6 +195,7 @@ macro_rules! scripted_conformance_tests {
                 a_refusal_does_not_wait_for_the_delay
                 of_two_that_connect_one_stays
                 a_close_in_a_race_leaves_nothing
+                a_guessed_id_in_a_race_is_nobodys
                 a_race_that_nobody_wins_times_out
                 a_race_can_be_forbidden
                 a_winner_without_its_name_has_failed;

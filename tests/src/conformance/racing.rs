@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     CloseReason, Config, ConnectOptions, Endpoint, FaultKind, MessageKind, OpenError, SocketId,
-    Target,
+    SocketOption, Target,
 };
 
 use crate::arm::ArmKind;
@@ -120,6 +120,32 @@ pub fn a_close_in_a_race_leaves_nothing(kind: ArmKind) {
     world.settle();
     assert_eq!(world.kernel().sockets_open(), 0);
     assert_eq!(world.kinds(id), [MessageKind::Close]);
+    world.finish();
+}
+
+/// Whoever guesses the id of an attempt that nobody was told of is told that it is gone, and changes
+/// nothing. (scripted)
+pub fn a_guessed_id_in_a_race_is_nobodys(kind: ArmKind) {
+    let mut world = World::new(kind);
+    let peers = silent(&mut world, 2);
+    let id = dial(&mut world, ConnectOptions::default());
+    world.pass(DELAY + MOMENT);
+    let places = [1, 2].map(|offset| SocketId::from_bits(id.to_bits() + offset).expect("an id"));
+    for guessed in places {
+        world.ask(move |net| {
+            // Some are answered at the call, some later; none of them does anything.
+            let _ = (net.start(guessed), net.pause(guessed), net.keep_open(guessed));
+            let _ = (net.set_option(guessed, SocketOption::Nodelay(true)), net.finish(guessed));
+            let _ = (net.shutdown(guessed), net.close(guessed));
+            assert!(net.send(guessed, "nobody").is_err(), "{guessed} takes what is sent");
+        });
+        world.settle();
+    }
+    answers(&mut world, &peers[1]);
+    let peer = world.wait_peer(&peers[1]);
+    world.send(id, "mine");
+    assert_eq!(world.peer_read_exactly(peer, 4), b"mine");
+    assert_eq!(world.kinds(id), [MessageKind::Connect]);
     world.finish();
 }
 
