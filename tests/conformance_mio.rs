@@ -1,41 +1,27 @@
 //! The conformance bodies on real sockets over loopback.
 
-mod inline {
-    tidelock_tests::portable_conformance_tests! {
-        tidelock_tests::arm::ArmKind::Mio { workers: 0 }
-    }
+/// Every body that runs on real sockets, with so many workers.
+macro_rules! workers {
+    ($name:ident, $workers:literal) => {
+        mod $name {
+            mod portable {
+                tidelock_tests::portable_conformance_tests! {
+                    tidelock_tests::arm::ArmKind::Mio { workers: $workers }
+                }
+            }
+            mod single {
+                tidelock_tests::single_conformance_tests! {
+                    tidelock_tests::arm::ArmKind::Mio { workers: $workers }
+                }
+            }
+            mod adopting {
+                tidelock_tests::adopting_conformance_tests! {
+                    tidelock_tests::arm::ArmKind::Mio { workers: $workers }
+                }
+            }
+        }
+    };
 }
 
-mod workers {
-    tidelock_tests::portable_conformance_tests! {
-        tidelock_tests::arm::ArmKind::Mio { workers: 2 }
-    }
-}
-
-mod adopting {
-    mod inline {
-        tidelock_tests::adopting_conformance_tests! {
-            tidelock_tests::arm::ArmKind::Mio { workers: 0 }
-        }
-    }
-
-    mod workers {
-        tidelock_tests::adopting_conformance_tests! {
-            tidelock_tests::arm::ArmKind::Mio { workers: 2 }
-        }
-    }
-}
-
-mod single {
-    mod inline {
-        tidelock_tests::single_conformance_tests! {
-            tidelock_tests::arm::ArmKind::Mio { workers: 0 }
-        }
-    }
-
-    mod workers {
-        tidelock_tests::single_conformance_tests! {
-            tidelock_tests::arm::ArmKind::Mio { workers: 2 }
-        }
-    }
-}
+workers!(inline, 0);
+workers!(workers, 2);

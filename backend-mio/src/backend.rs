@@ -300,24 +300,19 @@ impl Backend for MioBackend {
     }
 
     fn rename(&mut self, from: SocketId, to: SocketId) -> Result<(), Fault> {
-        let registry = &self.registry;
-        let place = self.table.get_mut(from.place() as usize).and_then(Option::as_mut);
-        let entry = place.filter(|entry| entry.id == from);
-        let entry = entry.unwrap_or_else(|| panic!("{from} is not open"));
-        let Socket::Stream(stream) = &mut entry.socket else {
+        let entry = self.remove(from).unwrap_or_else(|| panic!("{from} is not open"));
+        let Entry { socket: Socket::Stream(mut stream), span, .. } = entry else {
             panic!("{from} connected and is no stream");
         };
-        stream.rename(registry, token_of(to)).inspect_err(|fault| {
-            tracing::debug!(%from, %to, %fault, "cannot rename");
-        })?;
-        let Entry { socket, span, .. } = self.remove(from).expect("it was just there");
-        span.in_scope(|| tracing::debug!(%from, %to, "renamed"));
-        let Socket::Stream(stream) = &socket else {
-            unreachable!("{from} was a stream a moment ago");
-        };
+        if let Err(fault) = stream.rename(&self.registry, token_of(to)) {
+            span.in_scope(|| tracing::debug!(%to, %fault, "cannot rename"));
+            self.insert(from, Socket::Stream(stream), span);
+            return Err(fault);
+        }
+        span.in_scope(|| tracing::debug!(%to, "renamed"));
         let (local, peer) = stream.known_ends();
         let span = socket_span!(to, "stream", %peer, %local, racer = %from);
-        self.insert(to, socket, span);
+        self.insert(to, Socket::Stream(stream), span);
         Ok(())
     }
 

@@ -27,8 +27,6 @@ use crate::workers::Pool;
 /// touches is still in the cache; the poller is asked when there is nothing else to do, and at
 /// least every [`TURNS_PER_POLL`] rounds.
 pub(crate) struct Network {
-    /// Which of the runtime's network threads it is.
-    pub(crate) shard: u32,
     pub(crate) poll: Poll,
     pub(crate) mux: Mux,
     pub(crate) backend: MioBackend,
@@ -94,7 +92,6 @@ impl Network {
     ) -> Self {
         let shards = shared.directory.shards();
         Self {
-            shard: mux.shard(),
             for_others: (0..shards).map(|_| Vec::new()).collect(),
             poll,
             mux,
@@ -127,7 +124,7 @@ impl Network {
                     Progress::Idle => Pause::UntilDeadline,
                     Progress::Exit => {
                         let is_done = self.are_services_done();
-                        let are_all_done = self.shared.end.agree(self.shard, is_done);
+                        let are_all_done = self.shared.end.agree(self.mux.shard(), is_done);
                         if is_done && (are_all_done || self.is_time_over()) {
                             return self.finish();
                         }
@@ -190,7 +187,7 @@ impl Network {
             Services::Inline(all) => Some((all.services() as u64, all.runnable() as u64)),
             Services::Pool(_counts_itself) => None,
         };
-        let counted = &self.shared.counted[self.shard as usize];
+        let counted = &self.shared.counted[self.mux.shard() as usize];
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.mux.clone_from(self.mux.stats());
         counted.calls = self.backend.calls;
@@ -218,11 +215,11 @@ impl Network {
     }
 
     fn inbox(&self) -> &Inbox {
-        self.shared.inboxes.of(self.shard)
+        self.shared.inboxes.of(self.mux.shard())
     }
 
     fn take_commands(&mut self) {
-        let taken = self.shared.inboxes.of(self.shard).take(&mut self.taken);
+        let taken = self.shared.inboxes.of(self.mux.shard()).take(&mut self.taken);
         self.listen_waiters.extend(taken.listen_waiters);
         self.queued.extend(self.taken.drain(..));
         if let Services::Inline(dispatcher) = &mut self.services {
@@ -294,7 +291,7 @@ impl Network {
             let service = delivery.service().expect("commands were sorted out");
             let home = directory.home_of(service);
             let delivery = guard(delivery);
-            if home == self.shard {
+            if home == self.mux.shard() {
                 drop(dispatcher.deliver(delivery));
             } else {
                 elsewhere.entry(home).or_default().push(delivery);
@@ -334,14 +331,14 @@ impl Network {
                 break;
             };
             let now = self.shared.clock.now();
-            let inside = &self.shared.inside[self.shard as usize];
+            let inside = &self.shared.inside[self.mux.shard() as usize];
             inside.store(batch.service().to_bits(), Ordering::Relaxed);
             let directory = &self.shared.directory;
-            let mut outlet = InlineOutlet { shard: self.shard };
+            let mut outlet = InlineOutlet { shard: self.mux.shard() };
             let batch = run_batch(batch, directory, now, &mut self.asked, &mut outlet);
             inside.store(0, Ordering::Relaxed);
             Command::distribute(&mut self.asked, directory, |shard, commands| {
-                if shard == self.shard {
+                if shard == self.mux.shard() {
                     self.queued.extend(commands.drain(..));
                 } else {
                     self.shared.inboxes.of(shard).push_batch(commands);

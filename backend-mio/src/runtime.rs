@@ -116,7 +116,6 @@ impl Builder {
     ///   happens to its other sockets is handed over from thread to thread: there, give each thread
     ///   services of its own.
     /// * `mailbox_bytes_max` holds for what each network thread tells a service.
-    ///
     /// * A failure to accept is told once for each stretch, by each network thread that meets it.
     ///
     /// It costs a poller, a table of sockets and read buffers each; a batch of a service's commands
@@ -209,7 +208,7 @@ fn start(
     let handle = Handle::new(Arc::clone(&shared));
     let mut threads = Vec::with_capacity(shards);
     for network in networks {
-        let shard = network.shard;
+        let shard = network.mux.shard();
         let name = match shards {
             1 => "tidelock-net".into(),
             _ => format!("tidelock-net-{shard}"),

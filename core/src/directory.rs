@@ -161,7 +161,7 @@ impl Directory {
         let (index, generation) = lock(&self.services).take()?;
         assert!(index < self.config.services_max, "service {index} is beyond the limit");
         if self.shards() > 1 {
-            let mut holders = holders(&self.service_holders);
+            let mut holders = lock(&self.service_holders);
             if holders.len() <= index as usize {
                 holders.resize(index as usize + 1, 0);
             }
@@ -174,7 +174,7 @@ impl Directory {
     /// One of those that know a service has forgotten it; the last one gives the id back.
     pub(crate) fn free_service(&self, id: ServiceId) {
         if self.shards() > 1 {
-            let mut holders = holders(&self.service_holders);
+            let mut holders = lock(&self.service_holders);
             let left = &mut holders[id.index() as usize];
             assert!(*left > 0, "{id} is forgotten twice");
             assert!(*left <= self.shards() + 1, "{id} is known by more than there are");
@@ -347,7 +347,7 @@ impl Directory {
             }
         }
         services.fingerprint(state);
-        holders(service_holders).hash(state);
+        lock(service_holders).hash(state);
         assert!(total.bytes() <= self.config.total_bytes_max, "the total exceeds its limit");
         total.word().hash(state);
         stopped.load(Ordering::Acquire).hash(state);
@@ -376,13 +376,8 @@ impl Directory {
     }
 }
 
-/// As [`lock`].
-fn holders(mutex: &Mutex<Vec<u32>>) -> MutexGuard<'_, Vec<u32>> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// No code panics while it holds these locks, but a panic elsewhere must not spread through them.
-fn lock(mutex: &Mutex<Allocator>) -> MutexGuard<'_, Allocator> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::directory::Directory;
+use crate::handled_bytes::HandledBytes;
 use crate::net::Net;
 use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
@@ -402,16 +403,14 @@ impl Batch {
             resident.is_started = true;
             resident.service.on_start(&mut net);
         }
-        let mut handled_bytes = HandledBytes::new(directory);
+        let mut handled_bytes = HandledBytes::new(directory, self.id);
         let mut exit = false;
-        let home = directory.home_of(self.id);
         let waiting = self.messages.len();
         let commands_max = directory.config().commands_per_service as usize;
         while net.asked < commands_max
             && let Some(message) = self.messages.pop_front()
         {
-            let charge_bytes = message.charge_bytes(directory.config());
-            handled_bytes.add(message.shard(home), charge_bytes);
+            handled_bytes.add(&message, message.charge_bytes(directory.config()));
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
@@ -422,54 +421,9 @@ impl Batch {
         assert!(net.now == now && net.service == self.id, "a call has one time and one service");
         let service = self.id;
         for (shard, charge_bytes) in handled_bytes.each() {
-            let exit = exit && shard == home;
+            let exit = exit && shard == handled_bytes.home();
             net.commands.push(Command::Handled { service, charge_bytes, exit, shard });
         }
-    }
-}
-
-/// What a batch gives back to each Mux that told it something.
-enum HandledBytes {
-    /// There is one Mux; nothing is allocated for it.
-    One(usize),
-    Several(Box<[usize]>),
-}
-
-impl HandledBytes {
-    fn new(directory: &Directory) -> Self {
-        match directory.shards() {
-            1 => Self::One(0),
-            shards => {
-                debug_assert!(shards > 1, "a runtime without a Mux");
-                Self::Several((0..shards).map(|_| 0).collect())
-            }
-        }
-    }
-
-    #[inline]
-    fn add(&mut self, shard: u32, charge_bytes: usize) {
-        assert!(charge_bytes >= MESSAGE_OVERHEAD_BYTES, "a message was free");
-        match self {
-            Self::One(sum) => *sum += charge_bytes,
-            Self::Several(sums) => sums[shard as usize] += charge_bytes,
-        }
-        debug_assert!(self.sum() >= charge_bytes, "what was handled is not counted");
-    }
-
-    fn sum(&self) -> usize {
-        match self {
-            Self::One(sum) => *sum,
-            Self::Several(sums) => sums.iter().sum(),
-        }
-    }
-
-    /// The shards that told something, and how much.
-    fn each(&self) -> impl Iterator<Item = (u32, usize)> {
-        let sums = match self {
-            Self::One(sum) => std::slice::from_ref(sum),
-            Self::Several(sums) => sums,
-        };
-        (0..).zip(sums.iter().copied()).filter(|(_, sum)| *sum > 0)
     }
 }
 

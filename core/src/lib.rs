@@ -35,6 +35,7 @@ mod event;
 mod fault;
 mod gate;
 mod gates;
+mod handled_bytes;
 mod id;
 mod info;
 mod message;

@@ -153,6 +153,16 @@ struct Host {
     closed: VecDeque<u64>,
 }
 
+impl Host {
+    /// Nothing goes by this name any more.
+    fn token_is_gone(&mut self, token: u64) {
+        if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back(token);
+    }
+}
+
 /// Of so many that are sent again, the last arrives: no link loses everything.
 const RETRANSMISSIONS_MAX: u32 = 6;
 /// How many closed descriptors a host remembers for spurious events.
@@ -458,12 +468,7 @@ impl<C: Choices> Kernel<C> {
         s.found = Bits::default();
         let host = s.host as usize;
         self.hosts[host].descriptors -= 1;
-        let token = s.token;
-        let table = &mut self.hosts[host];
-        if table.closed.len() == CLOSED_MAX {
-            table.closed.pop_front();
-        }
-        table.closed.push_back(token);
+        self.hosts[host].token_is_gone(s.token);
         match &mut s.shape {
             Shape::Stream { end } => {
                 let end = *end;

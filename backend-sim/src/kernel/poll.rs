@@ -108,11 +108,7 @@ impl<C: Choices> Kernel<C> {
         assert!(s.is_open, "what is renamed is open");
         assert_eq!(s.completions_out, 0, "a call that is pending keeps its name");
         let before = std::mem::replace(&mut s.token, token);
-        let table = &mut self.hosts[s.host as usize];
-        if table.closed.len() == super::CLOSED_MAX {
-            table.closed.pop_front();
-        }
-        table.closed.push_back(before);
+        self.hosts[s.host as usize].token_is_gone(before);
         self.mark_born(socket);
     }
 

@@ -59,7 +59,7 @@ impl Oracle {
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take(bytes).map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::OutputOrder, result);
-        self.taken(host, id);
+        self.taken(host, id, true);
     }
 
     /// Bytes of a socket's outbox were offered to a write that is pending.
@@ -81,7 +81,7 @@ impl Oracle {
         let result = view.outbox.take_offered(count).map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::OutputOrder, result);
         if !is_late {
-            self.taken(host, id);
+            self.taken(host, id, true);
         }
     }
 
@@ -121,20 +121,19 @@ impl Oracle {
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take_datagram(payload, is_taken);
         self.check(Law::OutputOrder, result.map_err(|detail| format!("{id}: {detail}")));
-        let before = self.socket(host, id).map(|view| view.ending.took_at);
-        self.taken(host, id);
-        if let (false, Some(before), Some(view)) = (is_taken, before, self.socket(host, id)) {
-            // It is gone, but the system accepted nothing.
-            view.ending.took_at = before;
-        }
+        // One that the system refused is gone, too, but no progress of a flush.
+        self.taken(host, id, is_taken);
     }
 
-    /// Less is pending: a warning may be withdrawn, and one that was forgotten shows.
-    fn taken(&mut self, host: u16, id: SocketId) {
+    /// Less is pending: a warning may be withdrawn, and one that was forgotten shows. `is_accepted`:
+    /// the system accepted what is not pending any more.
+    fn taken(&mut self, host: u16, id: SocketId, is_accepted: bool) {
         let (now, step) = (self.now, self.hosts[host as usize].step);
         let mut view = self.socket(host, id).expect("it was just there");
         view.resolve_claims(step);
-        view.ending.took_at = Mark::at(now);
+        if is_accepted {
+            view.ending.took_at = Mark::at(now);
+        }
         view.ending.is_busy();
         if view.warnings.is_drained(view.outbox.pending_bytes()) {
             let is_optional = self.may_be_ending(host, id);

@@ -313,7 +313,12 @@ impl Mux {
         let listener = self.table.slot(id).rare.listener.as_ref();
         let listener = listener.and_then(|listener| listener.twin_of).expect("a part of one");
         assert!(!self.table.slot(id).is_told, "{id} can tell its owner itself");
-        let twin = id;
+        self.report_of_twin(listener, id, report);
+    }
+
+    fn report_of_twin(&mut self, listener: SocketId, twin: SocketId, report: TwinReport) {
+        assert_eq!(twin.shard(), self.shard, "{twin} is of another shard");
+        assert_ne!(listener.shard(), self.shard, "{listener} is a part of its own");
         self.ask_shard(listener.shard(), ShardOrder::TwinReport { listener, twin, report });
     }
 
@@ -327,9 +332,7 @@ impl Mux {
     /// A part of a listener is gone.
     pub(super) fn twin_closed(&mut self, listener: SocketId, twin: SocketId, fault: Option<Fault>) {
         assert!(self.table.get(twin).is_none(), "{twin} is still there");
-        assert_ne!(listener.shard(), self.shard, "{listener} was a part of its own");
-        let report = TwinReport::Closed(fault);
-        self.ask_shard(listener.shard(), ShardOrder::TwinReport { listener, twin, report });
+        self.report_of_twin(listener, twin, TwinReport::Closed(fault));
     }
 
     /// An option of a listener holds for all of its parts; what is wrong with it is told once.

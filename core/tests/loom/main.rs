@@ -39,6 +39,8 @@ mod fault;
 mod gate;
 #[path = "../../src/gates.rs"]
 mod gates;
+#[path = "../../src/handled_bytes.rs"]
+mod handled_bytes;
 #[path = "../../src/id.rs"]
 mod id;
 #[path = "../../src/info.rs"]

@@ -7,7 +7,7 @@ use tidelock_core::{
     Event, Fault, FaultKind, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
 };
 
-use super::socket::{Asked, Call, Datagram, Kind, Listener, SharedListener, Socket};
+use super::socket::{Asked, Call, Datagram, Kind, SharedListener, Socket};
 use super::{ScriptedBackend, Style, with_number};
 
 /// What [`Backend::adopt`] of this backend expects in a [`Descriptor`].
@@ -243,9 +243,7 @@ impl Backend for ScriptedBackend {
         if self.listener_at(&local).is_some() || self.peer_listeners.contains_key(&local) {
             return Err(with_number(FaultKind::AddressInUse));
         }
-        let listener = Listener::at(local.clone());
-        let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));
-        assert!(before.is_none(), "{id} is listened on twice");
+        self.insert_listener(id, local.clone());
         Ok(local)
     }
 
@@ -268,9 +266,7 @@ impl Backend for ScriptedBackend {
     ) -> Result<Endpoint, Fault> {
         self.calls += 1;
         let SharedListener(local) = *listener.downcast().expect("made by this backend");
-        let listener = Listener::at(local.clone());
-        let before = self.sockets.insert(id, Socket::new(Kind::Listener(listener)));
-        assert!(before.is_none(), "{id} is listened on twice");
+        self.insert_listener(id, local.clone());
         Ok(local)
     }
 

@@ -11,7 +11,7 @@ use tidelock_core::{
 };
 
 pub use backend::ScriptedDescriptor;
-use socket::{Asked, Kind, Socket};
+use socket::{Asked, Kind, Listener, Socket};
 pub use stream::{PeerRead, Stream};
 
 /// How a [`ScriptedBackend`] answers and reports.
@@ -313,19 +313,23 @@ impl ScriptedBackend {
 
     /// Of several that share an address, they take turns.
     fn next_listener_at(&mut self, at: &Endpoint) -> Option<SocketId> {
-        let listens_there = |socket: &Socket| match &socket.kind {
-            Kind::Listener(listener) => listener.local == *at,
-            _ => false,
-        };
-        let all = self.sockets.iter().filter(|(_, socket)| listens_there(socket));
-        let all: Vec<SocketId> = all.map(|(id, _)| *id).collect();
+        let all: Vec<SocketId> = self.listeners_at(at).collect();
         self.connects_to_listeners += 1;
         let turn = self.connects_to_listeners % all.len().max(1);
         all.get(turn).copied()
     }
 
     fn listener_at(&self, at: &Endpoint) -> Option<SocketId> {
-        self.sockets.iter().find_map(|(id, socket)| match &socket.kind {
+        self.listeners_at(at).next()
+    }
+
+    fn insert_listener(&mut self, id: SocketId, local: Endpoint) {
+        let before = self.sockets.insert(id, Socket::new(Kind::Listener(Listener::at(local))));
+        assert!(before.is_none(), "{id} is listened on twice");
+    }
+
+    fn listeners_at(&self, at: &Endpoint) -> impl Iterator<Item = SocketId> {
+        self.sockets.iter().filter_map(move |(id, socket)| match &socket.kind {
             Kind::Listener(listener) if listener.local == *at => Some(*id),
             _ => None,
         })
