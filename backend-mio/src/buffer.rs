@@ -25,7 +25,9 @@ pub(crate) struct BufferRing {
 /// Buffers of one size.
 #[derive(Debug)]
 struct Ring {
-    /// Whole buffers; slices of them may be out. Invariant: at most `buffers_max`.
+    /// What the last read had and kept to itself: the next one finds it at once, warm in the cache.
+    spare: Option<BytesMut>,
+    /// Whole buffers; slices of them may be out. Invariant: at most `buffers_max`, with the spare.
     buffers: VecDeque<Bytes>,
     buffer_bytes: usize,
 }
@@ -47,7 +49,7 @@ impl BufferRing {
         let mut bytes = 0;
         while bytes < buffer_bytes {
             bytes = config.read_buffer_bytes(bytes + 1);
-            rings.push(Ring { buffers: VecDeque::new(), buffer_bytes: bytes });
+            rings.push(Ring { spare: None, buffers: VecDeque::new(), buffer_bytes: bytes });
         }
         Self { rings, copy_bytes_max }
     }
@@ -76,24 +78,26 @@ impl BufferRing {
         let ring = &mut self.rings[fitting];
         let mut whole = ring.take();
         assert_eq!(whole.len(), ring.buffer_bytes, "a buffer was cut");
-        let result = read(&mut whole[..size]);
-        let whole = whole.freeze();
-        let bytes = match &result {
-            Ok((count, _)) => {
-                assert!(*count <= size, "the system filled {count} of {size} B");
-                // What fits into a smaller buffer is charged with that one, not with this.
-                let fits_smaller = smaller_bytes.is_some_and(|smaller| *count <= smaller);
-                let is_scant = 2 * *count < ring.buffer_bytes || fits_smaller;
-                if *count <= copy_bytes_max || is_scant {
-                    Bytes::copy_from_slice(&whole[..*count])
-                } else {
-                    whole.slice(..*count)
-                }
+        let (count, more) = match read(&mut whole[..size]) {
+            Ok(filled) => filled,
+            Err(error) => {
+                ring.keep(whole);
+                return Err(error);
             }
-            Err(_told_below) => Bytes::new(),
         };
-        ring.put(whole);
-        result.map(|(_count, more)| (bytes, more))
+        assert!(count <= size, "the system filled {count} of {size} B");
+        // What fits into a smaller buffer is charged with that one, not with this.
+        let fits_smaller = smaller_bytes.is_some_and(|smaller| count <= smaller);
+        let is_scant = 2 * count < ring.buffer_bytes || fits_smaller;
+        if count <= copy_bytes_max || is_scant {
+            let bytes = Bytes::copy_from_slice(&whole[..count]);
+            ring.keep(whole);
+            return Ok((bytes, more));
+        }
+        let whole = whole.freeze();
+        let bytes = whole.slice(..count);
+        ring.lend(whole);
+        Ok((bytes, more))
     }
 
     /// The most that one read can give.
@@ -104,6 +108,9 @@ impl BufferRing {
 
 impl Ring {
     fn take(&mut self) -> BytesMut {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
         for _ in 0..self.buffers.len().min(RING_LOOKS_MAX) {
             let Some(whole) = self.buffers.pop_front() else {
                 break;
@@ -116,19 +123,28 @@ impl Ring {
         BytesMut::zeroed(self.buffer_bytes)
     }
 
-    fn put(&mut self, whole: Bytes) {
+    /// Nobody got a slice of it.
+    fn keep(&mut self, whole: BytesMut) {
+        assert!(self.spare.is_none(), "one read at a time has a buffer");
+        self.make_room();
+        self.spare = Some(whole);
+    }
+
+    /// A slice of it was given away.
+    fn lend(&mut self, whole: Bytes) {
+        assert!(self.spare.is_none(), "one read at a time has a buffer");
+        self.make_room();
+        self.buffers.push_back(whole);
+    }
+
+    /// For one more.
+    fn make_room(&mut self) {
         let buffers_max = (RING_BYTES_MAX / self.buffer_bytes).clamp(RING_BUFFERS_MIN, 32);
         if self.buffers.len() == buffers_max {
             // The oldest is still held by somebody; it dies with its last slice.
             self.buffers.pop_front();
         }
-        if whole.is_unique() {
-            // The next read finds it at once, warm in the cache.
-            self.buffers.push_front(whole);
-        } else {
-            self.buffers.push_back(whole);
-        }
-        assert!(self.buffers.len() <= buffers_max, "the ring grew past its bound");
+        assert!(self.buffers.len() < buffers_max, "the ring grew past its bound");
     }
 }
 
@@ -180,6 +196,12 @@ impl ReadSize {
 mod tests {
     use super::*;
 
+    impl Ring {
+        fn is_spare(&self) -> bool {
+            self.spare.is_some()
+        }
+    }
+
     fn filled(ring: &mut BufferRing, size: usize, byte: u8) -> Bytes {
         ring.fill(size, |buffer| {
             buffer.fill(byte);
@@ -204,22 +226,25 @@ mod tests {
         let address = filled(&mut ring, 50, 1).as_ptr();
         assert_eq!(filled(&mut ring, 64, 2).as_ptr(), address);
         assert_eq!(ring.rings[0].buffers.len(), 1);
+        filled(&mut ring, 4, 3);
+        assert_eq!((ring.rings[0].is_spare(), ring.rings[0].buffers.len()), (true, 0));
+        assert_eq!(filled(&mut ring, 64, 4).as_ptr(), address);
     }
 
     #[test]
     fn small_bytes_pin_no_buffer() {
         let mut ring = BufferRing::new(64, 4);
         let small = filled(&mut ring, 4, 7);
-        assert!(ring.rings[0].buffers[0].is_unique());
+        assert!(ring.rings[0].is_spare());
         assert_eq!(small[..], [7; 4]);
         // A buffer is handed over only by bytes that fill half of it.
         drop(filled(&mut ring, 31, 7));
-        assert!(ring.rings[0].buffers[0].is_unique());
+        assert!(ring.rings[0].is_spare());
         let medium = filled(&mut ring, 31, 9);
-        assert!(ring.rings[0].buffers[0].is_unique());
+        assert!(ring.rings[0].is_spare());
         assert_eq!(medium[..], [9; 31]);
         let large = filled(&mut ring, 32, 8);
-        assert!(!ring.rings[0].buffers[0].is_unique());
+        assert!(!ring.rings[0].is_spare() && !ring.rings[0].buffers[0].is_unique());
         assert_eq!(large[..], [8; 32]);
     }
 
@@ -228,8 +253,7 @@ mod tests {
         let mut ring = BufferRing::new(64, 4);
         let error = ring.fill(64, |_| Err(io::ErrorKind::WouldBlock.into())).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert_eq!(ring.rings[0].buffers.len(), 1);
-        assert!(ring.rings[0].buffers[0].is_unique());
+        assert!(ring.rings[0].is_spare() && ring.rings[0].buffers.is_empty());
     }
 
     #[test]
@@ -241,14 +265,15 @@ mod tests {
         for (size, expected) in [(1, 0), (65_536, 0), (65_537, 1), (131_073, 2), (200_000, 2)] {
             let mut ring = BufferRing::new(200_000, 4);
             filled(&mut ring, size, 1);
-            let used = ring.rings.iter().position(|ring| !ring.buffers.is_empty());
+            let used =
+                ring.rings.iter().position(|ring| ring.is_spare() || !ring.buffers.is_empty());
             assert_eq!(used, Some(expected), "{size} B");
         }
         let held: Vec<_> = (0..100).map(|byte| filled(&mut ring, 200_000, byte)).collect();
         assert_eq!(ring.rings[2].buffers.len(), RING_BYTES_MAX / 200_000);
         drop(held);
         let boundary = ring.fill(131_072, |_| Ok(65_536)).unwrap();
-        assert!(ring.rings[1].buffers[0].is_unique(), "it is charged with 64 KiB, and is copied");
+        assert!(ring.rings[1].is_spare(), "it is charged with 64 KiB, and is copied");
         drop(boundary);
     }
 

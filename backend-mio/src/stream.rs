@@ -216,10 +216,46 @@ pub(crate) fn write_parts(
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> Answer<Result<usize, Fault>> {
     assert!(size_max > 0 && !unsent.is_empty(), "a write of nothing");
+    match offer_parts(unsent, size_max, &mut write) {
+        Ok(0) => Answer::Ready(Err(FaultKind::BrokenPipe.into())),
+        Ok(taken) => {
+            assert!(taken <= size_max, "the system took {taken} B of {size_max}");
+            unsent.advance(taken);
+            Answer::Ready(Ok(taken))
+        }
+        Err(error) => answer(Err(error)),
+    }
+}
+
+/// Answers how much the system took.
+fn offer_parts(
+    unsent: &Outbox,
+    size_max: usize,
+    write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut parts = unsent.parts();
+    let first = parts.next().expect("what is unsent lies in some part");
+    let first = IoSlice::new(&first[..first.len().min(size_max)]);
+    if first.len() == size_max || first.len() == unsent.pending_bytes() {
+        // Mostly so: nothing is made ready for slices that there are not.
+        return uninterrupted(|| write(&[first]));
+    }
+    offer_slices(first, parts, size_max, write)
+}
+
+/// Offers `first` and the front of `rest` with one call.
+#[inline(never)]
+fn offer_slices<'a>(
+    first: IoSlice<'a>,
+    rest: impl Iterator<Item = &'a Bytes>,
+    size_max: usize,
+    write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
     let mut few = [IoSlice::new(&[]); SLICES_ON_STACK];
     let mut many = Vec::new();
-    let (mut count, mut left) = (0, size_max);
-    for part in unsent.parts().take(SLICES_MAX) {
+    let (mut count, mut left) = (1, size_max - first.len());
+    few[0] = first;
+    for part in rest.take(SLICES_MAX - 1) {
         let slice = IoSlice::new(&part[..part.len().min(left)]);
         if count < few.len() {
             few[count] = slice;
@@ -237,15 +273,9 @@ pub(crate) fn write_parts(
         }
     }
     let slices = if many.is_empty() { &few[..count] } else { &many[..] };
-    match uninterrupted(|| write(slices)) {
-        Ok(0) => Answer::Ready(Err(FaultKind::BrokenPipe.into())),
-        Ok(taken) => {
-            assert!(taken <= size_max - left, "the system took {taken} B");
-            unsent.advance(taken);
-            Answer::Ready(Ok(taken))
-        }
-        Err(error) => answer(Err(error)),
-    }
+    let taken = uninterrupted(|| write(slices))?;
+    assert!(taken <= size_max - left, "the system took {taken} B and was offered less");
+    Ok(taken)
 }
 
 #[cfg(test)]

@@ -176,8 +176,18 @@ impl Mux {
         }
     }
 
-    /// Does what waited for a backend: options, a datagram socket's peer.
+    /// Does what waited for a backend: options, a datagram socket's peer. Mostly nothing.
+    #[inline]
     fn serve_deferred<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let slot = self.table.slot(id);
+        debug_assert!(slot.is_open, "{id}: its output is served");
+        debug_assert_ne!(slot.state, SocketState::Closing, "{id} ends and is asked for more");
+        if !slot.rare.deferred.is_empty() {
+            self.serve_all_deferred(id, backend);
+        }
+    }
+
+    fn serve_all_deferred<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
         assert!(self.table.slot(id).is_open, "{id}: what is to have the option?");
         while let Some(deferred) = self.table.slot_mut(id).rare.deferred.pop_front() {
             backend.regard(id, self.table.slot(id).situation());
