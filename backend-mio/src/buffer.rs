@@ -33,7 +33,7 @@ struct Ring {
 }
 
 /// What reads begin with, and what most never leave.
-const SMALLEST_BUFFER_BYTES: usize = 64 * 1024;
+const SMALLEST_BUFFER_BYTES: usize = 32 * 1024;
 /// Buffers of one size that are kept take at most so much, if two of them do not take more.
 const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
 const RING_BUFFERS_MIN: usize = 2;
@@ -260,9 +260,9 @@ mod tests {
     fn a_read_takes_the_smallest_buffer_that_it_fits_into() {
         let mut ring = BufferRing::new(200_000, 4);
         let sizes: Vec<_> = ring.rings.iter().map(|ring| ring.buffer_bytes).collect();
-        assert_eq!(sizes, [65_536, 131_072, 200_000]);
+        assert_eq!(sizes, [32_768, 65_536, 131_072, 200_000]);
         assert_eq!(ring.buffer_bytes(), 200_000);
-        for (size, expected) in [(1, 0), (65_536, 0), (65_537, 1), (131_073, 2), (200_000, 2)] {
+        for (size, expected) in [(1, 0), (32_768, 0), (32_769, 1), (131_073, 3), (200_000, 3)] {
             let mut ring = BufferRing::new(200_000, 4);
             filled(&mut ring, size, 1);
             let used =
@@ -270,10 +270,10 @@ mod tests {
             assert_eq!(used, Some(expected), "{size} B");
         }
         let held: Vec<_> = (0..100).map(|byte| filled(&mut ring, 200_000, byte)).collect();
-        assert_eq!(ring.rings[2].buffers.len(), RING_BYTES_MAX / 200_000);
+        assert_eq!(ring.rings[3].buffers.len(), RING_BYTES_MAX / 200_000);
         drop(held);
         let boundary = ring.fill(131_072, |_| Ok(65_536)).unwrap();
-        assert!(ring.rings[1].is_spare(), "it is charged with 64 KiB, and is copied");
+        assert!(ring.rings[2].is_spare(), "it is charged with 64 KiB, and is copied");
         drop(boundary);
     }
 
@@ -285,18 +285,18 @@ mod tests {
             size.handle_read(asked, asked / share);
             asked
         };
-        let grown: Vec<_> = (0..6).map(|_| next(&mut size, 1) >> 16).collect();
-        assert_eq!(grown, [1, 2, 4, 8, 16, 16], "to the largest and no further");
+        let grown: Vec<_> = (0..7).map(|_| next(&mut size, 1) >> 15).collect();
+        assert_eq!(grown, [1, 2, 4, 8, 16, 32, 32], "to the largest and no further");
         for _ in 0..3 {
             next(&mut size, 4);
         }
         next(&mut size, 3);
-        assert_eq!(size.bytes(1 << 20) >> 16, 16, "one read that was not scant starts the count");
-        let shrunk: Vec<_> = (0..24).map(|_| next(&mut size, 4) >> 16).collect();
-        assert_eq!(shrunk[..4], [16; 4]);
-        assert_eq!(shrunk[23], 1);
+        assert_eq!(size.bytes(1 << 20) >> 15, 32, "one read that was not scant starts the count");
+        let shrunk: Vec<_> = (0..28).map(|_| next(&mut size, 4) >> 15).collect();
+        assert_eq!(shrunk[..4], [32; 4]);
+        assert_eq!(shrunk[27], 1);
         assert_eq!(size.bytes(1000), 1000, "a caller may want less");
         size.handle_read(1000, 1000);
-        assert_eq!(size.bytes(1 << 20), 1 << 16, "which says nothing of the stream");
+        assert_eq!(size.bytes(1 << 20), 1 << 15, "which says nothing of the stream");
     }
 }

@@ -45,7 +45,7 @@ pub struct Config {
     pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     pub read_buffer_bytes_min: usize,
-    /// The largest read buffer. Default 1 MiB. A stream begins with 64 KiB, or this if it is less,
+    /// The largest read buffer. Default 1 MiB. A stream begins with 32 KiB, or this if it is less,
     /// and gets twice that while its reads fill what they are given, half of it while they leave
     /// most. Bytes that fill half of a buffer are handed over with it, and charged with all of it;
     /// fewer are copied out, so that a small message which a service keeps pins no large buffer.
@@ -148,7 +148,7 @@ impl Default for Config {
 }
 
 /// The read buffer that every stream begins with.
-const READ_BUFFER_BYTES_FIRST: usize = 64 << 10;
+const READ_BUFFER_BYTES_FIRST: usize = 32 << 10;
 
 /// The least that RFC 8305 allows (section 5: it must not be less).
 pub(crate) const CONNECTION_ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
@@ -157,15 +157,15 @@ pub(crate) const CONNECTION_ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(
 const IDS_MAX: u32 = crate::id::PLACES_MAX - 1;
 
 impl Config {
-    /// The size of the smallest read buffer that so many bytes fit into: 64 KiB, twice that, and
+    /// The size of the smallest read buffer that so many bytes fit into: 32 KiB, twice that, and
     /// so on up to [`read_buffer_bytes_max`](Self::read_buffer_bytes_max), which is also the
     /// answer for more.
     ///
     /// ```
     /// # use tidelock_core::Config;
     /// let config = Config { read_buffer_bytes_max: 200_000, ..Config::default() };
-    /// let buffers = [0, 65_536, 65_537, 140_000, 1_000_000].map(|bytes| config.read_buffer_bytes(bytes));
-    /// assert_eq!(buffers, [65_536, 65_536, 131_072, 200_000, 200_000]);
+    /// let buffers = [0, 32_768, 32_769, 140_000, 1_000_000].map(|bytes| config.read_buffer_bytes(bytes));
+    /// assert_eq!(buffers, [32_768, 32_768, 65_536, 200_000, 200_000]);
     /// ```
     pub fn read_buffer_bytes(&self, bytes: usize) -> usize {
         let largest = self.read_buffer_bytes_max;

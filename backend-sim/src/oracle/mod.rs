@@ -84,10 +84,10 @@ impl Limits {
         }
     }
 
-    /// The buffer that so many bytes were read into: 64 KiB doubled until they fit, up to the
+    /// The buffer that so many bytes were read into: 32 KiB doubled until they fit, up to the
     /// largest.
     fn buffer_bytes(&self, bytes: usize) -> usize {
-        let doubled = (0..16).map(|times| (64_usize << 10).saturating_mul(1 << times));
+        let doubled = (0..16).map(|times| (32_usize << 10).saturating_mul(1 << times));
         let mut smaller = doubled.take_while(|buffer| *buffer < self.read_buffer_bytes_max);
         smaller.find(|buffer| *buffer >= bytes).unwrap_or(self.read_buffer_bytes_max)
     }
