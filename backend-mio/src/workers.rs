@@ -37,6 +37,9 @@ struct State {
     /// By worker: the service that it is inside of.
     inside: Vec<Option<ServiceId>>,
     idle_workers: usize,
+    /// So many wait for the pool to be quiet; without one nobody is told, which would be a call of
+    /// the system for every batch.
+    quiet_waiters: usize,
 }
 
 impl std::fmt::Debug for State {
@@ -59,8 +62,12 @@ impl Pool {
     /// A pool for `workers` threads, which [`start`](Self::start) starts.
     pub(crate) fn new(dispatcher: Dispatcher, workers: usize) -> Self {
         assert!(workers > 0, "without workers services run on the network thread");
-        let state =
-            State { dispatcher: Some(dispatcher), inside: vec![None; workers], idle_workers: 0 };
+        let state = State {
+            dispatcher: Some(dispatcher),
+            inside: vec![None; workers],
+            idle_workers: 0,
+            quiet_waiters: 0,
+        };
         Self { state: Mutex::new(state), work: Condvar::new(), quiet: Condvar::new() }
     }
 
@@ -117,8 +124,12 @@ impl Pool {
             let has_messages = state.dispatcher.as_ref().is_some_and(|all| !all.is_idle());
             has_messages || state.inside.iter().any(Option::is_some)
         };
-        let waited = self.quiet.wait_timeout_while(self.lock(), bound, is_busy);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let mut state = self.lock();
+        state.quiet_waiters += 1;
+        let waited = self.quiet.wait_timeout_while(state, bound, is_busy);
+        let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.quiet_waiters -= 1;
+        !result.timed_out()
     }
 
     /// Ends: no further batch begins, services that are not running are dropped, workers end
@@ -194,12 +205,15 @@ impl Pool {
             (_, batch) => unused = batch,
         }
         let wanted = has_more_than_one && state.idle_workers > 0;
+        let is_awaited = state.quiet_waiters > 0;
         drop(state);
         drop((unused, released));
         if wanted {
             self.work.notify_one();
         }
-        self.quiet.notify_all();
+        if is_awaited {
+            self.quiet.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
