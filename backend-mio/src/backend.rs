@@ -133,9 +133,14 @@ impl MioBackend {
             self.table.resize_with(index + 1, || None);
         }
         assert!(self.table[index].is_none(), "the place of {id} is taken");
-        if let (Some(remote), Socket::Stream(stream)) = (&self.remote, &socket) {
-            remote.insert(id, stream.share());
-        }
+        let socket = match (socket, &self.remote) {
+            (Socket::Stream(stream), Some(remote)) => {
+                let (stream, shared) = stream.share();
+                remote.insert(id, shared);
+                Socket::Stream(stream)
+            }
+            (socket, _) => socket,
+        };
         self.table[index] = Some(Entry { id, socket, span });
     }
 
@@ -736,8 +741,13 @@ mod tests {
     fn a_stream_that_somebody_writes_is_not_closed() {
         let mut bench = Bench::new();
         let _peer = bench.stream(id(0, 1));
-        let Socket::Stream(stream) = bench.backend.socket(id(0, 1)).0 else { panic!("a stream") };
-        let _writer = stream.share();
+        let Some(Entry { socket: Socket::Stream(stream), span, .. }) =
+            bench.backend.remove(id(0, 1))
+        else {
+            panic!("a stream")
+        };
+        let (stream, _writer) = stream.share();
+        bench.backend.insert(id(0, 1), Socket::Stream(stream), span);
         let _answer = bench.backend.close(id(0, 1), CloseHow::Plain);
     }
 

@@ -150,9 +150,10 @@ impl Ring {
 
 /// How much one stream is asked for: more while reads fill what they are given, less while they
 /// leave most of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadSize {
-    bytes: usize,
+    /// How often the smallest buffer was doubled: a byte says it for each of many streams.
+    doublings: u8,
     /// Reads in a row that left three quarters.
     scant_reads: u8,
 }
@@ -160,16 +161,17 @@ pub(crate) struct ReadSize {
 /// One scant read may be the end of a burst.
 const SCANT_READS_MAX: u8 = 4;
 
-impl Default for ReadSize {
-    fn default() -> Self {
-        Self { bytes: SMALLEST_BUFFER_BYTES, scant_reads: 0 }
-    }
-}
+/// More than any memory has.
+const DOUBLINGS_MAX: u8 = (SMALLEST_BUFFER_BYTES.leading_zeros() - 1) as u8;
 
 impl ReadSize {
     /// The next read's size, at most `size_max`.
     pub(crate) fn bytes(self, size_max: usize) -> usize {
-        self.bytes.min(size_max)
+        self.wanted_bytes().min(size_max)
+    }
+
+    fn wanted_bytes(self) -> usize {
+        SMALLEST_BUFFER_BYTES << self.doublings
     }
 
     /// A read asked for `asked` bytes and got `got`.
@@ -177,18 +179,20 @@ impl ReadSize {
         assert!(got <= asked, "a read gave more than was asked");
         if got == asked {
             // It stays below what the caller allows; what it grew beyond is of no use then.
-            self.bytes = if asked == self.bytes { asked.saturating_mul(2) } else { self.bytes };
+            if asked == self.wanted_bytes() && self.doublings < DOUBLINGS_MAX {
+                self.doublings += 1;
+            }
             self.scant_reads = 0;
         } else if got > asked / 4 {
             self.scant_reads = 0;
         } else {
             self.scant_reads += 1;
             if self.scant_reads == SCANT_READS_MAX {
-                self.bytes = (self.bytes / 2).max(SMALLEST_BUFFER_BYTES);
+                self.doublings = self.doublings.saturating_sub(1);
                 self.scant_reads = 0;
             }
         }
-        assert!(self.bytes >= SMALLEST_BUFFER_BYTES, "a read of less than the smallest buffer");
+        assert!(self.doublings <= DOUBLINGS_MAX, "a buffer larger than any memory");
     }
 }
 

@@ -18,10 +18,17 @@ use crate::sys::{self, Event, Interest, Registry, SourceFd, StreamSocket, Token}
 /// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// Nobody else has it, but a worker inside of a write.
-    shared: Arc<SharedStream>,
+    descriptor: Shareable,
     input: Drained,
     read_size: ReadSize,
+}
+
+/// A stream's descriptor, which takes no memory of its own until workers may write it.
+#[derive(Debug)]
+enum Shareable {
+    Own(SharedStream),
+    /// Nobody else has it, but a worker inside of a write.
+    Shared(Arc<SharedStream>),
 }
 
 /// What a worker that writes a stream shares with the network thread.
@@ -75,8 +82,9 @@ impl Stream {
     ) -> Result<Self, Fault> {
         const INTEREST: Interest = sys::STREAM_INTEREST;
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
-        let shared = Arc::new(SharedStream { socket, has_failed: AtomicBool::new(false) });
-        Ok(Self { shared, input: Drained::registered(), read_size: ReadSize::default() })
+        let descriptor =
+            Shareable::Own(SharedStream { socket, has_failed: AtomicBool::new(false) });
+        Ok(Self { descriptor, input: Drained::registered(), read_size: ReadSize::default() })
     }
 
     /// From now on events carry `token`; what is ready is told of once more.
@@ -94,13 +102,25 @@ impl Stream {
         (known(self.socket().local()), known(self.socket().peer()))
     }
 
-    /// What workers get of it.
-    pub(crate) fn share(&self) -> Arc<SharedStream> {
-        Arc::clone(&self.shared)
+    /// The same stream, and what workers get of it.
+    pub(crate) fn share(self) -> (Self, Arc<SharedStream>) {
+        let shared = match self.descriptor {
+            Shareable::Own(own) => Arc::new(own),
+            Shareable::Shared(shared) => shared,
+        };
+        let descriptor = Shareable::Shared(Arc::clone(&shared));
+        (Self { descriptor, ..self }, shared)
+    }
+
+    fn shared(&self) -> &SharedStream {
+        match &self.descriptor {
+            Shareable::Own(own) => own,
+            Shareable::Shared(shared) => shared,
+        }
     }
 
     fn socket(&self) -> &StreamSocket {
-        &self.shared.socket
+        &self.shared().socket
     }
 
     /// Whether the connect is done: the pending error first, because it is told once; then the
@@ -141,11 +161,11 @@ impl Stream {
             return Answer::Later;
         }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
-        let socket = &self.shared.socket;
+        let socket = self.socket();
         let result = ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer)));
         if let Ok(bytes) = &result {
             self.read_size.handle_read(size, bytes.len());
-            if self.shared.socket.can_be_drained() {
+            if self.socket().can_be_drained() {
                 self.input.handle_read(size, bytes.len());
             }
         }
@@ -157,7 +177,7 @@ impl Stream {
         unsent: &mut Outbox,
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
-        let socket = &self.shared.socket;
+        let socket = self.socket();
         let answer = write_parts(unsent, size_max, |slices| socket.write_vectored(slices));
         if matches!(answer, Answer::Ready(Err(_))) {
             // What broke the stream may have come behind bytes whose event was not fetched yet.
@@ -168,7 +188,10 @@ impl Stream {
 
     /// What broke the stream may have come behind bytes whose event was not fetched yet.
     fn has_failed_elsewhere(&mut self) -> bool {
-        let has_failed = self.shared.has_failed.swap(false, Ordering::AcqRel);
+        let has_failed = match &self.descriptor {
+            Shareable::Own(_) => false,
+            Shareable::Shared(shared) => shared.has_failed.swap(false, Ordering::AcqRel),
+        };
         if has_failed {
             self.input = Drained::default();
         }
@@ -194,7 +217,12 @@ impl Stream {
     pub(crate) fn close(self, how: CloseHow) {
         // The Mux closes nothing that is written: so the descriptor is closed here and now, and
         // nobody writes to the one that gets its number next.
-        let shared = Arc::into_inner(self.shared).expect("nobody writes what is closed");
+        let shared = match self.descriptor {
+            Shareable::Own(own) => own,
+            Shareable::Shared(shared) => {
+                Arc::into_inner(shared).expect("nobody writes what is closed")
+            }
+        };
         if how == CloseHow::Reset
             && let Err(error) = sys::reset_on_close(&shared.socket)
         {

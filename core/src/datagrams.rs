@@ -20,8 +20,6 @@ pub(crate) struct Datagram {
 pub(crate) struct Datagrams {
     /// Nothing while nothing waits: most sockets carry no datagrams, and most that do are idle.
     waiting: Option<Box<Waiting>>,
-    /// Invariant: the sum of all payloads.
-    pending_bytes: usize,
 }
 
 #[derive(Debug, Default, Hash)]
@@ -30,6 +28,8 @@ struct Waiting {
     begun: Option<Datagram>,
     high: VecDeque<Datagram>,
     low: VecDeque<Datagram>,
+    /// Invariant: the sum of all payloads.
+    pending_bytes: usize,
 }
 
 impl Waiting {
@@ -43,9 +43,9 @@ impl Waiting {
 impl Datagrams {
     pub(crate) fn push(&mut self, datagram: Datagram, priority: Priority) {
         let len_before = self.len();
-        self.pending_bytes += datagram.payload.len();
-        assert!(datagram.payload.len() <= self.pending_bytes, "the sum overflowed");
         let waiting = self.waiting.get_or_insert_default();
+        waiting.pending_bytes += datagram.payload.len();
+        assert!(datagram.payload.len() <= waiting.pending_bytes, "the sum overflowed");
         match priority {
             Priority::High => waiting.high.push_back(datagram),
             Priority::Low => waiting.low.push_back(datagram),
@@ -71,10 +71,10 @@ impl Datagrams {
         let datagram = waiting.begun.take().expect("a datagram was begun");
         let is_last = waiting.high.is_empty() && waiting.low.is_empty();
         let len = datagram.payload.len();
-        assert!(len <= self.pending_bytes, "{len} B of {} are done", self.pending_bytes);
-        self.pending_bytes -= len;
+        assert!(len <= waiting.pending_bytes, "{len} B of {} are done", waiting.pending_bytes);
+        waiting.pending_bytes -= len;
         if is_last {
-            assert_eq!(self.pending_bytes, 0, "bytes without datagrams");
+            assert_eq!(waiting.pending_bytes, 0, "bytes without datagrams");
             self.waiting = None;
         }
         datagram
@@ -83,7 +83,7 @@ impl Datagrams {
     pub(crate) fn len(&self) -> usize {
         let len = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
         debug_assert_eq!(len == 0, self.is_empty(), "a queue without a datagram is kept");
-        debug_assert!(len > 0 || self.pending_bytes == 0, "nothing waits, and it has bytes");
+        debug_assert!(len > 0 || self.pending_bytes() == 0, "nothing waits, and it has bytes");
         len
     }
 
@@ -92,31 +92,29 @@ impl Datagrams {
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.pending_bytes
+        self.waiting.as_ref().map_or(0, |waiting| waiting.pending_bytes)
     }
 
     pub(crate) fn charge_bytes(&self) -> usize {
-        assert!(self.pending_bytes == 0 || !self.is_empty(), "bytes without datagrams");
-        self.pending_bytes + self.len() * MESSAGE_OVERHEAD_BYTES
+        assert!(self.pending_bytes() == 0 || !self.is_empty(), "bytes without datagrams");
+        self.pending_bytes() + self.len() * MESSAGE_OVERHEAD_BYTES
     }
 
     /// Drops everything and answers how many payload bytes that was.
     pub(crate) fn clear(&mut self) -> usize {
-        let dropped = std::mem::take(self).pending_bytes;
-        assert!(self.is_empty() && self.pending_bytes == 0, "a datagram outlived its socket");
+        let dropped = std::mem::take(self).pending_bytes();
+        assert!(self.is_empty() && self.pending_bytes() == 0, "a datagram outlived its socket");
         dropped
     }
 
     /// # Panics
     /// If an invariant is broken.
     pub(crate) fn check_invariants(&self) {
-        let Some(waiting) = &self.waiting else {
-            return assert_eq!(self.pending_bytes, 0, "bytes without datagrams");
-        };
+        let Some(waiting) = &self.waiting else { return };
         assert!(waiting.len() > 0, "empty, but allocated");
         let all = waiting.begun.iter().chain(&waiting.high).chain(&waiting.low);
         let bytes: usize = all.map(|datagram| datagram.payload.len()).sum();
-        assert_eq!(bytes, self.pending_bytes, "the count of datagram bytes is off");
+        assert_eq!(bytes, waiting.pending_bytes, "the count of datagram bytes is off");
     }
 }
 

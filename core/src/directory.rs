@@ -79,7 +79,7 @@ impl Directory {
             sockets: allocators.collect(),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
             service_holders: Mutex::default(),
-            gates: Gates::new(part(0), shards),
+            gates: Gates::new(part(0), shards, config.direct_write),
             total: Total::default(),
             stale_sends: AtomicU64::new(0),
             stopped: AtomicBool::new(false),

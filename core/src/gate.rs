@@ -51,8 +51,8 @@ pub(crate) struct Gate {
     charged_bytes: AtomicU64,
     /// How many of the announced are refusals, which are charged with nothing.
     refused: AtomicU64,
-    /// What was written without the Mux, and it has not learnt of yet.
-    pub(crate) written: Written,
+    /// What was written without the Mux, and it has not learnt of yet; `None` where nobody may.
+    pub(crate) written: Option<Box<Written>>,
 }
 
 /// What is on its way to the Mux for one socket.
@@ -155,6 +155,13 @@ fn refuse_word(word: u64) -> ! {
 }
 
 impl Gate {
+    /// A gate that nothing went through; with `direct_write` others than the Mux may write.
+    pub(crate) fn new(direct_write: bool) -> Self {
+        let gate = Self { written: direct_write.then(Box::default), ..Self::default() };
+        assert_eq!(gate.written.is_some(), direct_write, "who writes is nowhere counted");
+        gate
+    }
+
     /// All of it.
     pub(crate) fn words(&self) -> [u64; 3] {
         let words = [&self.word, &self.charged_bytes, &self.refused];
@@ -173,9 +180,11 @@ impl Gate {
             GateKind::Datagram => ALIVE | OPEN | DATAGRAM,
         };
         let before = self.word.swap(generation_bits(id) | flags, Ordering::AcqRel);
-        self.written.bytes.store(0, Ordering::Release);
-        self.written.messages.store(0, Ordering::Release);
-        self.written.last_nanos.store(0, Ordering::Release);
+        if let Some(written) = &self.written {
+            written.bytes.store(0, Ordering::Release);
+            written.messages.store(0, Ordering::Release);
+            written.last_nanos.store(0, Ordering::Release);
+        }
         let in_use = ALIVE | ANNOUNCED | DIRECT | FLUSH;
         assert_eq!(before & in_use, 0, "the place of {id} is still in use");
         assert_ne!(before >> 32, generation_bits(id) >> 32, "{id} is issued twice");

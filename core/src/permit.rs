@@ -99,9 +99,10 @@ impl Gate {
         assert!(went.messages > 0 && went.messages <= went.bytes, "{id}: each message has a byte");
         // The Mux asks in the opposite order: so who finds a message finds its bytes, and who
         // finds bytes finds when they went.
-        self.written.last_nanos.fetch_max(went.at_nanos, Ordering::AcqRel);
-        self.written.bytes.fetch_add(went.bytes, Ordering::AcqRel);
-        self.written.messages.fetch_add(went.messages, Ordering::AcqRel);
+        let written = self.written.as_deref().expect("others than the Mux may write");
+        written.last_nanos.fetch_max(went.at_nanos, Ordering::AcqRel);
+        written.bytes.fetch_add(went.bytes, Ordering::AcqRel);
+        written.messages.fetch_add(went.messages, Ordering::AcqRel);
         // Before `DIRECT` is cleared: without it the Mux knows all of the charge.
         let is_awaited = self.release(charge, total);
         // A service that ended the output has its command on its way, and the Mux sets `QUEUED`
@@ -175,9 +176,10 @@ impl Gate {
 
     /// What was written without the Mux since it last asked.
     pub(crate) fn take_written(&self) -> Went {
-        let messages = self.written.messages.swap(0, Ordering::AcqRel);
-        let bytes = self.written.bytes.swap(0, Ordering::AcqRel);
-        let at_nanos = self.written.last_nanos.load(Ordering::Acquire);
+        let written = self.written.as_deref().expect("others than the Mux may write");
+        let messages = written.messages.swap(0, Ordering::AcqRel);
+        let bytes = written.bytes.swap(0, Ordering::AcqRel);
+        let at_nanos = written.last_nanos.load(Ordering::Acquire);
         Went { bytes, messages, at_nanos }
     }
 }
@@ -197,7 +199,7 @@ mod tests {
 
     /// An open stream with so many announced sends of 100 bytes, that anybody may write.
     fn stream(announced: u64) -> (Gate, Total) {
-        let (gate, total) = (Gate::default(), Total::default());
+        let (gate, total) = (Gate::new(true), Total::default());
         gate.birth(id(1), GateKind::Stream);
         gate.set_queued(id(1), false);
         for _ in 0..announced {

@@ -1,6 +1,7 @@
 //! Time as a number that the driver passes in; the core has no clock.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -8,28 +9,46 @@ use std::time::Duration;
 ///
 /// tidelock-mio counts from the start of the runtime on the monotonic clock, tidelock-sim from
 /// the start of the world. Sums saturate, so a deadline "for ever away" is legal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant(u64);
+///
+/// An `Option<Instant>` is no larger: sockets hold several times that mostly are not there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant {
+    /// Nanoseconds since the origin, and one.
+    nanos_and_one: NonZeroU64,
+}
+
+const _: () = assert!(size_of::<Option<Instant>>() == size_of::<u64>(), "no time takes place");
 
 impl Instant {
     /// The origin.
-    pub const ZERO: Instant = Instant(0);
+    pub const ZERO: Instant = Instant { nanos_and_one: NonZeroU64::MIN };
     /// The last representable point, 584 years after the origin.
-    pub const MAX: Instant = Instant(u64::MAX);
+    pub const MAX: Instant = Instant { nanos_and_one: NonZeroU64::MAX };
 
-    /// The point `nanos` nanoseconds after the origin.
+    /// The point `nanos` nanoseconds after the origin; [`MAX`](Self::MAX) if there is none.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        let at = Self { nanos_and_one: NonZeroU64::MIN.saturating_add(nanos) };
+        debug_assert!(at.as_nanos() == nanos || nanos == u64::MAX, "a time came to be another");
+        at
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.nanos_and_one.get() - 1
     }
 
     /// The time from `earlier` to `self`, or zero if `earlier` is later.
+    #[inline]
     pub const fn saturating_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
+    }
+}
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 
@@ -38,16 +57,18 @@ impl Add<Duration> for Instant {
 
     fn add(self, span: Duration) -> Instant {
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        let later = Instant(self.0.saturating_add(nanos));
+        let later = Instant { nanos_and_one: self.nanos_and_one.saturating_add(nanos) };
         assert!(later >= self, "a sum of times wrapped around");
-        assert!(later == Instant::MAX || later.0 - self.0 == nanos, "a sum lost some of its time");
+        let added = later.as_nanos() - self.as_nanos();
+        assert!(later == Instant::MAX || added == nanos, "a sum lost some of its time");
         later
     }
 }
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        let nanos = self.as_nanos();
+        write!(f, "{}.{:09}s", nanos / 1_000_000_000, nanos % 1_000_000_000)
     }
 }
 
@@ -66,5 +87,17 @@ mod tests {
         assert_eq!(Instant::MAX + Duration::from_secs(1), Instant::MAX);
         assert_eq!(Instant::ZERO + Duration::MAX, Instant::MAX);
         assert_eq!(Instant::ZERO.saturating_since(Instant::MAX), Duration::ZERO);
+        assert_eq!(Instant::from_nanos(u64::MAX), Instant::MAX);
+    }
+
+    #[test]
+    fn nanoseconds_come_back_as_they_went_in() {
+        for nanos in [0, 1, 1_000_000_000, u64::MAX - 1] {
+            let at = Instant::from_nanos(nanos);
+            assert_eq!(at.as_nanos(), nanos);
+            assert_eq!(at, Instant::ZERO + Duration::from_nanos(nanos));
+        }
+        assert_eq!(Instant::default(), Instant::ZERO);
+        assert_eq!(Instant::from_nanos(1_000_000_002).to_string(), "1.000000002s");
     }
 }

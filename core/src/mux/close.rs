@@ -72,7 +72,7 @@ impl Mux {
             CloseReason::Fault(fault)
         });
         if !is_draining {
-            slot.rare.fatal = Some((fault, operation));
+            slot.rare.fatal = Some(Box::new((fault, operation)));
         }
         self.begin_close(id);
         assert_eq!(self.table.slot(id).state, SocketState::Closing, "{id} outlives its failure");
@@ -153,7 +153,7 @@ impl Mux {
         assert!(!by_exit || self.exit.is_some(), "{id} ends with a runtime that goes on");
         assert!(slot.is_told || unsent == 0, "{id} lost bytes that nobody sent");
         let (is_told, is_helper) = (slot.is_told, slot.is_helper);
-        let fatal = slot.rare.fatal.take();
+        let fatal = slot.rare.fatal.take().map(|fatal| *fatal);
         let reserved = slot.rare.listener.as_mut().and_then(|listener| listener.reserved.take());
         let twin_of = slot.rare.listener.as_ref().and_then(|listener| listener.twin_of);
         self.release_charge(id, charge);

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::slot::{Closing, Deferred, Kind, Listener, Opening};
+use super::deferred::Deferred;
+use super::slot::{Closing, Kind, Listener, Opening};
 use super::{Delivery, Mux};
 use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
@@ -286,7 +287,7 @@ impl Mux {
                 if slot.is_fin_noticed {
                     slot.progress_at = self.now;
                 }
-                let write_fault = slot.rare.write_fault;
+                let write_fault = slot.rare.write_fault.as_deref().copied();
                 if self.pause_twins(id) {
                     return;
                 }

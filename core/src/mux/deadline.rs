@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::slot::{Deferred, Kind, Latch, Slot};
+use super::deferred::Deferred;
+use super::slot::{Kind, Latch, Slot};
 use crate::{Config, Instant, SocketOption, SocketState, Timeout};
 
 /// What a socket's deadline means.

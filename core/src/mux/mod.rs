@@ -5,6 +5,7 @@ mod commands;
 mod counters;
 mod datagram;
 mod deadline;
+mod deferred;
 mod dial;
 mod direct;
 mod events;

@@ -241,7 +241,7 @@ impl Mux {
                 self.report_as_twin(id, TwinReport::Paused);
             }
             TwinOrder::SetOption(option) if !is_over => {
-                slot.rare.deferred.push_back(super::slot::Deferred::Option(option));
+                slot.rare.deferred.push_back(super::deferred::Deferred::Option(option));
             }
             TwinOrder::Close if !is_over => {
                 slot.add_cause(CloseReason::Closed);

@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::counters::Counters;
 use super::deadline::Timeouts;
+use super::deferred::AllDeferred;
 use super::pace::Pace;
 use super::shards::Twins;
 use crate::datagrams::Datagrams;
 use crate::{
     Accepted, CloseHow, CloseReason, ConnectOptions, Connected, Descriptor, Endpoint, Fault,
     Instant, ListenOptions, Operation, Outbox, OutputState, ServiceId, Situation, SocketId,
-    SocketOption, SocketState, Target, UdpOptions,
+    SocketState, Target, UdpOptions,
 };
 
 /// Whether a call may be made.
@@ -91,6 +92,10 @@ pub(super) struct Slot {
     pub(super) rare: Box<Rare>,
 }
 
+/// What an idle connection costs is said in README and measured in the bench; most of it is this.
+const _: () = assert!(size_of::<Option<Slot>>() <= 144, "every socket has a slot");
+const _: () = assert!(size_of::<Rare>() <= 216, "every socket has what is seldom needed");
+
 pub(super) use crate::SocketKind as Kind;
 
 /// How far the end has come. Invariant: not `No` exactly in the state `Closing`.
@@ -117,11 +122,11 @@ pub(super) struct Rare {
     /// The one completed receive that is still to be told.
     pub(super) held_datagram: Option<Box<Result<(Endpoint, Bytes), Fault>>>,
     /// A write failed; what can still be read is delivered first.
-    pub(super) write_fault: Option<Fault>,
+    pub(super) write_fault: Option<Box<Fault>>,
     /// What `Error` will say before `Close`.
-    pub(super) fatal: Option<(Fault, Operation)>,
+    pub(super) fatal: Option<Box<(Fault, Operation)>>,
     /// What waits for the backend: options, a datagram socket's peer.
-    pub(super) deferred: VecDeque<Deferred>,
+    pub(super) deferred: AllDeferred,
     pub(super) listener: Option<Box<Listener>>,
     pub(super) datagrams: Datagrams,
     /// Payload bytes that will not be sent any more.
@@ -204,12 +209,6 @@ pub(super) enum Attempt {
     Closing,
     /// A racer that is connected, and waits for the id that was told.
     Won,
-}
-
-#[derive(Hash)]
-pub(super) enum Deferred {
-    Option(SocketOption),
-    Peer(Endpoint),
 }
 
 /// What only listeners have.

@@ -120,7 +120,7 @@ impl Mux {
         }
         let reads_on = is_read && (slot.input == Latch::Ready || slot.has_held_input());
         if reads_on {
-            slot.rare.write_fault = Some(fault);
+            slot.rare.write_fault = Some(Box::new(fault));
             slot.progress_at = self.now;
         }
         self.release_charge(id, charge);
@@ -141,7 +141,7 @@ impl Mux {
         }
         let slot = self.table.slot_mut(id);
         assert!(slot.is_open && slot.cause.is_some(), "{id} ends its output");
-        if let Some(fault) = slot.rare.write_fault {
+        if let Some(&fault) = slot.rare.write_fault.as_deref() {
             if slot.discards_input() {
                 self.fail(id, fault, Operation::Write);
             }
@@ -198,7 +198,7 @@ impl Mux {
             self.stream_input(id, result);
         }
         let slot = self.table.slot(id);
-        if let (Some(fault), false) = (slot.rare.write_fault, slot.has_input_work()) {
+        if let (Some(&fault), false) = (slot.rare.write_fault.as_deref(), slot.has_input_work()) {
             self.fail(id, fault, Operation::Write);
         }
     }
@@ -224,7 +224,7 @@ impl Mux {
                     self.tell_owner(id, Message::Data { socket: id, bytes });
                 }
             }
-            Err(fault) => match slot.rare.write_fault {
+            Err(fault) => match slot.rare.write_fault.as_deref().copied() {
                 Some(first) => self.fail(id, first, Operation::Write),
                 None => self.fail(id, fault, Operation::Read),
             },
@@ -240,7 +240,7 @@ impl Mux {
         slot.is_eof = true;
         match slot.state {
             SocketState::Open => {
-                if let Some(fault) = slot.rare.write_fault {
+                if let Some(&fault) = slot.rare.write_fault.as_deref() {
                     return self.fail(id, fault, Operation::Write);
                 }
                 slot.add_cause(CloseReason::Peer);

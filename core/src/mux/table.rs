@@ -28,7 +28,7 @@ impl Place {
     /// Its slot, if that is the one of this id.
     #[inline]
     fn slot_of(&self, id: SocketId) -> Option<&Slot> {
-        let is_linked = self.links.iter().any(|link| link.is_linked);
+        let is_linked = self.links.iter().any(|link| link.is_linked());
         debug_assert!(self.slot.is_some() || !is_linked, "a free place is in a list");
         let slot = self.slot.as_ref()?;
         if slot.id == id {
@@ -39,12 +39,36 @@ impl Place {
     }
 }
 
-/// The position of a slot in a list. Invariant: `prev` and `next` mean nothing unless `is_linked`.
+/// The position of a slot in a list: who comes before and after it, and where nobody does, itself.
+/// Invariant: in no list it has neither.
 #[derive(Clone, Copy, Default)]
 struct Link {
     prev: Option<Position>,
     next: Option<Position>,
-    is_linked: bool,
+}
+
+impl Link {
+    #[inline]
+    fn is_linked(self) -> bool {
+        debug_assert_eq!(self.prev.is_some(), self.next.is_some(), "half a link");
+        self.next.is_some()
+    }
+
+    /// Who comes before the slot at `own`.
+    #[inline]
+    fn prev(self, own: Position) -> Option<Position> {
+        debug_assert!(self.is_linked(), "{own:?} is in no list");
+        debug_assert!(self.prev != self.next || self.prev == Some(own), "a list is a circle");
+        self.prev.filter(|prev| *prev != own)
+    }
+
+    /// Who comes after the slot at `own`.
+    #[inline]
+    fn next(self, own: Position) -> Option<Position> {
+        debug_assert!(self.is_linked(), "{own:?} is in no list");
+        debug_assert!(self.prev != self.next || self.next == Some(own), "a list is a circle");
+        self.next.filter(|next| *next != own)
+    }
 }
 
 /// An index that costs nothing where there may be none: links are most of what a place is besides
@@ -69,8 +93,8 @@ impl Position {
 
 impl Hash for Link {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        debug_assert!(!self.is_linked || self.prev.is_none() || self.prev != self.next);
-        self.is_linked.then_some((self.prev, self.next)).hash(state);
+        debug_assert_eq!(self.prev.is_some(), self.next.is_some(), "half a link");
+        (self.prev, self.next).hash(state);
     }
 }
 
@@ -144,7 +168,7 @@ impl Table {
         let slot = place.slot_of(id)?;
         debug_assert!(self.used > 0, "{id} is in an empty table");
         debug_assert!((id.place() as usize) < self.reached, "{id} is beyond what was taken");
-        let is_linked = |chain| place.links[chain as usize].is_linked;
+        let is_linked = |chain| place.links[chain as usize].is_linked();
         Some((slot, [is_linked(Chain::Output), is_linked(Chain::Input)]))
     }
 
@@ -211,7 +235,7 @@ impl Table {
         }
         let place = &mut self.chunks[index / PLACES_PER_CHUNK][index % PLACES_PER_CHUNK];
         assert!(place.slot.is_none(), "the place of {} is taken", slot.id);
-        assert!(place.links.iter().all(|link| !link.is_linked), "a free place is in a list");
+        assert!(place.links.iter().all(|link| !link.is_linked()), "a free place is in a list");
         assert_eq!(slot.armed_at, None, "{} has a timer before it is there", slot.id);
         place.slot = Some(slot);
         self.used += 1;
@@ -221,7 +245,7 @@ impl Table {
 
     pub(super) fn remove(&mut self, id: SocketId) -> Slot {
         let place = self.place_mut(id.place()).expect("a living id has a place");
-        assert!(place.links.iter().all(|link| !link.is_linked), "{id} leaves while in a list");
+        assert!(place.links.iter().all(|link| !link.is_linked()), "{id} leaves while in a list");
         let slot = place.slot.take().expect("a living id has a slot");
         assert_eq!(slot.id, id, "another socket is in the place");
         assert!(self.used > 0, "{id} was not counted");
@@ -232,7 +256,7 @@ impl Table {
     #[inline]
     pub(super) fn is_linked(&self, chain: Chain, id: SocketId) -> bool {
         self.place(id.place()).is_some_and(|place| {
-            let is_linked = place.links[chain as usize].is_linked;
+            let is_linked = place.links[chain as usize].is_linked();
             assert!(!is_linked || place.slot.is_some(), "a free place is in a list of {chain:?}");
             is_linked
         })
@@ -245,12 +269,12 @@ impl Table {
         let place = self.place_mut(id.place()).expect("a living id has a place");
         assert!(place.slot.as_ref().is_some_and(|slot| slot.id == id), "{id} is not alive");
         let link = &mut place.links[chain as usize];
-        assert!(!link.is_linked, "{id} is in a list of {chain:?} already");
-        *link = Link { prev: tail, next: None, is_linked: true };
+        assert!(!link.is_linked(), "{id} is in a list of {chain:?} already");
+        *link = Link { prev: Some(tail.unwrap_or(own)), next: Some(own) };
         match tail {
             Some(tail) => {
                 let last = self.link_mut(chain, tail.index());
-                assert!(last.is_linked && last.next.is_none(), "the last of a list has no next");
+                assert_eq!(last.next, Some(tail), "the last of a list has no next");
                 last.next = Some(own);
             }
             None => list.head = Some(own),
@@ -273,19 +297,20 @@ impl Table {
         let place = self.place_mut(head.index()).expect("a linked index has a place");
         let id = place.slot.as_ref().expect("a slot in a list is alive").id;
         let link = std::mem::take(&mut place.links[chain as usize]);
-        assert!(link.is_linked && link.prev.is_none(), "{id} is not the first of {chain:?}");
-        match link.next {
-            Some(next) => {
-                let next = self.link_mut(chain, next.index());
+        assert_eq!(link.prev, Some(head), "{id} is not the first of {chain:?}");
+        let next = link.next(head);
+        match next {
+            Some(position) => {
+                let next = self.link_mut(chain, position.index());
                 assert_eq!(next.prev, Some(head), "{id} is not the previous of its next");
-                next.prev = None;
+                next.prev = Some(position);
             }
             None => {
                 assert_eq!(list.tail, Some(head), "{id} is in another list of {chain:?}");
                 list.tail = None;
             }
         }
-        list.head = link.next;
+        list.head = next;
         list.len -= 1;
         debug_assert_ne!(list.head, Some(head), "{id} left the list of {chain:?}");
         list.check();
@@ -294,29 +319,30 @@ impl Table {
 
     /// Takes a slot out of the list that it is in.
     pub(super) fn unlink(&mut self, list: &mut List, chain: Chain, id: SocketId) {
-        let own = Some(Position::of(id.place()));
+        let own = Position::of(id.place());
         let link = std::mem::take(self.link_mut(chain, id.place()));
-        assert!(link.is_linked && list.len > 0, "{id} is in no list of {chain:?}");
-        match link.prev {
-            Some(prev) => {
-                let prev = self.link_mut(chain, prev.index());
-                assert_eq!(prev.next, own, "{id} is not the next of its previous");
-                prev.next = link.next;
+        assert!(link.is_linked() && list.len > 0, "{id} is in no list of {chain:?}");
+        let (prev, next) = (link.prev(own), link.next(own));
+        match prev {
+            Some(position) => {
+                let prev = self.link_mut(chain, position.index());
+                assert_eq!(prev.next, Some(own), "{id} is not the next of its previous");
+                prev.next = Some(next.unwrap_or(position));
             }
             None => {
-                assert_eq!(list.head, own, "{id} is in another list of {chain:?}");
-                list.head = link.next;
+                assert_eq!(list.head, Some(own), "{id} is in another list of {chain:?}");
+                list.head = next;
             }
         }
-        match link.next {
-            Some(next) => {
-                let next = self.link_mut(chain, next.index());
-                assert_eq!(next.prev, own, "{id} is not the previous of its next");
-                next.prev = link.prev;
+        match next {
+            Some(position) => {
+                let next = self.link_mut(chain, position.index());
+                assert_eq!(next.prev, Some(own), "{id} is not the previous of its next");
+                next.prev = Some(prev.unwrap_or(position));
             }
             None => {
-                assert_eq!(list.tail, own, "{id} is in another list of {chain:?}");
-                list.tail = link.prev;
+                assert_eq!(list.tail, Some(own), "{id} is in another list of {chain:?}");
+                list.tail = prev;
             }
         }
         list.len -= 1;
@@ -335,9 +361,10 @@ impl Table {
             let place = index as usize;
             let link = &self.chunks[place / PLACES_PER_CHUNK][place % PLACES_PER_CHUNK].links
                 [chain as usize];
-            assert!(link.is_linked, "a slot in a list of {chain:?} does not know it");
-            assert_eq!(link.prev, prev, "a list of {chain:?} differs from back to front");
-            (prev, next) = (Some(position), link.next);
+            assert!(link.is_linked(), "a slot in a list of {chain:?} does not know it");
+            let before = link.prev(position);
+            assert_eq!(before, prev, "a list of {chain:?} differs from back to front");
+            (prev, next) = (Some(position), link.next(position));
         }
         assert_eq!(members.len(), list.len, "a list's length is off");
         assert_eq!(prev, list.tail, "a list's tail is not its last");
@@ -356,15 +383,13 @@ impl Table {
                     assert_eq!(id.place() as usize, index, "{id} stands in another's place");
                 }
                 None => {
-                    let is_linked = place.links.iter().any(|link| link.is_linked);
+                    let is_linked = place.links.iter().any(|link| link.is_linked());
                     assert!(!is_linked, "the free place {index} is in a list");
                 }
             }
             for (chain, link) in place.links.iter().enumerate() {
-                let means_nothing = link.prev.is_none() && link.next.is_none();
-                assert!(link.is_linked || means_nothing, "{index} is in no list of {chain}");
-                let is_own = [link.prev, link.next].contains(&Some(Position::of(index as u32)));
-                assert!(!is_own, "{index} follows itself in {chain}");
+                let is_half = link.prev.is_some() != link.next.is_some();
+                assert!(!is_half, "{index} is half in a list of {chain}");
             }
         }
         assert_eq!(used, self.used, "the count of sockets is off");

@@ -154,7 +154,7 @@ impl Mux {
             Some((_, Due::Timeout(which))) => {
                 let slot = self.table.slot_mut(id);
                 slot.check_timeout(which);
-                match slot.rare.write_fault {
+                match slot.rare.write_fault.as_deref().copied() {
                     // It was dying of that anyway, and waited for its owner's mailbox.
                     Some(fault) => self.fail(id, fault, crate::Operation::Write),
                     None => {

@@ -1,6 +1,7 @@
 //! The work of one turn.
 
-use super::slot::{Deferred, Kind, Opening};
+use super::deferred::Deferred;
+use super::slot::{Kind, Opening};
 use super::table::Chain;
 use super::{Mux, Progress};
 use crate::shard::TwinReport;

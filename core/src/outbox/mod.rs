@@ -4,9 +4,9 @@ mod queues;
 
 use std::hash::{Hash, Hasher};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
-use self::queues::{Part, Queue, Queues, cut};
+use self::queues::{Part, Queue, Queues};
 use crate::MESSAGE_OVERHEAD_BYTES;
 
 /// The two send priorities.
@@ -40,69 +40,89 @@ pub enum Priority {
 /// ```
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// What is unsent, as long as it lies in one part: most sockets never have more, and need no
-    /// memory for it. Invariant: there are no queues then.
-    only: Option<(Queue, Bytes)>,
-    queues: Option<Box<Queues>>,
-    /// Invariant: the sum of all parts' lengths.
-    pending_bytes: usize,
-    /// Invariant: the number of parts with `is_last`.
-    messages: usize,
-    /// Bytes at the front of `begun` that a pending write has. Invariant: at most what is there.
+    unsent: Unsent,
+    /// Bytes at the front of what has begun that a pending write has. Invariant: at most what is
+    /// there.
     offered_bytes: usize,
+}
+
+/// Where it lies: most sockets never have more than one part, and need no memory for it.
+#[derive(Debug, Default)]
+enum Unsent {
+    #[default]
+    Nothing,
+    /// One message, or the rest of one, in one part; never empty.
+    One(Queue, Bytes),
+    /// Invariant: not empty.
+    Many(Box<Queues>),
 }
 
 impl Outbox {
     /// An empty outbox; allocates nothing.
     pub const fn new() -> Self {
-        Self { only: None, queues: None, pending_bytes: 0, messages: 0, offered_bytes: 0 }
+        Self { unsent: Unsent::Nothing, offered_bytes: 0 }
     }
 
     /// Unsent payload bytes.
     #[inline]
-    pub const fn pending_bytes(&self) -> usize {
-        debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
-        self.pending_bytes
+    pub fn pending_bytes(&self) -> usize {
+        let pending_bytes = match &self.unsent {
+            Unsent::Nothing => 0,
+            Unsent::One(_, bytes) => bytes.len(),
+            Unsent::Many(queues) => queues.pending_bytes,
+        };
+        debug_assert!(self.offered_bytes <= pending_bytes, "more is offered than is there");
+        pending_bytes
     }
 
     /// Messages of which at least one byte is unsent.
     #[inline]
-    pub const fn messages(&self) -> usize {
-        debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
-        self.messages
+    pub fn messages(&self) -> usize {
+        let messages = match &self.unsent {
+            Unsent::Nothing => 0,
+            Unsent::One(..) => 1,
+            Unsent::Many(queues) => queues.messages,
+        };
+        debug_assert!(messages <= self.pending_bytes(), "a message without bytes is queued");
+        messages
     }
 
     /// What is charged for what is queued: unsent bytes, and 64 for each message.
     #[inline]
-    pub const fn charge_bytes(&self) -> usize {
-        debug_assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
-        self.pending_bytes + self.messages * MESSAGE_OVERHEAD_BYTES
+    pub fn charge_bytes(&self) -> usize {
+        let (pending_bytes, messages) = (self.pending_bytes(), self.messages());
+        debug_assert!(messages <= pending_bytes, "a message without bytes is queued");
+        debug_assert!(messages > 0 || pending_bytes == 0, "bytes of no message");
+        pending_bytes + messages * MESSAGE_OVERHEAD_BYTES
     }
 
     /// Whether nothing is unsent.
     #[inline]
-    pub const fn is_empty(&self) -> bool {
-        debug_assert!((self.pending_bytes == 0) == (self.messages == 0), "bytes of no message");
-        self.pending_bytes == 0
+    pub fn is_empty(&self) -> bool {
+        let is_empty = matches!(self.unsent, Unsent::Nothing);
+        debug_assert_eq!(is_empty, self.pending_bytes() == 0, "nothing takes place");
+        debug_assert_eq!(is_empty, self.messages() == 0, "bytes of no message");
+        debug_assert!(!is_empty || self.offered_bytes == 0, "nothing is there to be offered");
+        is_empty
     }
 
     /// Whether a message has begun and is not finished.
     #[inline]
     pub fn has_begun(&self) -> bool {
-        let has_begun = match (&self.only, &self.queues) {
-            (Some((queue, _)), _) => *queue == Queue::Begun,
-            (None, Some(queues)) => !queues.begun.is_empty(),
-            (None, None) => false,
+        let has_begun = match &self.unsent {
+            Unsent::Nothing => false,
+            Unsent::One(queue, _) => *queue == Queue::Begun,
+            Unsent::Many(queues) => !queues.begun.is_empty(),
         };
-        debug_assert!(!has_begun || self.pending_bytes > 0, "nothing has begun");
+        debug_assert!(!has_begun || !self.is_empty(), "nothing has begun");
         debug_assert!(self.offered_bytes == 0 || has_begun, "an offer has begun");
         has_begun
     }
 
     /// Bytes that a pending write has.
     #[inline]
-    pub const fn offered_bytes(&self) -> usize {
-        debug_assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
+    pub fn offered_bytes(&self) -> usize {
+        debug_assert!(self.offered_bytes <= self.pending_bytes(), "more is offered than is there");
         self.offered_bytes
     }
 
@@ -124,43 +144,34 @@ impl Outbox {
             Priority::High => Queue::High,
             Priority::Low => Queue::Low,
         };
-        let last = self.queues.as_ref().and_then(|queues| queues.get(queue).back());
-        assert!(last.is_none_or(|part| part.is_last), "a message follows a torn one");
-        let mut added_bytes = 0;
         let mut parts = parts.into_iter();
-        let mut next = parts.next();
-        assert!(next.is_some(), "a message has at least one part");
-        while let Some(bytes) = next {
-            assert!(!bytes.is_empty(), "an empty part is never queued");
-            added_bytes += bytes.len();
-            next = parts.next();
-            self.add(queue, Part { bytes, is_last: next.is_none() });
+        let first = parts.next().expect("a message has at least one part");
+        assert!(!first.is_empty(), "an empty part is never queued");
+        let second = parts.next();
+        match (&self.unsent, second) {
+            (Unsent::Nothing, None) => self.unsent = Unsent::One(queue, first),
+            (_, second) => {
+                self.queues().push(queue, [first].into_iter().chain(second).chain(parts))
+            }
         }
-        self.pending_bytes += added_bytes;
-        self.messages += 1;
         self.check_counts();
-    }
-
-    #[inline]
-    fn add(&mut self, queue: Queue, part: Part) {
-        debug_assert!(queue != Queue::Begun, "what begins was queued before");
-        debug_assert!(self.only.is_none() || self.queues.is_none(), "two places for one part");
-        if self.only.is_none() && self.queues.is_none() && part.is_last {
-            self.only = Some((queue, part.bytes));
-        } else {
-            self.queues().get_mut(queue).push_back(part);
-        }
     }
 
     /// The queues, and from now on whatever is unsent lies in them.
     fn queues(&mut self) -> &mut Queues {
-        let queues = self.queues.get_or_insert_default();
-        if let Some((queue, bytes)) = self.only.take() {
-            let queue = queues.get_mut(queue);
-            assert!(queue.is_empty(), "the only part is not the only one");
-            queue.push_back(Part { bytes, is_last: true });
+        match std::mem::take(&mut self.unsent) {
+            Unsent::Nothing => self.unsent = Unsent::Many(Box::default()),
+            Unsent::One(queue, bytes) => {
+                let mut queues = Box::<Queues>::default();
+                queues.push(queue, [bytes]);
+                self.unsent = Unsent::Many(queues);
+            }
+            many @ Unsent::Many(_) => self.unsent = many,
         }
-        debug_assert!(self.only.is_none(), "the only part lies outside the queues");
+        let Unsent::Many(queues) = &mut self.unsent else {
+            unreachable!("whatever is unsent lies in queues");
+        };
+        debug_assert!(queues.messages <= queues.pending_bytes, "a message without bytes");
         queues
     }
 
@@ -172,29 +183,29 @@ impl Outbox {
     pub(crate) fn put_back(&mut self, mut rest: Outbox) {
         assert!(!self.has_begun(), "two messages have begun");
         assert_eq!(self.offered_bytes + rest.offered_bytes, 0, "a pending write has some of them");
-        let pending_bytes = self.pending_bytes + rest.pending_bytes;
-        let Queues { begun, high, low } = std::mem::take(rest.queues());
-        let queues = self.queues();
-        for (queue, mut before) in [(&mut queues.high, high), (&mut queues.low, low)] {
-            before.append(queue);
-            *queue = before;
-        }
-        queues.begun = begun;
-        (self.pending_bytes, self.messages) = (pending_bytes, self.messages + rest.messages);
+        let messages = self.messages() + rest.messages();
+        self.queues().put_back(std::mem::take(rest.queues()));
         self.drop_empty_queues();
-        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+        assert_eq!(self.messages(), messages, "a message is lost");
+        assert!(messages <= self.pending_bytes(), "a message without bytes is queued");
     }
 
     /// The unsent parts in the order in which they leave, for one vectored write.
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
-        let only = self.only.iter().map(|(_, bytes)| bytes);
-        only.chain(self.queued().map(|part| &part.bytes))
+        let one = match &self.unsent {
+            Unsent::One(_, bytes) => Some(bytes),
+            Unsent::Nothing | Unsent::Many(_) => None,
+        };
+        one.into_iter().chain(self.queued().map(|part| &part.bytes))
     }
 
     /// What lies in queues.
     fn queued(&self) -> impl Iterator<Item = &Part> {
-        let queues = self.queues.iter();
-        queues.flat_map(|queues| queues.begun.iter().chain(&queues.high).chain(&queues.low))
+        let queues = match &self.unsent {
+            Unsent::Many(queues) => Some(queues),
+            Unsent::Nothing | Unsent::One(..) => None,
+        };
+        queues.into_iter().flat_map(|queues| queues.parts())
     }
 
     /// Consumes `count` bytes from the front: the system took them.
@@ -202,23 +213,28 @@ impl Outbox {
     /// # Panics
     /// If there are not so many, or if more are consumed than the pending write was offered.
     pub fn advance(&mut self, count: usize) {
-        assert!(count <= self.pending_bytes, "consumed {count} of {} B", self.pending_bytes);
+        let pending_before = self.pending_bytes();
+        assert!(count <= pending_before, "consumed {count} of {pending_before} B");
         assert!(
             self.offered_bytes == 0 || count <= self.offered_bytes,
             "a write took {count} B and was offered {}",
             self.offered_bytes
         );
         self.offered_bytes = 0;
-        let pending_before = self.pending_bytes;
-        let mut left = count;
-        while left > 0 {
-            let (queue, bytes) = self.front().expect("pending bytes are in some part");
-            let taken = left.min(bytes.len());
-            left -= taken;
-            self.consume_from(queue, taken, false);
+        match &mut self.unsent {
+            _ if count == 0 => {}
+            Unsent::One(_, bytes) if count == bytes.len() => self.unsent = Unsent::Nothing,
+            Unsent::One(queue, bytes) => {
+                *queue = Queue::Begun;
+                bytes.advance(count);
+            }
+            Unsent::Many(queues) => {
+                queues.advance(count);
+                self.drop_empty_queues();
+            }
+            Unsent::Nothing => unreachable!("pending bytes are in some part"),
         }
-        assert_eq!(self.pending_bytes + count, pending_before, "other bytes went as well");
-        self.drop_empty_queues();
+        assert_eq!(self.pending_bytes() + count, pending_before, "other bytes went as well");
     }
 
     /// Takes at most `size_max` bytes from the front, as one buffer, without a copy.
@@ -228,12 +244,23 @@ impl Outbox {
     pub fn take_front(&mut self, size_max: usize) -> Option<Bytes> {
         assert!(size_max > 0, "taking nothing");
         assert_eq!(self.offered_bytes, 0, "a pending write has these bytes");
-        let (queue, bytes) = self.front()?;
-        let taken = size_max.min(bytes.len());
-        let bytes = self.consume_from(queue, taken, true);
-        assert_eq!(bytes.len(), taken, "no more is taken than was asked for");
+        let pending_before = self.pending_bytes();
+        let bytes = match &mut self.unsent {
+            Unsent::Nothing => return None,
+            Unsent::One(queue, bytes) if size_max < bytes.len() => {
+                *queue = Queue::Begun;
+                bytes.split_to(size_max)
+            }
+            Unsent::One(_, bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.unsent = Unsent::Nothing;
+                bytes
+            }
+            Unsent::Many(queues) => queues.take_front(size_max),
+        };
         self.drop_empty_queues();
-        assert!(!bytes.is_empty(), "parts are never empty");
+        assert!(!bytes.is_empty() && bytes.len() <= size_max, "no more than was asked for");
+        assert_eq!(self.pending_bytes() + bytes.len(), pending_before, "other bytes went as well");
         Some(bytes)
     }
 
@@ -245,17 +272,20 @@ impl Outbox {
     pub fn offer(&mut self, size_max: usize) -> usize {
         assert_eq!(self.offered_bytes, 0, "one write at a time is pending");
         assert!(size_max > 0 && !self.is_empty(), "nothing to offer");
-        let begun_bytes = match (&mut self.only, &mut self.queues) {
-            (Some((queue, bytes)), _) => {
+        let pending_bytes = self.pending_bytes();
+        let begun_bytes = match &mut self.unsent {
+            Unsent::Nothing => unreachable!("there is something to offer"),
+            Unsent::One(queue, bytes) => {
                 *queue = Queue::Begun;
                 bytes.len()
             }
-            (None, queues) => queues.as_mut().map_or(0, |queues| queues.begin(size_max)),
+            Unsent::Many(queues) => queues.begin(size_max),
         };
-        assert!(begun_bytes <= self.pending_bytes, "more has begun than is pending");
-        assert!(begun_bytes >= size_max.min(self.pending_bytes), "less has begun than is offered");
+        assert!(begun_bytes <= pending_bytes, "more has begun than is pending");
+        assert!(begun_bytes >= size_max.min(pending_bytes), "less has begun than is offered");
         self.offered_bytes = begun_bytes.min(size_max);
         assert!(self.offered_bytes > 0, "something was offered");
+        assert!(self.has_begun(), "what is offered has begun");
         self.offered_bytes
     }
 
@@ -272,22 +302,23 @@ impl Outbox {
 
     /// The pending write took nothing and is over; what was offered stays begun.
     pub fn withdraw_offer(&mut self) {
-        assert!(self.offered_bytes <= self.pending_bytes, "an offer outlived its bytes");
+        assert!(self.offered_bytes <= self.pending_bytes(), "an offer outlived its bytes");
         self.offered_bytes = 0;
     }
 
     /// Drops everything and answers how many payload bytes that was.
     pub fn clear(&mut self) -> usize {
-        let dropped = std::mem::take(self).pending_bytes;
+        let dropped = std::mem::take(self).pending_bytes();
         assert!(self.is_empty() && self.offered_bytes == 0, "something outlived its outbox");
         dropped
     }
 
     /// Relations of the counts; cheap enough for every change.
     fn check_counts(&self) {
-        assert!(self.messages > 0, "what was just queued is there");
-        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
-        assert!(self.offered_bytes <= self.pending_bytes, "more is offered than is there");
+        let pending_bytes = self.pending_bytes();
+        assert!(self.messages() > 0, "what was just queued is there");
+        assert!(self.messages() <= pending_bytes, "a message without bytes is queued");
+        assert!(self.offered_bytes <= pending_bytes, "an offer outlived its bytes");
     }
 
     /// Checks every invariant, in time proportional to what is queued.
@@ -296,77 +327,38 @@ impl Outbox {
     /// If one is broken.
     pub fn check_invariants(&self) {
         let bytes: usize = self.parts().map(Bytes::len).sum();
-        assert_eq!(bytes, self.pending_bytes, "the count of bytes is off");
-        let ends = self.queued().filter(|part| part.is_last).count();
-        let messages = usize::from(self.only.is_some()) + ends;
-        assert_eq!(messages, self.messages, "the count of messages is off");
+        assert_eq!(bytes, self.pending_bytes(), "the count of bytes is off");
         assert!(self.parts().all(|bytes| !bytes.is_empty()), "an empty part is queued");
-        assert!(self.only.is_none() || self.queues.is_none(), "the only part is not the only one");
-        assert!(self.queues.is_none() || self.pending_bytes > 0, "empty, but allocated");
-        let mut begun_bytes = match &self.only {
-            Some((Queue::Begun, bytes)) => bytes.len(),
-            _ => 0,
-        };
-        if let Some(queues) = &self.queues {
-            for queue in [&queues.begun, &queues.high, &queues.low] {
-                assert!(queue.back().is_none_or(|part| part.is_last), "a torn message");
+        let begun_bytes = match &self.unsent {
+            Unsent::Nothing => 0,
+            Unsent::One(queue, bytes) => {
+                if *queue == Queue::Begun {
+                    bytes.len()
+                } else {
+                    0
+                }
             }
-            begun_bytes = queues.begun.iter().map(|part| part.bytes.len()).sum();
-            let begun = queues.begun.iter().filter(|part| part.is_last).count();
-            assert!(begun <= self.messages, "more messages have begun than there are");
-        }
+            Unsent::Many(queues) => {
+                assert!(queues.pending_bytes > 0, "empty, but allocated");
+                queues.check_invariants();
+                queues.begun.iter().map(|part| part.bytes.len()).sum()
+            }
+        };
         assert!(self.offered_bytes <= begun_bytes, "offered more than has begun");
         assert!(self.offered_bytes == 0 || self.has_begun(), "an offer has begun");
-        assert!(self.messages <= self.pending_bytes, "each message has a byte");
+        assert!(self.messages() <= self.pending_bytes(), "each message has a byte");
     }
 
-    #[inline]
-    fn front(&self) -> Option<(Queue, &Bytes)> {
-        if let Some((queue, bytes)) = &self.only {
-            debug_assert!(self.queues.is_none(), "the only part is not the only one");
-            debug_assert_eq!(bytes.len(), self.pending_bytes, "the only part is all there is");
-            return Some((*queue, bytes));
-        }
-        let queues = self.queues.as_ref()?;
-        let front = |queue| Some((queue, &queues.get(queue).front()?.bytes));
-        let front =
-            front(Queue::Begun).or_else(|| front(Queue::High)).or_else(|| front(Queue::Low));
-        assert_eq!(front.is_some(), self.pending_bytes > 0, "pending bytes are in some part");
-        front
-    }
-
-    /// Takes `count` bytes of the first part of `from`; what is left of its message has begun.
-    /// Gives them, if they are wanted.
-    fn consume_from(&mut self, from: Queue, count: usize, is_wanted: bool) -> Bytes {
-        assert!(count > 0, "a part is consumed piecewise");
-        assert!(count <= self.pending_bytes && self.messages > 0, "parts are counted");
-        self.pending_bytes -= count;
-        let (bytes, is_whole_message) = match &mut self.only {
-            Some((queue, bytes)) if count < bytes.len() => {
-                *queue = Queue::Begun;
-                (cut(bytes, count, is_wanted), false)
-            }
-            only @ Some(_) => (only.take().expect("it was just seen").1, true),
-            None => {
-                let queues = self.queues.as_mut().expect("the caller saw this part");
-                queues.consume_from(from, count, is_wanted)
-            }
-        };
-        assert!(count == bytes.len() || !is_wanted, "more than a part was asked for");
-        self.messages -= usize::from(is_whole_message);
-        bytes
-    }
-
+    /// Queues that ran empty are given back.
     #[inline]
     fn drop_empty_queues(&mut self) {
-        if self.pending_bytes == 0 {
-            assert_eq!(self.messages, 0, "a message without bytes is queued");
-            assert!(self.only.is_none(), "a part is left and was not counted");
-            if let Some(queues) = self.queues.take() {
-                let Queues { begun, high, low } = *queues;
-                let is_empty = begun.is_empty() && high.is_empty() && low.is_empty();
-                assert!(is_empty, "a part is left and was not counted");
-            }
+        if let Unsent::Many(queues) = &self.unsent
+            && queues.pending_bytes == 0
+        {
+            assert_eq!(queues.messages, 0, "a message without bytes is queued");
+            assert!(queues.parts().next().is_none(), "a part is left and was not counted");
+            assert_eq!(self.offered_bytes, 0, "nothing is there to be offered");
+            self.unsent = Unsent::Nothing;
         }
     }
 }
@@ -374,16 +366,19 @@ impl Outbox {
 /// By what is unsent, wherever it lies.
 impl Hash for Outbox {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { only, queues, pending_bytes, messages, offered_bytes } = self;
-        debug_assert!(only.is_none() || queues.is_none(), "the only part is not the only one");
+        let Self { unsent, offered_bytes } = self;
         for queue in [Queue::Begun, Queue::High, Queue::Low] {
-            let own = only.iter().filter(|(place, _)| *place == queue);
-            own.for_each(|(_, bytes)| (bytes, true).hash(state));
-            let parts = queues.iter().flat_map(|queues| queues.get(queue));
-            parts.for_each(|part| (&part.bytes, part.is_last).hash(state));
+            match unsent {
+                Unsent::One(place, bytes) if *place == queue => (bytes, true).hash(state),
+                Unsent::Nothing | Unsent::One(..) => {}
+                Unsent::Many(queues) => {
+                    queues.get(queue).iter().for_each(|part| part.hash(state));
+                }
+            }
             0xFF_u8.hash(state);
         }
-        (pending_bytes, messages, offered_bytes).hash(state);
+        debug_assert!(*offered_bytes <= self.pending_bytes(), "more is offered than is there");
+        (self.pending_bytes(), self.messages(), offered_bytes).hash(state);
     }
 }
 

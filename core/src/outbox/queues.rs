@@ -14,6 +14,10 @@ pub(super) struct Queues {
     pub(super) high: VecDeque<Part>,
     /// Whole messages.
     pub(super) low: VecDeque<Part>,
+    /// Invariant: the sum of all parts' lengths.
+    pub(super) pending_bytes: usize,
+    /// Invariant: the number of parts with `is_last`.
+    pub(super) messages: usize,
 }
 
 /// A piece of a message; never empty.
@@ -43,6 +47,80 @@ impl Queues {
         }
     }
 
+    /// All parts in the order in which they leave.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        let is_torn = self.begun.back().is_some_and(|part| !part.is_last);
+        debug_assert!(!is_torn, "half a message began");
+        self.begun.iter().chain(&self.high).chain(&self.low)
+    }
+
+    /// Queues one message.
+    pub(super) fn push(&mut self, queue: Queue, parts: impl IntoIterator<Item = Bytes>) {
+        let last = self.get(queue).back();
+        assert!(last.is_none_or(|part| part.is_last), "a message follows a torn one");
+        let mut parts = parts.into_iter().peekable();
+        assert!(parts.peek().is_some(), "a message has at least one part");
+        while let Some(bytes) = parts.next() {
+            assert!(!bytes.is_empty(), "an empty part is never queued");
+            self.pending_bytes += bytes.len();
+            let is_last = parts.peek().is_none();
+            self.get_mut(queue).push_back(Part { bytes, is_last });
+        }
+        self.messages += 1;
+        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+    }
+
+    /// Puts in front what a write elsewhere left: each of its messages leaves before those that are
+    /// here with the same priority, and what has begun of it before everything.
+    pub(super) fn put_back(&mut self, rest: Self) {
+        let Self { begun, high, low, pending_bytes, messages } = rest;
+        assert!(self.begun.is_empty(), "two messages have begun");
+        for (queue, mut before) in [(&mut self.high, high), (&mut self.low, low)] {
+            before.append(queue);
+            *queue = before;
+        }
+        self.begun = begun;
+        self.pending_bytes += pending_bytes;
+        self.messages += messages;
+        assert!(self.pending_bytes >= pending_bytes, "the sum overflowed");
+        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+    }
+
+    /// Consumes `count` bytes from the front, which are there.
+    pub(super) fn advance(&mut self, count: usize) {
+        assert!(count <= self.pending_bytes, "consumed {count} of {} B", self.pending_bytes);
+        let mut left = count;
+        let pending_before = self.pending_bytes;
+        while left > 0 {
+            left -= self.consume(left, false).0;
+        }
+        assert_eq!(self.pending_bytes + count, pending_before, "other bytes went as well");
+    }
+
+    /// Takes at most `size_max` bytes of the first part, which is there.
+    pub(super) fn take_front(&mut self, size_max: usize) -> Bytes {
+        let (count, bytes) = self.consume(size_max, true);
+        assert!(count <= size_max, "more is taken than was asked for");
+        assert_eq!(bytes.len(), count, "what is wanted is given");
+        bytes
+    }
+
+    /// Consumes at most `size_max` bytes of the first part. Answers how many, and gives them if
+    /// they are wanted.
+    fn consume(&mut self, size_max: usize, is_wanted: bool) -> (usize, Bytes) {
+        assert!(size_max > 0 && self.messages > 0, "a part is consumed piecewise");
+        let mut order = [Queue::Begun, Queue::High, Queue::Low].into_iter();
+        let from = order.find(|queue| !self.get(*queue).is_empty());
+        let from = from.expect("pending bytes are in some part");
+        let count = size_max.min(self.get(from)[0].bytes.len());
+        let (bytes, is_whole_message) = self.consume_from(from, count, is_wanted);
+        assert!(count <= self.pending_bytes, "a part was not counted");
+        self.pending_bytes -= count;
+        self.messages -= usize::from(is_whole_message);
+        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
+        (count, bytes)
+    }
+
     /// Messages begin until so many bytes have, if there are so many; answers how many have.
     pub(super) fn begin(&mut self, size_max: usize) -> usize {
         let mut begun_bytes: usize = self.begun.iter().map(|part| part.bytes.len()).sum();
@@ -61,12 +139,7 @@ impl Queues {
 
     /// Takes `count` bytes of the first part of `from`, and says whether a message ends with them;
     /// else what is left of it has begun.
-    pub(super) fn consume_from(
-        &mut self,
-        from: Queue,
-        count: usize,
-        is_wanted: bool,
-    ) -> (Bytes, bool) {
+    fn consume_from(&mut self, from: Queue, count: usize, is_wanted: bool) -> (Bytes, bool) {
         assert!(from == Queue::Begun || self.begun.is_empty(), "a message that began is passed");
         assert!(from != Queue::Low || self.high.is_empty(), "a low message passes a high one");
         let queue = self.get_mut(from);
@@ -92,6 +165,18 @@ impl Queues {
         }
         (bytes, is_whole_message)
     }
+
+    /// # Panics
+    /// If a count is off, or a message is torn.
+    pub(super) fn check_invariants(&self) {
+        let bytes: usize = self.parts().map(|part| part.bytes.len()).sum();
+        assert_eq!(bytes, self.pending_bytes, "the count of bytes is off");
+        let messages = self.parts().filter(|part| part.is_last).count();
+        assert_eq!(messages, self.messages, "the count of messages is off");
+        for queue in [&self.begun, &self.high, &self.low] {
+            assert!(queue.back().is_none_or(|part| part.is_last), "a torn message");
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +187,7 @@ pub(super) enum Queue {
 }
 
 /// Takes bytes off the front; those that nobody wants cost no share of the buffer.
-pub(super) fn cut(bytes: &mut Bytes, count: usize, is_wanted: bool) -> Bytes {
+fn cut(bytes: &mut Bytes, count: usize, is_wanted: bool) -> Bytes {
     debug_assert!(0 < count && count < bytes.len(), "a whole part is taken, not cut");
     if is_wanted {
         return bytes.split_to(count);
