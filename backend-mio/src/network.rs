@@ -38,7 +38,9 @@ pub(crate) struct Network {
     taken: Vec<Command>,
     /// Filled by inline services; empty between two uses.
     asked: Vec<Command>,
-    deliveries: Vec<Delivery>,
+    /// By shard, what is for services there; what is for workers lies in this one's. Empty between
+    /// two uses.
+    deliveries: Box<[Vec<Delivery>]>,
     /// By shard, what the Mux asks of others; empty between two uses.
     for_others: Box<[Vec<Command>]>,
     turns: Histogram,
@@ -92,6 +94,7 @@ impl Network {
     ) -> Self {
         let shards = shared.directory.shards();
         Self {
+            deliveries: (0..shards).map(|_| Vec::new()).collect(),
             for_others: (0..shards).map(|_| Vec::new()).collect(),
             poll,
             mux,
@@ -101,7 +104,6 @@ impl Network {
             queued: VecDeque::new(),
             taken: Vec::new(),
             asked: Vec::new(),
-            deliveries: Vec::new(),
             turns: Histogram::default(),
             listen_waiters: BTreeMap::new(),
             exit_deadline: None,
@@ -247,7 +249,8 @@ impl Network {
     }
 
     fn deliver(&mut self) {
-        assert!(self.deliveries.is_empty(), "outputs would be out of order");
+        let own = self.mux.shard() as usize;
+        assert!(self.deliveries[own].is_empty(), "outputs would be out of order");
         while let Some(delivery) = self.mux.poll_delivery() {
             if let Delivery::Command { shard, command } = delivery {
                 self.for_others[shard as usize].push(command);
@@ -256,7 +259,20 @@ impl Network {
             if !self.listen_waiters.is_empty() {
                 self.tell_listen_waiter(&delivery);
             }
-            self.deliveries.push(delivery);
+            match &mut self.services {
+                Services::Pool(_) => self.deliveries[own].push(delivery),
+                // Each service is on the network thread where it is at home.
+                Services::Inline(dispatcher) => {
+                    let service = delivery.service().expect("commands were sorted out");
+                    let home = self.shared.directory.home_of(service) as usize;
+                    let delivery = guard(delivery);
+                    if home == own {
+                        drop(dispatcher.deliver(delivery));
+                    } else {
+                        self.deliveries[home].push(delivery);
+                    }
+                }
+            }
         }
         if !self.listen_waiters.is_empty() {
             // Its owner died on the way, so no message told.
@@ -265,40 +281,20 @@ impl Network {
                 directory.is_alive(*id) || answer(waiter, Err(FaultKind::Cancelled.into()))
             });
         }
-        if !self.deliveries.is_empty() {
-            match &mut self.services {
-                Services::Pool(pool) => {
-                    pool.deliver(&mut self.deliveries);
-                    self.deliveries.clear();
-                }
-                Services::Inline(_) => self.deliver_inline(),
+        if let Services::Pool(pool) = &self.services
+            && !self.deliveries[own].is_empty()
+        {
+            pool.deliver(&mut self.deliveries[own]);
+            self.deliveries[own].clear();
+        }
+        for (shard, deliveries) in (0..).zip(&mut self.deliveries) {
+            if !deliveries.is_empty() {
+                self.shared.inboxes.of(shard).push_deliveries(deliveries);
             }
         }
         // Behind the messages, which another Mux may count on.
         for (shard, commands) in (0..).zip(&mut self.for_others) {
             self.shared.inboxes.of(shard).push_batch(commands);
-        }
-    }
-
-    /// Services run on the network threads: each where it is at home.
-    fn deliver_inline(&mut self) {
-        let Services::Inline(dispatcher) = &mut self.services else {
-            unreachable!("workers have the mailboxes");
-        };
-        let directory = &self.shared.directory;
-        let mut elsewhere: BTreeMap<u32, Vec<Delivery>> = BTreeMap::new();
-        for delivery in self.deliveries.drain(..) {
-            let service = delivery.service().expect("commands were sorted out");
-            let home = directory.home_of(service);
-            let delivery = guard(delivery);
-            if home == self.mux.shard() {
-                drop(dispatcher.deliver(delivery));
-            } else {
-                elsewhere.entry(home).or_default().push(delivery);
-            }
-        }
-        for (home, mut deliveries) in elsewhere {
-            self.shared.inboxes.of(home).push_deliveries(&mut deliveries);
         }
     }
 
