@@ -38,10 +38,12 @@ pub(crate) struct Network {
     taken: Vec<Command>,
     /// Filled by inline services; empty between two uses.
     asked: Vec<Command>,
-    /// By shard, what is for services there; what is for workers lies in this one's. Empty between
-    /// two uses.
+    /// By shard, what is for services there and was not handed over yet; what is for workers lies
+    /// in this one's.
     deliveries: Box<[Vec<Delivery>]>,
-    /// By shard, what the Mux asks of others; empty between two uses.
+    /// The payload of what is for workers.
+    gathered_bytes: usize,
+    /// By shard, what the Mux asks of others and was not handed over yet.
     for_others: Box<[Vec<Command>]>,
     turns: Histogram,
     listen_waiters: BTreeMap<SocketId, SyncSender<Result<Endpoint, Fault>>>,
@@ -84,6 +86,11 @@ impl Outlet for InlineOutlet {
 const EVENTS_MAX: usize = 1024;
 const TURNS_PER_POLL: usize = 32;
 
+/// Workers get so many messages at a time, if so many have come …
+const GATHERED_MESSAGES_MAX: usize = 128;
+/// … or so much payload, which is still in the cache then.
+const GATHERED_BYTES_MAX: usize = 128 << 10;
+
 impl Network {
     pub(crate) fn new(
         poll: Poll,
@@ -95,6 +102,7 @@ impl Network {
         let shards = shared.directory.shards();
         Self {
             deliveries: (0..shards).map(|_| Vec::new()).collect(),
+            gathered_bytes: 0,
             for_others: (0..shards).map(|_| Vec::new()).collect(),
             poll,
             mux,
@@ -150,6 +158,7 @@ impl Network {
 
     /// Asks the poller; waits for it only if there is nothing else to do.
     fn wait(&mut self, events: &mut Events, pause: Pause) -> Instant {
+        self.hand_over();
         self.publish_counts();
         let sleeps = pause != Pause::No && self.inbox().fall_asleep();
         let timeout = match pause {
@@ -212,6 +221,9 @@ impl Network {
         self.hand_commands_over(now);
         let progress = self.mux.turn(&mut self.backend, now);
         self.deliver();
+        if self.is_hand_over_due(progress) {
+            self.hand_over();
+        }
         self.run_services();
         progress
     }
@@ -250,7 +262,6 @@ impl Network {
 
     fn deliver(&mut self) {
         let own = self.mux.shard() as usize;
-        assert!(self.deliveries[own].is_empty(), "outputs would be out of order");
         while let Some(delivery) = self.mux.poll_delivery() {
             if let Delivery::Command { shard, command } = delivery {
                 self.for_others[shard as usize].push(command);
@@ -260,7 +271,10 @@ impl Network {
                 self.tell_listen_waiter(&delivery);
             }
             match &mut self.services {
-                Services::Pool(_) => self.deliveries[own].push(delivery),
+                Services::Pool(_) => {
+                    self.gathered_bytes += payload_bytes(&delivery);
+                    self.deliveries[own].push(delivery);
+                }
                 // Each service is on the network thread where it is at home.
                 Services::Inline(dispatcher) => {
                     let service = delivery.service().expect("commands were sorted out");
@@ -281,11 +295,29 @@ impl Network {
                 directory.is_alive(*id) || answer(waiter, Err(FaultKind::Cancelled.into()))
             });
         }
+    }
+
+    /// Whether workers are to get now what was gathered for them: little is told one by one, much
+    /// in batches, because to wake somebody costs more than most messages. Also where services run
+    /// here: what they ask of another Mux must not overtake what this one asks of it.
+    fn is_hand_over_due(&self, progress: Progress) -> bool {
+        let gathered = self.deliveries[self.mux.shard() as usize].len();
+        progress != Progress::More
+            || matches!(self.services, Services::Inline(_))
+            || gathered >= GATHERED_MESSAGES_MAX
+            || self.gathered_bytes >= GATHERED_BYTES_MAX
+    }
+
+    /// Gives workers and other network threads what was gathered for them.
+    fn hand_over(&mut self) {
+        let own = self.mux.shard() as usize;
         if let Services::Pool(pool) = &self.services
             && !self.deliveries[own].is_empty()
         {
             pool.deliver(&mut self.deliveries[own]);
             self.deliveries[own].clear();
+            self.gathered_bytes = 0;
+            self.backend.calls.hand_overs += 1;
         }
         for (shard, deliveries) in (0..).zip(&mut self.deliveries) {
             if !deliveries.is_empty() {
@@ -379,6 +411,15 @@ impl Network {
         let report = self.mux.exit_report().clone();
         tracing::info!(closed = report.closed, unsent = report.unsent_bytes, "stopped");
         report
+    }
+}
+
+/// The payload that a worker will read.
+fn payload_bytes(delivery: &Delivery) -> usize {
+    match delivery {
+        Delivery::Message(_, Message::Data { bytes, .. }) => bytes.len(),
+        Delivery::Message(_, Message::Udp { payload, .. }) => payload.len(),
+        _ => 0,
     }
 }
 

@@ -135,6 +135,8 @@ impl RuntimeStats {
         to.push(counter("tidelock_turn_nanoseconds_total", "Time spent in turns.", nanos));
         let help = "Times that another thread woke the network thread.";
         to.push(counter("tidelock_wake_ups_total", help, self.calls.wake_ups));
+        let help = "Batches of messages that workers were given.";
+        to.push(counter("tidelock_hand_overs_total", help, self.calls.hand_overs));
         let help = "Commands that wait for the network thread.";
         to.push(gauge("tidelock_commands_queued", help, self.commands_queued));
         to.push(gauge("tidelock_services", "Services alive.", self.services));

@@ -42,7 +42,7 @@ pub struct RuntimeStats {
     pub services_running: u64,
 }
 
-/// Calls of the system that the network threads made.
+/// What the network threads asked of the system, and of the workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
@@ -50,6 +50,9 @@ pub struct Calls {
     pub polls: u64,
     /// Waits that another thread ended, because it asked something.
     pub wake_ups: u64,
+    /// Batches of messages that workers were given, each of which may wake some; always zero with
+    /// `workers(0)`. Much that comes at once goes in few of them.
+    pub hand_overs: u64,
     /// `accept`, those that found nobody included.
     pub accepts: u64,
     /// Connects that were begun.
@@ -83,9 +86,11 @@ impl Default for Histogram {
 impl Calls {
     /// Adds those of another network thread.
     pub(crate) fn merge(&mut self, other: &Calls) {
-        let Self { polls, wake_ups, accepts, connects, reads, writes, receives, sends } = self;
+        let Self { polls, wake_ups, hand_overs, accepts, connects, reads, writes, receives, sends } =
+            self;
         *polls += other.polls;
         *wake_ups += other.wake_ups;
+        *hand_overs += other.hand_overs;
         *accepts += other.accepts;
         *connects += other.connects;
         *reads += other.reads;
