@@ -43,28 +43,28 @@ impl Net<'_> {
         if !self.directory.config().direct_write || !self.outlet.writes_directly() {
             return;
         }
-        let sends_before = self.commands.iter().filter(|one| stream_send(one).is_some()).count();
-        let mut asked: Vec<(SocketId, u64)> = Vec::new();
-        for id in self.commands.iter().filter_map(stream_send) {
-            match asked.iter_mut().find(|(known, _)| *known == id) {
-                Some((_, count)) => *count += 1,
-                None => asked.push((id, 1)),
-            }
-        }
-        assert!(asked.len() <= sends_before, "a socket was found without a send");
-        for (id, count) in asked {
+        let sends = sends_by_socket(self.commands);
+        let mut of_sockets: Vec<_> = sends.chunk_by(|one, next| one.0 == next.0).collect();
+        of_sockets.sort_unstable_by_key(|of_one| of_one[0].1);
+        let mut commands: Vec<_> = self.commands.drain(..).map(Some).collect();
+        let mut sends = Vec::new();
+        for of_one in of_sockets {
+            let (id, count) = (of_one[0].0, of_one.len());
             self.outlet.point(Step::StartSend { id });
             let gate = self.directory.gate(id).expect("an admitted send has a gate");
-            let Some(permit) = gate.start_write(id, count) else { continue };
-            let is_its = |command: &mut Command| stream_send(command) == Some(id);
-            let sends: Vec<Command> = self.commands.extract_if(.., is_its).collect();
-            assert_eq!(sends.len() as u64, count, "{id}: other sends than were counted");
+            let Some(permit) = gate.start_write(id, count as u64) else { continue };
+            let taken = of_one.iter().map(|(_, at)| commands[*at].take());
+            sends.extend(taken.map(|send| send.expect("each send is written once")));
+            assert_eq!(sends.len(), count, "{id}: other sends than were counted");
             self.outlet.point(Step::Write { id, sends: &sends });
-            self.write_sends(permit, sends);
+            self.write_sends(permit, &mut sends);
+            assert!(sends.is_empty(), "{id}: what was sent is written or posted");
         }
+        // Before what was posted meanwhile.
+        self.commands.splice(0..0, commands.into_iter().flatten());
     }
 
-    fn write_sends(&mut self, permit: Permit, sends: Vec<Command>) {
+    fn write_sends(&mut self, permit: Permit, sends: &mut Vec<Command>) {
         let id = permit.id();
         let mut outbox = outbox_of(sends);
         let (all_bytes, all_messages) = (outbox.pending_bytes(), outbox.messages());
@@ -114,11 +114,21 @@ fn stream_send(command: &Command) -> Option<SocketId> {
     }
 }
 
+/// The sends on streams, those of one together: whose, and where they stand among the commands.
+fn sends_by_socket(commands: &[Command]) -> Vec<(SocketId, usize)> {
+    let sends = (0..).zip(commands).filter_map(|(at, one)| Some((stream_send(one)?, at)));
+    let mut sends: Vec<_> = sends.collect();
+    sends.sort_unstable();
+    assert!(sends.len() <= commands.len(), "a send was found twice");
+    debug_assert!(sends.is_sorted(), "two sends of a stream would leave in another order");
+    sends
+}
+
 /// The sends in the order in which they leave.
-fn outbox_of(sends: Vec<Command>) -> Outbox {
+fn outbox_of(sends: &mut Vec<Command>) -> Outbox {
     let mut outbox = Outbox::new();
     let priority = |low| if low { Priority::Low } else { Priority::High };
-    for send in sends {
+    for send in sends.drain(..) {
         match send {
             Command::Send { low, bytes, .. } => outbox.push(bytes, priority(low)),
             Command::SendVectored { low, parts, .. } => {
