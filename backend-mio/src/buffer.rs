@@ -162,7 +162,7 @@ pub(crate) struct ReadSize {
 const SCANT_READS_MAX: u8 = 4;
 
 /// More than any memory has.
-const DOUBLINGS_MAX: u8 = (SMALLEST_BUFFER_BYTES.leading_zeros() - 1) as u8;
+const DOUBLINGS_MAX: u8 = SMALLEST_BUFFER_BYTES.leading_zeros() as u8;
 
 impl ReadSize {
     /// The next read's size, at most `size_max`.
@@ -199,6 +199,21 @@ impl ReadSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_that_fill_all_they_get_ask_for_no_more_than_any_memory_has() {
+        let mut size = ReadSize::default();
+        for _ in 0..200 {
+            let asked = size.bytes(usize::MAX);
+            size.handle_read(asked, asked);
+        }
+        assert_eq!(size.bytes(usize::MAX), 1 << (usize::BITS - 1), "the largest power of two");
+        for _ in 0..200 * usize::from(SCANT_READS_MAX) {
+            let asked = size.bytes(usize::MAX);
+            size.handle_read(asked, 0);
+        }
+        assert_eq!(size.bytes(usize::MAX), SMALLEST_BUFFER_BYTES);
+    }
 
     impl Ring {
         fn is_spare(&self) -> bool {

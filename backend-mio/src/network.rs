@@ -22,10 +22,10 @@ use crate::workers::Pool;
 
 /// One network thread: it owns a poller, a Mux and its sockets.
 ///
-/// One round: events, commands, a turn of the Mux, its outputs, services (or a hint to the
-/// workers that there is something to do). Turns are small, so that what a socket's service
-/// touches is still in the cache; the poller is asked when there is nothing else to do, and at
-/// least every [`TURNS_PER_POLL`] rounds.
+/// One round: commands, a turn of the Mux, its outputs, services; workers get their messages after
+/// one or a few rounds. Turns are small, so that what a socket's service touches is still in the
+/// cache; the poller is asked when there is nothing else to do, and at least every
+/// [`TURNS_PER_POLL`] rounds.
 pub(crate) struct Network {
     pub(crate) poll: Poll,
     pub(crate) mux: Mux,
@@ -43,6 +43,9 @@ pub(crate) struct Network {
     deliveries: Box<[Vec<Delivery>]>,
     /// The payload of what is for workers.
     gathered_bytes: usize,
+    /// Since when something waits to be handed over, and when the latest of it came.
+    gathered_since: Option<Instant>,
+    gathered_latest: Instant,
     /// By shard, what the Mux asks of others and was not handed over yet.
     for_others: Box<[Vec<Command>]>,
     turns: Histogram,
@@ -86,10 +89,12 @@ impl Outlet for InlineOutlet {
 const EVENTS_MAX: usize = 1024;
 const TURNS_PER_POLL: usize = 32;
 
-/// Workers get so many messages at a time, if so many have come …
+/// What comes for workers is gathered until a turn ends with so many messages …
 const GATHERED_MESSAGES_MAX: usize = 128;
-/// … or so much payload, which is still in the cache then.
+/// … or so much payload, which is still in the cache then …
 const GATHERED_BYTES_MAX: usize = 128 << 10;
+/// … or after so long.
+const GATHERED_FOR_MAX: Duration = Duration::from_micros(200);
 
 impl Network {
     pub(crate) fn new(
@@ -103,6 +108,8 @@ impl Network {
         Self {
             deliveries: (0..shards).map(|_| Vec::new()).collect(),
             gathered_bytes: 0,
+            gathered_since: None,
+            gathered_latest: Instant::ZERO,
             for_others: (0..shards).map(|_| Vec::new()).collect(),
             poll,
             mux,
@@ -128,6 +135,9 @@ impl Network {
                 let progress = self.round(now);
                 let then = std::mem::replace(&mut now, self.shared.clock.now());
                 self.turns.add(now.saturating_since(then));
+                if self.is_hand_over_due(progress, then, now) {
+                    self.hand_over();
+                }
                 pause = match progress {
                     Progress::More => Pause::No,
                     Progress::Idle if self.has_work() => Pause::No,
@@ -220,8 +230,9 @@ impl Network {
         }
         self.hand_commands_over(now);
         let progress = self.mux.turn(&mut self.backend, now);
-        self.deliver();
-        if self.is_hand_over_due(progress) {
+        self.deliver(now);
+        if matches!(self.services, Services::Inline(_)) {
+            // What services here ask of another Mux must not overtake what this one asks of it.
             self.hand_over();
         }
         self.run_services();
@@ -260,9 +271,12 @@ impl Network {
         }
     }
 
-    fn deliver(&mut self) {
+    /// Gives outputs to the services of this thread, and gathers those for others.
+    fn deliver(&mut self, now: Instant) {
         let own = self.mux.shard() as usize;
         while let Some(delivery) = self.mux.poll_delivery() {
+            self.gathered_since.get_or_insert(now);
+            self.gathered_latest = now;
             if let Delivery::Command { shard, command } = delivery {
                 self.for_others[shard as usize].push(command);
                 continue;
@@ -297,19 +311,25 @@ impl Network {
         }
     }
 
-    /// Whether workers are to get now what was gathered for them: little is told one by one, much
-    /// in batches, because to wake somebody costs more than most messages. Also where services run
-    /// here: what they ask of another Mux must not overtake what this one asks of it.
-    fn is_hand_over_due(&self, progress: Progress) -> bool {
+    /// Whether workers and other network threads are to get what was gathered for them, after a
+    /// turn from `then` to `now`. Much that comes at once goes in few batches, because to wake
+    /// somebody costs more than most messages; but nothing waits for turns that bring no more, nor
+    /// for long.
+    fn is_hand_over_due(&self, progress: Progress, then: Instant, now: Instant) -> bool {
+        let Some(since) = self.gathered_since else { return false };
         let gathered = self.deliveries[self.mux.shard() as usize].len();
         progress != Progress::More
-            || matches!(self.services, Services::Inline(_))
+            || self.gathered_latest < then
             || gathered >= GATHERED_MESSAGES_MAX
             || self.gathered_bytes >= GATHERED_BYTES_MAX
+            || now.saturating_since(since) >= GATHERED_FOR_MAX
     }
 
     /// Gives workers and other network threads what was gathered for them.
     fn hand_over(&mut self) {
+        if self.gathered_since.take().is_none() {
+            return;
+        }
         let own = self.mux.shard() as usize;
         if let Services::Pool(pool) = &self.services
             && !self.deliveries[own].is_empty()
@@ -478,6 +498,12 @@ mod tests {
     }
 
     fn start() -> (Handle, thread::JoinHandle<ExitReport>) {
+        let (network, shared) = network(0);
+        (Handle::new(shared), thread::spawn(|| network.run()))
+    }
+
+    /// A network thread that does not run yet; the threads of its workers are not there.
+    fn network(workers: usize) -> (Network, Arc<Shared>) {
         let mux = Mux::new(Config::default()).unwrap();
         let directory = Arc::clone(mux.directory());
         let poll = Poll::new().unwrap();
@@ -486,13 +512,47 @@ mod tests {
         let weak = Arc::downgrade(&waker);
         let lookup = Lookup { resolve: Arc::new(Ports), threads: 1 };
         let backend = MioBackend::new(registry, weak, Arc::clone(&directory), lookup);
-        let services = Services::Inline(Box::new(Dispatcher::new(Arc::clone(&directory), 0)));
+        let dispatcher = Dispatcher::new(Arc::clone(&directory), 0);
+        let services = match workers {
+            0 => Services::Inline(Box::new(dispatcher)),
+            workers => Services::Pool(Arc::new(Pool::new(dispatcher, workers))),
+        };
         let mailbox_bytes_max = directory.config().mailbox_bytes_max;
         let inboxes: Box<[Inbox]> = Box::new([Inbox::new(waker, mailbox_bytes_max)]);
         let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes));
         let shared = Arc::new(Shared::new(directory, inboxes, Clock::start(), None, None));
-        let network = Network::new(poll, mux, backend, Arc::clone(&shared), services);
-        (Handle::new(shared), thread::spawn(|| network.run()))
+        (Network::new(poll, mux, backend, Arc::clone(&shared), services), shared)
+    }
+
+    #[test]
+    fn what_is_gathered_waits_only_while_more_comes_and_not_for_long() {
+        let (mut network, shared) = network(1);
+        let service = shared.directory.take_service().unwrap();
+        let at = |micros| Instant::ZERO + Duration::from_micros(micros);
+        let due = |network: &Network, progress, now| {
+            network.is_hand_over_due(progress, at(now), at(now + 10))
+        };
+        assert!(!due(&network, Progress::Idle, 0), "nothing is there");
+        network.gathered_since = Some(at(100));
+        network.gathered_latest = at(100);
+        network.deliveries[0].push(Delivery::Message(service, Message::Exit));
+        assert!(!due(&network, Progress::More, 100), "more may come with the next turn");
+        assert!(due(&network, Progress::Idle, 100), "it would sleep");
+        assert!(due(&network, Progress::Exit, 100));
+        assert!(due(&network, Progress::More, 120), "a turn brought no more");
+        network.gathered_latest = at(280);
+        assert!(!due(&network, Progress::More, 280));
+        network.gathered_latest = at(290);
+        assert!(due(&network, Progress::More, 290), "that is long enough");
+        network.gathered_bytes = GATHERED_BYTES_MAX;
+        assert!(due(&network, Progress::More, 280), "as much as a cache holds");
+        network.gathered_bytes = 0;
+        network.deliveries[0]
+            .extend((1..GATHERED_MESSAGES_MAX).map(|_| Delivery::Message(service, Message::Exit)));
+        assert!(due(&network, Progress::More, 280), "many");
+        network.hand_over();
+        assert!(network.deliveries[0].is_empty() && network.gathered_since.is_none());
+        assert!(!due(&network, Progress::Idle, 300), "it was given");
     }
 
     /// A port that refuses: bound, so that nobody else gets it, and not listening.

@@ -24,6 +24,8 @@ pub struct Unfinished {
 impl Unfinished {
     /// The socket.
     pub fn socket(&self) -> SocketId {
+        debug_assert!(!self.rest.is_empty(), "all of it is written, and it is posted");
+        debug_assert!(self.messages <= self.bytes, "a message without bytes went");
         self.permit.id()
     }
 }
@@ -43,30 +45,32 @@ impl Net<'_> {
         if !self.directory.config().direct_write || !self.outlet.writes_directly() {
             return;
         }
-        let sends = sends_by_socket(self.commands);
-        let mut of_sockets: Vec<_> = sends.chunk_by(|one, next| one.0 == next.0).collect();
+        let places = sends_by_socket(self.commands);
+        if places.is_empty() {
+            return;
+        }
+        let mut of_sockets: Vec<_> = places.chunk_by(|one, next| one.0 == next.0).collect();
         of_sockets.sort_unstable_by_key(|of_one| of_one[0].1);
-        let mut commands: Vec<_> = self.commands.drain(..).map(Some).collect();
+        let waiting = self.commands.drain(..).map(Some).collect();
+        let mut writing = Writing { net: self, waiting };
         let mut sends = Vec::new();
         for of_one in of_sockets {
             let (id, count) = (of_one[0].0, of_one.len());
-            self.outlet.point(Step::StartSend { id });
-            let gate = self.directory.gate(id).expect("an admitted send has a gate");
+            writing.net.outlet.point(Step::StartSend { id });
+            let gate = writing.net.directory.gate(id).expect("an admitted send has a gate");
             let Some(permit) = gate.start_write(id, count as u64) else { continue };
-            let taken = of_one.iter().map(|(_, at)| commands[*at].take());
+            let taken = of_one.iter().map(|(_, at)| writing.waiting[*at].take());
             sends.extend(taken.map(|send| send.expect("each send is written once")));
             assert_eq!(sends.len(), count, "{id}: other sends than were counted");
-            self.outlet.point(Step::Write { id, sends: &sends });
-            self.write_sends(permit, &mut sends);
-            assert!(sends.is_empty(), "{id}: what was sent is written or posted");
+            writing.net.outlet.point(Step::Write { id, sends: &sends });
+            writing.net.write_sends(permit, &mut sends);
         }
-        // Before what was posted meanwhile.
-        self.commands.splice(0..0, commands.into_iter().flatten());
     }
 
     fn write_sends(&mut self, permit: Permit, sends: &mut Vec<Command>) {
         let id = permit.id();
         let mut outbox = outbox_of(sends);
+        assert!(sends.is_empty(), "{id}: a send is left out");
         let (all_bytes, all_messages) = (outbox.pending_bytes(), outbox.messages());
         let charge = outbox.charge_bytes();
         assert!(!outbox.is_empty(), "{id}: only sends with bytes are written");
@@ -83,6 +87,7 @@ impl Net<'_> {
             Answer::Later => None,
         };
         assert!(fault.is_none() || bytes == 0, "{id}: a failed write took bytes");
+        assert!(messages <= bytes, "{id}: each message has a byte at least");
         self.outlet.point(Step::Finish { id });
         if outbox.is_empty() {
             let went = Went {
@@ -105,6 +110,22 @@ impl Net<'_> {
     }
 }
 
+/// A batch whose sends are being written.
+struct Writing<'a, 'n> {
+    net: &'a mut Net<'n>,
+    /// What was asked, in its order; `None` where a send was taken out.
+    waiting: Vec<Option<Command>>,
+}
+
+impl Drop for Writing<'_, '_> {
+    /// Puts back what was not written, before what was posted meanwhile; also if a user's value
+    /// panics while it is dropped, because others count on what the batch asked besides.
+    fn drop(&mut self) {
+        let waiting = self.waiting.drain(..).flatten();
+        self.net.commands.splice(0..0, waiting);
+    }
+}
+
 /// The socket of a send on a stream. (Whether it is a stream's, the gate knows.)
 fn stream_send(command: &Command) -> Option<SocketId> {
     match command {
@@ -119,8 +140,8 @@ fn sends_by_socket(commands: &[Command]) -> Vec<(SocketId, usize)> {
     let sends = (0..).zip(commands).filter_map(|(at, one)| Some((stream_send(one)?, at)));
     let mut sends: Vec<_> = sends.collect();
     sends.sort_unstable();
-    assert!(sends.len() <= commands.len(), "a send was found twice");
-    debug_assert!(sends.is_sorted(), "two sends of a stream would leave in another order");
+    let is_its = |(id, at): &(SocketId, usize)| stream_send(&commands[*at]) == Some(*id);
+    debug_assert!(sends.iter().all(is_its), "a send is found where it is not");
     sends
 }
 
@@ -139,4 +160,137 @@ fn outbox_of(sends: &mut Vec<Command>) -> Outbox {
     }
     assert!(!outbox.is_empty(), "an empty message is never written");
     outbox
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use crate::gate::GateKind;
+    use crate::outlet::Outlet;
+    use crate::{
+        Answer, Command, Config, Delivery, Directory, Dispatcher, Fault, Instant, Message, Net,
+        Outbox, Service, SocketId,
+    };
+
+    /// Takes what is written and keeps it; of the sockets in `full` nothing.
+    #[derive(Default)]
+    struct Wire {
+        full: BTreeSet<SocketId>,
+        written: Vec<(SocketId, Vec<u8>)>,
+        published: Vec<Command>,
+    }
+
+    impl Outlet for Wire {
+        fn publish(&mut self, commands: &mut Vec<Command>) {
+            self.published.append(commands);
+        }
+
+        fn writes_directly(&self) -> bool {
+            true
+        }
+
+        fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
+            if self.full.contains(&id) {
+                return Answer::Later;
+            }
+            let bytes: Vec<u8> = unsent.parts().flat_map(|part| part.to_vec()).collect();
+            unsent.advance(bytes.len());
+            let count = bytes.len();
+            self.written.push((id, bytes));
+            Answer::Ready(Ok(count))
+        }
+    }
+
+    struct Asks<F>(F);
+
+    impl<F: FnMut(&mut Net<'_>) + Send> Service for Asks<F> {
+        fn on_start(&mut self, net: &mut Net<'_>) {
+            (self.0)(net);
+        }
+
+        fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {}
+    }
+
+    /// A directory with open streams; others than the Mux may write those of `free`.
+    fn streams<const COUNT: usize>(free: [bool; COUNT]) -> (Arc<Directory>, [SocketId; COUNT]) {
+        let config = Config { direct_write: true, ..Config::default() };
+        let directory = Arc::new(Directory::new(config).unwrap());
+        let opener = directory.take_service().unwrap();
+        let ids = free.map(|is_free| {
+            let id = directory.take_socket(GateKind::Stream, opener, None).unwrap();
+            directory.gate(id).unwrap().set_queued(id, !is_free);
+            id
+        });
+        (directory, ids)
+    }
+
+    /// What a batch that asks this leaves among its commands.
+    fn run(
+        directory: &Arc<Directory>,
+        wire: &mut Wire,
+        ask: impl FnMut(&mut Net<'_>) + Send + 'static,
+    ) -> Vec<String> {
+        let mut dispatcher = Dispatcher::new(Arc::clone(directory), 0);
+        let service = directory.take_service().unwrap();
+        drop(dispatcher.deliver(Delivery::Spawn(service, Box::new(Asks(ask)))));
+        let mut commands = Vec::new();
+        let mut batch = dispatcher.take().unwrap();
+        let run = std::panic::AssertUnwindSafe(|| {
+            batch.run(directory, Instant::ZERO, &mut commands, wire);
+        });
+        drop(std::panic::catch_unwind(run));
+        let all = std::mem::take(&mut wire.published).into_iter().chain(commands);
+        all.filter(|one| !matches!(one, Command::Handled { .. })).map(|one| name(&one)).collect()
+    }
+
+    fn name(command: &Command) -> String {
+        match command {
+            Command::Send { id, bytes, .. } => format!("send {} {bytes:?}", id.index()),
+            Command::Pause { id, .. } => format!("pause {}", id.index()),
+            Command::FinishWrite(unfinished) => format!("rest of {}", unfinished.socket().index()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn sends_are_written_socket_by_socket_and_the_rest_keeps_its_order() {
+        let (directory, [a, b, c]) = streams([true, false, true]);
+        let mut wire = Wire { full: [c].into(), ..Wire::default() };
+        let left = run(&directory, &mut wire, move |net| {
+            net.send(c, "c1").unwrap();
+            net.send(a, "a1").unwrap();
+            net.pause(a).unwrap();
+            net.send(b, "b1").unwrap();
+            net.send(a, "a2").unwrap();
+            net.send(b, "b2").unwrap();
+        });
+        assert_eq!(wire.written, [(a, b"a1a2".to_vec())]);
+        assert_eq!(left, ["pause 0", "send 1 b\"b1\"", "send 1 b\"b2\"", "rest of 2"]);
+    }
+
+    #[test]
+    fn what_a_batch_asked_besides_outlives_a_panic_in_a_write() {
+        struct Bomb;
+        impl AsRef<[u8]> for Bomb {
+            fn as_ref(&self) -> &[u8] {
+                b"bomb"
+            }
+        }
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("a user's value");
+            }
+        }
+        let (directory, [a, b]) = streams([true, false]);
+        let left = run(&directory, &mut Wire::default(), move |net| {
+            net.send(a, Bytes::from_owner(Bomb)).unwrap();
+            net.send(b, "b1").unwrap();
+            net.pause(b).unwrap();
+        });
+        assert_eq!(left, ["send 1 b\"b1\"", "pause 1"]);
+    }
 }

@@ -39,7 +39,9 @@ impl Endpoint {
 
     /// The port, if this endpoint has one.
     pub fn port(&self) -> Option<u16> {
-        self.socket_addr().map(|address| address.port())
+        let port = self.socket_addr().map(|address| address.port());
+        debug_assert!(port.is_none() || self.unix_name().is_none(), "{self} has a port");
+        port
     }
 }
 
@@ -89,10 +91,13 @@ pub enum Target {
 impl Target {
     /// The target `host`:`port`. A textual IP address is taken as an address at once.
     pub fn host(host: &str, port: u16) -> Self {
-        match host.parse::<IpAddr>() {
+        let target = match host.parse::<IpAddr>() {
             Ok(address) => Target::Endpoint(Endpoint::from((address, port))),
             Err(_not_an_address) => Target::Host { host: host.into(), port },
-        }
+        };
+        let is_known = matches!(target, Target::Endpoint(_));
+        debug_assert!(!is_known || target.is_valid(), "{target} is an address");
+        target
     }
 
     /// Whether the host name could name anything.

@@ -51,7 +51,8 @@ pub(crate) struct Gate {
     charged_bytes: AtomicU64,
     /// How many of the announced are refusals, which are charged with nothing.
     refused: AtomicU64,
-    /// What was written without the Mux, and it has not learnt of yet; `None` where nobody may.
+    /// What was written without the Mux, and it has not learnt of yet; `None` where the
+    /// configuration forbids that.
     pub(crate) written: Option<Box<Written>>,
 }
 

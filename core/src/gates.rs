@@ -26,6 +26,7 @@ impl Gates {
         let chunks_per_shard = places_max.div_ceil(GATES_PER_CHUNK);
         assert!(chunks_per_shard * GATES_PER_CHUNK >= places_max, "every index has a gate");
         let chunks = (0..shards * chunks_per_shard).map(|_| OnceLock::new()).collect();
+        assert!(shards > 0 && places_max > 0, "a runtime has a place for a socket");
         Self { places_max, direct_write, shards, chunks_per_shard, chunks }
     }
 
@@ -58,6 +59,7 @@ impl Gates {
         assert!(at < gates, "{id} is in no chunk");
         let chunk = self.chunks[chunk]
             .get_or_init(|| (0..gates).map(|_| Gate::new(self.direct_write)).collect());
+        assert_eq!(chunk.len(), gates, "a chunk is made whole");
         &chunk[at]
     }
 }

@@ -65,7 +65,10 @@ macro_rules! handle {
             #[inline]
             pub const fn from_bits(bits: u64) -> Option<Self> {
                 match (NonZeroU64::new(bits), bits >> 32) {
-                    (Some(bits), 1..) => Some(Self { bits }),
+                    (Some(bits), 1..) => {
+                        debug_assert!(bits.get() > u32::MAX as u64, "a generation is above it");
+                        Some(Self { bits })
+                    }
                     _ => None,
                 }
             }
@@ -121,7 +124,9 @@ impl SocketId {
     /// network thread.
     #[inline]
     pub const fn shard(self) -> u32 {
-        self.index() >> PLACE_BITS
+        let shard = self.index() >> PLACE_BITS;
+        debug_assert!(shard < SHARDS_MAX, "no runtime has so many shards");
+        shard
     }
 
     /// The place in the table of its shard: the lower bits of the index.
@@ -133,7 +138,10 @@ impl SocketId {
     /// The place in the table of its shard that an [`index`](Self::index) has.
     #[inline]
     pub const fn place_of(index: u32) -> u32 {
-        index & (PLACES_MAX - 1)
+        let place = index & (PLACES_MAX - 1);
+        debug_assert!(place < PLACES_MAX, "no shard has so many places");
+        debug_assert!(place <= index, "the shard is above the place");
+        place
     }
 }
 
@@ -143,6 +151,7 @@ fn write_whole(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// The place, and before it the shard if that is not the first.
 fn write_shard_and_place(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    debug_assert!(index >> PLACE_BITS < SHARDS_MAX, "no runtime has so many shards");
     match index >> PLACE_BITS {
         0 => write!(f, "{}", SocketId::place_of(index)),
         shard => write!(f, "{shard}/{}", SocketId::place_of(index)),

@@ -42,7 +42,9 @@ impl Instant {
     /// The time from `earlier` to `self`, or zero if `earlier` is later.
     #[inline]
     pub const fn saturating_since(self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
+        let nanos = self.as_nanos().saturating_sub(earlier.as_nanos());
+        debug_assert!(nanos <= self.as_nanos(), "more time has passed than since the origin");
+        Duration::from_nanos(nanos)
     }
 }
 

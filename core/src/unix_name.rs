@@ -37,6 +37,7 @@ impl UnixName {
             return Err(UnixNameError::HasNul);
         }
         assert_ne!(bytes[0], 0, "a path would be an abstract name");
+        assert!(bytes.len() <= Self::BYTES_MAX, "the system has no room for it");
         Ok(Self { bytes: bytes.into() })
     }
 
@@ -47,7 +48,10 @@ impl UnixName {
     /// If the name is empty or longer than [`BYTES_MAX`](Self::BYTES_MAX).
     pub fn abstract_name(name: &[u8]) -> Result<Self, UnixNameError> {
         check(name)?;
-        Ok(Self { bytes: [&[0], name].concat().into() })
+        let name = Self { bytes: [&[0], name].concat().into() };
+        assert!(name.path_bytes().is_none(), "an abstract name is no path");
+        assert!(name.bytes.len() <= Self::BYTES_MAX + 1, "the system has no room for it");
+        Ok(name)
     }
 
     /// The path as the system spells it; `None` for an abstract name.

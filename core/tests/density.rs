@@ -114,7 +114,7 @@ fn gather(folder: &Path, paths: &mut Vec<PathBuf>) {
 
 fn count(path: PathBuf) -> Counted {
     let text = fs::read_to_string(&path).expect("the sources can be read");
-    let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let production = text.split("]\nmod tests {").next().unwrap_or_default();
     let code = code_of(production);
     Counted {
         path,

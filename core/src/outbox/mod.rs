@@ -65,7 +65,7 @@ impl Outbox {
 
     /// Unsent payload bytes.
     #[inline]
-    pub fn pending_bytes(&self) -> usize {
+    pub const fn pending_bytes(&self) -> usize {
         let pending_bytes = match &self.unsent {
             Unsent::Nothing => 0,
             Unsent::One(_, bytes) => bytes.len(),
@@ -77,7 +77,7 @@ impl Outbox {
 
     /// Messages of which at least one byte is unsent.
     #[inline]
-    pub fn messages(&self) -> usize {
+    pub const fn messages(&self) -> usize {
         let messages = match &self.unsent {
             Unsent::Nothing => 0,
             Unsent::One(..) => 1,
@@ -89,7 +89,7 @@ impl Outbox {
 
     /// What is charged for what is queued: unsent bytes, and 64 for each message.
     #[inline]
-    pub fn charge_bytes(&self) -> usize {
+    pub const fn charge_bytes(&self) -> usize {
         let (pending_bytes, messages) = (self.pending_bytes(), self.messages());
         debug_assert!(messages <= pending_bytes, "a message without bytes is queued");
         debug_assert!(messages > 0 || pending_bytes == 0, "bytes of no message");
@@ -98,10 +98,10 @@ impl Outbox {
 
     /// Whether nothing is unsent.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         let is_empty = matches!(self.unsent, Unsent::Nothing);
-        debug_assert_eq!(is_empty, self.pending_bytes() == 0, "nothing takes place");
-        debug_assert_eq!(is_empty, self.messages() == 0, "bytes of no message");
+        debug_assert!(is_empty == (self.pending_bytes() == 0), "nothing takes place");
+        debug_assert!(is_empty == (self.messages() == 0), "bytes of no message");
         debug_assert!(!is_empty || self.offered_bytes == 0, "nothing is there to be offered");
         is_empty
     }
@@ -121,7 +121,7 @@ impl Outbox {
 
     /// Bytes that a pending write has.
     #[inline]
-    pub fn offered_bytes(&self) -> usize {
+    pub const fn offered_bytes(&self) -> usize {
         debug_assert!(self.offered_bytes <= self.pending_bytes(), "more is offered than is there");
         self.offered_bytes
     }
@@ -192,6 +192,7 @@ impl Outbox {
 
     /// The unsent parts in the order in which they leave, for one vectored write.
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        debug_assert!(self.offered_bytes <= self.pending_bytes(), "more is offered than is there");
         let one = match &self.unsent {
             Unsent::One(_, bytes) => Some(bytes),
             Unsent::Nothing | Unsent::Many(_) => None,

@@ -31,11 +31,13 @@ pub(super) struct Part {
 impl Queues {
     #[inline]
     pub(super) fn get(&self, queue: Queue) -> &VecDeque<Part> {
-        match queue {
+        let parts = match queue {
             Queue::Begun => &self.begun,
             Queue::High => &self.high,
             Queue::Low => &self.low,
-        }
+        };
+        debug_assert!(parts.len() <= self.pending_bytes, "an empty part is queued");
+        parts
     }
 
     #[inline]
