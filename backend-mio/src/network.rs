@@ -94,7 +94,7 @@ const GATHERED_MESSAGES_MAX: usize = 128;
 /// … or so much payload, which is still in the cache then …
 const GATHERED_BYTES_MAX: usize = 128 << 10;
 /// … or after so long.
-const GATHERED_FOR_MAX: Duration = Duration::from_micros(200);
+const GATHERED_FOR_MAX: Duration = Duration::from_micros(500);
 
 impl Network {
     pub(crate) fn new(
@@ -540,19 +540,19 @@ mod tests {
         assert!(due(&network, Progress::Idle, 100), "it would sleep");
         assert!(due(&network, Progress::Exit, 100));
         assert!(due(&network, Progress::More, 120), "a turn brought no more");
-        network.gathered_latest = at(280);
-        assert!(!due(&network, Progress::More, 280));
-        network.gathered_latest = at(290);
-        assert!(due(&network, Progress::More, 290), "that is long enough");
+        network.gathered_latest = at(580);
+        assert!(!due(&network, Progress::More, 580));
+        network.gathered_latest = at(590);
+        assert!(due(&network, Progress::More, 590), "that is long enough");
         network.gathered_bytes = GATHERED_BYTES_MAX;
-        assert!(due(&network, Progress::More, 280), "as much as a cache holds");
+        assert!(due(&network, Progress::More, 580), "as much as a cache holds");
         network.gathered_bytes = 0;
         network.deliveries[0]
             .extend((1..GATHERED_MESSAGES_MAX).map(|_| Delivery::Message(service, Message::Exit)));
-        assert!(due(&network, Progress::More, 280), "many");
+        assert!(due(&network, Progress::More, 580), "many");
         network.hand_over();
         assert!(network.deliveries[0].is_empty() && network.gathered_since.is_none());
-        assert!(!due(&network, Progress::Idle, 300), "it was given");
+        assert!(!due(&network, Progress::Idle, 600), "it was given");
     }
 
     /// A port that refuses: bound, so that nobody else gets it, and not listening.
