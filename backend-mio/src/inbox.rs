@@ -141,6 +141,9 @@ impl Inbox {
 
     /// Takes all of `deliveries`, for services that run on the network thread.
     pub(crate) fn push_deliveries(&self, deliveries: &mut Vec<Delivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
         let mut queue = self.lock();
         if queue.waker.is_none() {
             drop(queue);

@@ -275,32 +275,31 @@ impl Network {
     fn deliver(&mut self, now: Instant) {
         let own = self.mux.shard() as usize;
         while let Some(delivery) = self.mux.poll_delivery() {
-            self.gathered_since.get_or_insert(now);
-            self.gathered_latest = now;
-            if let Delivery::Command { shard, command } = delivery {
-                self.for_others[shard as usize].push(command);
-                continue;
-            }
             if !self.listen_waiters.is_empty() {
                 self.tell_listen_waiter(&delivery);
             }
-            match &mut self.services {
-                Services::Pool(_) => {
+            match (delivery, &mut self.services) {
+                (Delivery::Command { shard, command }, _) => {
+                    self.for_others[shard as usize].push(command);
+                }
+                (delivery, Services::Pool(_)) => {
                     self.gathered_bytes += payload_bytes(&delivery);
                     self.deliveries[own].push(delivery);
                 }
                 // Each service is on the network thread where it is at home.
-                Services::Inline(dispatcher) => {
+                (delivery, Services::Inline(dispatcher)) => {
                     let service = delivery.service().expect("commands were sorted out");
                     let home = self.shared.directory.home_of(service) as usize;
                     let delivery = guard(delivery);
                     if home == own {
                         drop(dispatcher.deliver(delivery));
-                    } else {
-                        self.deliveries[home].push(delivery);
+                        continue;
                     }
+                    self.deliveries[home].push(delivery);
                 }
             }
+            self.gathered_since.get_or_insert(now);
+            self.gathered_latest = now;
         }
         if !self.listen_waiters.is_empty() {
             // Its owner died on the way, so no message told.
@@ -340,9 +339,7 @@ impl Network {
             self.backend.calls.hand_overs += 1;
         }
         for (shard, deliveries) in (0..).zip(&mut self.deliveries) {
-            if !deliveries.is_empty() {
-                self.shared.inboxes.of(shard).push_deliveries(deliveries);
-            }
+            self.shared.inboxes.of(shard).push_deliveries(deliveries);
         }
         // Behind the messages, which another Mux may count on.
         for (shard, commands) in (0..).zip(&mut self.for_others) {
