@@ -1,12 +1,12 @@
 //! One stream that somebody else opened: a socket, a pipe, a terminal.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use tidelock_core::{
-    Answer, Bytes, CloseHow, Connected, Endpoint, Fault, FaultKind, Outbox, SocketOption,
+    Answer, Bytes, CloseHow, Connected, Endpoint, Fault, FaultKind, Outbox, Read, SocketOption,
 };
 
 use crate::buffer::{BufferRing, ReadSize};
@@ -37,6 +37,9 @@ enum Direction {
     ReadOnly,
     WriteOnly,
 }
+
+/// The end of a stream.
+const END: Read = Read { bytes: Bytes::new(), is_drained: false };
 
 impl Adopted {
     /// Takes `descriptor` over; on failure it is closed, in the mode in which it came.
@@ -87,14 +90,10 @@ impl Adopted {
         &mut self,
         ring: &mut BufferRing,
         size_hint: usize,
-    ) -> Answer<Result<Bytes, Fault>> {
+    ) -> Answer<Result<Read, Fault>> {
         if self.direction == Direction::WriteOnly {
             // Nothing ever comes in; that the reader is gone is the end of the stream.
-            return if self.is_far_end_gone {
-                Answer::Ready(Ok(Bytes::new()))
-            } else {
-                Answer::Later
-            };
+            return if self.is_far_end_gone { Answer::Ready(Ok(END)) } else { Answer::Later };
         }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
         let mut file = &self.file;
@@ -105,9 +104,10 @@ impl Adopted {
         match result {
             // A terminal whose other side hung up says so with EIO; that is its end of the stream.
             Err(error) if self.kind == FdKind::Device && is_hang_up(&error) => {
-                Answer::Ready(Ok(Bytes::new()))
+                Answer::Ready(Ok(END))
             }
-            result => answer(result),
+            // One read gives one line of a terminal: more may wait, for which no event comes.
+            result => answer(result.map(|bytes| Read { bytes, is_drained: false })),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidelock_core::{
-    Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox,
+    Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox, Read,
     SocketOption,
 };
 
@@ -156,7 +156,7 @@ impl Stream {
         &mut self,
         ring: &mut BufferRing,
         size_hint: usize,
-    ) -> Answer<Result<Bytes, Fault>> {
+    ) -> Answer<Result<Read, Fault>> {
         if self.is_drained() {
             return Answer::Later;
         }
@@ -169,7 +169,8 @@ impl Stream {
                 self.input.handle_read(size, bytes.len());
             }
         }
-        answer(result)
+        let is_drained = self.input.is_drained();
+        answer(result.map(|bytes| Read { bytes, is_drained }))
     }
 
     pub(crate) fn write(

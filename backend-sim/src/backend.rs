@@ -2,7 +2,7 @@
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Fault, FaultKind, ListenOptions, Outbox, Situation, SocketId, SocketOption, UdpOptions,
+    Fault, FaultKind, ListenOptions, Outbox, Read, Situation, SocketId, SocketOption, UdpOptions,
 };
 
 use crate::address::{address, connected, endpoint};
@@ -314,7 +314,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         Err(Fault::new(FaultKind::Unsupported))
     }
 
-    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
+    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Read, Fault>> {
         let socket = self.socket(id);
         if self.is_completion() && !self.is_at_once(socket, |bits| bits.readable) {
             self.note(Call::Read, id, LATER);
@@ -328,7 +328,12 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             let is_full = bytes.len() == size_hint;
             sometimes!(self.shared.coverage, is_full, "read-to-the-brim");
         }
-        self.noted(Call::Read, id, result, |bytes| bytes.len() as u64)
+        match self.noted(Call::Read, id, result, |bytes| bytes.len() as u64) {
+            Answer::Ready(result) => {
+                Answer::Ready(result.map(|bytes| Read { bytes, is_drained: false }))
+            }
+            Answer::Later => Answer::Later,
+        }
     }
 
     fn write(

@@ -29,6 +29,16 @@ pub struct Connected {
 /// A stream that was accepted.
 pub type Accepted = Connected;
 
+/// What one [`read`](Backend::read) gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The bytes; none are the end of the stream.
+    pub bytes: Bytes,
+    /// Nothing is left: the next `read` would answer [`Later`](Answer::Later), and an event is owed
+    /// as if it had. A backend says so only where it knows, and `false` is always right.
+    pub is_drained: bool,
+}
+
 /// How a descriptor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseHow {
@@ -162,8 +172,8 @@ pub trait Backend {
     /// Takes a descriptor over as a stream.
     fn adopt(&mut self, id: SocketId, descriptor: Descriptor) -> Result<Connected, Fault>;
 
-    /// Reads from a stream, about `size_hint` bytes at most. Empty bytes are the end of the stream.
-    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>>;
+    /// Reads from a stream, about `size_hint` bytes at most.
+    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Read, Fault>>;
 
     /// Writes from the front of `unsent`, which is not empty, at most about `size_max` bytes.
     /// `Ready(Ok(n))` has `n ≥ 1`.

@@ -55,9 +55,10 @@ pub mod states;
 mod stats;
 mod sync;
 mod time;
+mod timeouts;
 mod unix_name;
 
-pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
+pub use backend::{Accepted, Answer, Backend, CloseHow, Connected, Read};
 pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
 pub use direct::Unfinished;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::mux::Timeouts;
+use crate::timeouts::Timeouts;
 use crate::{
     Command, Descriptor, Directory, Fault, ListenOptions, Message, ServiceId, SocketId, SocketInfo,
     SocketOption,

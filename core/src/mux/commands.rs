@@ -1,15 +1,22 @@
-//! What services ask.
+//! Commands of services.
 
 use bytes::Bytes;
 
-use super::deferred::Deferred;
-use super::slot::{Closing, Kind, Listener, Opening};
-use super::{Delivery, Mux};
+use super::Mux;
+use super::desk::waiters::Waiter;
+use super::focus::{Focus, Typed};
+use super::output::Delivery;
+use super::settle::Change;
+use super::sockets::AnyPart;
+use super::sockets::deferred::Deferred;
+use super::sockets::kind::Kind;
+use super::sockets::listener::Listener;
+use super::sockets::stream::{Phase, Stream};
 use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
 use crate::{
-    CloseReason, Command, Instant, Message, Operation, Priority, RefusedReason, ServiceId,
-    SocketId, SocketOption, SocketState,
+    CloseReason, Command, Endpoint, Instant, MESSAGE_OVERHEAD_BYTES, Message, Operation, Priority,
+    RefusedReason, ServiceId, SocketId, SocketOption, SocketState, Unfinished,
 };
 
 impl Mux {
@@ -22,60 +29,48 @@ impl Mux {
         self.advance_clock(now);
         command.check();
         match command {
-            Command::Listen { id, parts, owner, at, options } => {
-                let is_reading = !options.paused;
-                let opening = Opening::Listen { at, options };
-                self.open(id, Kind::Listener, owner, is_reading, parts, opening);
-            }
-            Command::Adopt { id, owner, descriptor, paused } => {
-                let opening = Opening::Adopt { descriptor };
-                self.open(id, Kind::Stream, owner, !paused, Vec::new(), opening);
-            }
-            Command::Udp { id, owner, options } => {
-                let is_reading = !options.paused;
-                let opening = Opening::Udp { options };
-                self.open(id, Kind::Datagram, owner, is_reading, Vec::new(), opening);
-            }
-            Command::Connect { id, owner, target, options } => {
-                self.dial(id, owner, *target, options);
-            }
             Command::Send { id, low, bytes } => self.send(id, low, bytes.len(), [bytes]),
+            Command::Handled { service, charge_bytes, exit, shard } => {
+                assert_eq!(shard, self.desk.shard, "{service} handled what another Mux told");
+                self.service_handled(service, charge_bytes, exit);
+            }
             Command::SendVectored { id, low, parts } => {
                 let len = parts.iter().map(Bytes::len).sum();
                 self.send(id, low, len, parts);
             }
-            Command::SendTo { id, to, bytes } => {
-                let datagram = Datagram { to: Some(to), payload: bytes };
-                self.send_datagram(id, datagram, Priority::High);
-            }
+            Command::SendTo { id, to, bytes } => self.send_to(id, to, bytes),
+            Command::FinishWrite(unfinished) => self.finish_write(*unfinished),
+            Command::Flush { id } => self.look_again(id),
             Command::AwaitSendReady { id, by, charge_bytes, total } => {
-                self.await_send_ready(id, by, charge_bytes, total);
+                self.await_send_ready(id, Waiter { service: by, charge_bytes }, total);
+            }
+            Command::Listen { id, parts, owner, at, options } => {
+                self.open_listener(id, owner, at, options, parts);
+            }
+            Command::Adopt { id, owner, descriptor, paused } => {
+                self.open_adopted(id, owner, descriptor, paused);
+            }
+            Command::Udp { id, owner, options } => self.open_datagram(id, owner, options),
+            Command::Connect { id, owner, target, options } => {
+                self.open_dial(id, owner, *target, options);
             }
             Command::Spawn { id, service } => {
-                assert!(self.directory.is_service_alive(id), "{id} was not taken");
-                assert!(self.is_home_of(id), "{id} is another's to spawn");
-                self.services.insert(id);
-                self.deliveries.push_back(Delivery::Spawn(id, service));
-                if self.exit.is_some() {
-                    self.tell(Some(id), Message::Exit);
+                self.desk.services.insert(id);
+                self.desk.deliveries.push_back(Delivery::Spawn(id, service));
+                if self.desk.is_exiting {
+                    self.desk.tell(Some(id), Message::Exit);
                 }
             }
             Command::Post { to, from, value } => {
-                self.tell(Some(to), Message::Posted { from, value })
+                self.desk.tell(Some(to), Message::Posted { from, value });
             }
             Command::Release { service, abrupt } => self.release_service(service, abrupt),
-            Command::Handled { service, charge_bytes, exit, shard } => {
-                assert_eq!(shard, self.shard, "{service} handled what another told");
-                self.service_handled(service, charge_bytes, exit);
-            }
             Command::SetTimer { timer, service, deadline } => {
                 self.set_timer(timer, service, deadline);
             }
             Command::CancelTimer { timer, service } => self.cancel_timer(timer, service),
             Command::Info { by } => self.begin_info(by, None),
             Command::Exit { within } => self.begin_exit(within),
-            Command::FinishWrite(unfinished) => self.finish_write(*unfinished),
-            Command::Flush { id } => self.look_again(id),
             Command::Shard(command) => self.handle_shard_command(command),
             about_one_socket => self.handle_socket_command(about_one_socket),
         }
@@ -84,80 +79,33 @@ impl Mux {
     /// Commands about one socket that may be gone by now.
     fn handle_socket_command(&mut self, command: Command) {
         let id = command.socket().expect("the other commands were handled before");
-        // What nobody was told of is nobody's, whoever guesses its id.
-        if self.table.get(id).is_none_or(|slot| slot.is_helper) {
-            self.stats.stale_commands += 1;
+        // An id that was told to nobody is nobody's, even if it is guessed.
+        let Some(mut focus) = self.focus(id).filter(|focus| !focus.head.is_helper()) else {
+            self.desk.stats.stale_commands += 1;
             if let Command::Start { by, .. } = command {
                 self.refuse_start(id, by);
             }
             return;
-        }
+        };
         match command {
-            Command::Start { by, .. } => self.start(id, by),
-            Command::Pause { .. } => self.pause(id),
+            Command::Start { by, .. } => return self.start(id, by),
+            Command::Pause { .. } => focus.pause(),
             Command::Close { .. } => {
-                self.table.slot_mut(id).add_cause(CloseReason::Closed);
-                self.begin_close(id);
-                let state = self.table.slot(id).state;
-                assert_eq!(state, SocketState::Closing, "{id} outlives its close");
+                focus.head.add_cause(CloseReason::Closed);
+                focus.begin_close();
             }
-            Command::Shutdown { .. } => self.shut_down(id, CloseReason::Shutdown, false),
-            Command::Finish { .. } => self.shut_down(id, CloseReason::Shutdown, true),
-            Command::KeepOpen { .. } => self.table.slot_mut(id).is_kept_open = true,
-            Command::SetOption { option, .. } => self.set_option(id, option),
-            Command::UdpConnect { peer, .. } => self.defer(id, Deferred::Peer(peer)),
-            Command::FinishAfterEof { owner, .. } => {
-                let slot = self.table.slot(id);
-                let is_due = slot.state == SocketState::EofSeen
-                    && slot.owner == Some(owner)
-                    && !slot.is_kept_open;
-                if is_due {
-                    assert_eq!(slot.cause, Some(CloseReason::Peer), "{id}: the peer ended it");
-                    self.shut_down(id, CloseReason::Peer, false);
-                }
-            }
+            Command::Shutdown { .. } => focus.shut_down(CloseReason::Shutdown, false),
+            Command::Finish { .. } => focus.shut_down(CloseReason::Shutdown, true),
+            Command::KeepOpen { .. } => focus.keep_open(),
+            Command::SetOption { option, .. } => focus.set_option(option),
+            Command::UdpConnect { peer, .. } => focus.defer(Deferred::Peer(peer)),
+            Command::FinishAfterEof { owner, .. } => focus.finish_after_eof(owner),
             other => unreachable!("{other:?} is not about one living socket"),
         }
-        self.settle(id);
+        self.conclude(id, Change::ALL);
     }
 
-    fn open(
-        &mut self,
-        id: SocketId,
-        kind: Kind,
-        owner: ServiceId,
-        is_reading: bool,
-        parts: Vec<SocketId>,
-        mut opening: Opening,
-    ) {
-        let mut slot = self.new_slot(id, kind, SocketState::Opening);
-        match &mut opening {
-            Opening::Listen { options, .. } => {
-                assert_eq!(kind, Kind::Listener, "{id} listens");
-                slot.take_timeouts(&mut options.options);
-                slot.rare.listener = Some(Box::new(Listener::new(options, self.now, parts)));
-            }
-            Opening::Twin { .. } => unreachable!("{id}: nobody asks for a part of a listener"),
-            Opening::Udp { options } => slot.take_timeouts(&mut options.options),
-            Opening::Adopt { .. } => assert_eq!(kind, Kind::Stream, "{id} was adopted"),
-        }
-        slot.rare.opening = Some(Box::new(opening));
-        slot.is_reading = is_reading;
-        self.add_slot(slot);
-        self.change_owner(id, owner);
-        self.refuse_after_exit(id);
-        self.settle(id);
-    }
-
-    /// What was asked before the exit was known, and arrives after: closed at once.
-    pub(super) fn refuse_after_exit(&mut self, id: SocketId) {
-        if self.exit.is_some() {
-            assert!(self.directory.is_stopped(), "an exit stops the directory first");
-            self.table.slot_mut(id).add_cause(CloseReason::Exit);
-            self.begin_close(id);
-        }
-    }
-
+    /// Queues a message that was announced at the gate.
     fn send(
         &mut self,
         id: SocketId,
@@ -165,157 +113,216 @@ impl Mux {
         len: usize,
         parts: impl IntoIterator<Item = Bytes>,
     ) {
+        self.receive_announced(id);
         let priority = if low { Priority::Low } else { Priority::High };
-        if self.table.get(id).is_some_and(|slot| slot.kind == Kind::Datagram) {
-            let payload = join(parts, len);
-            return self.send_datagram(id, Datagram { to: None, payload }, priority);
-        }
-        if !self.receive_announced(id, len) {
-            return;
-        }
-        let slot = self.table.slot_mut(id);
-        if len == 0 {
+        let Some(mut focus) = self.accepting(id, len) else { return };
+        match focus.typed() {
+            Typed::Datagram(mut focus) => {
+                focus.queue(Datagram { to: None, payload: join(parts, len) }, priority);
+            }
             // An empty stream message is nothing; only its charge goes back.
-            self.release_charge(id, crate::MESSAGE_OVERHEAD_BYTES);
-        } else {
-            assert_eq!(slot.kind, Kind::Stream, "{id}: only streams have an outbox");
-            let pending_before = slot.outbox.pending_bytes();
-            slot.outbox.push_parts(parts, priority);
-            let added = slot.outbox.pending_bytes() - pending_before;
-            assert_eq!(added, len, "{id}: the parts' lengths were counted before");
-            self.warn_if_due(id);
+            Typed::Stream(mut focus) if len == 0 => focus.release_charge(MESSAGE_OVERHEAD_BYTES),
+            Typed::Stream(mut focus) => focus.queue(priority, len, parts),
+            Typed::Listener(_) => unreachable!("{id} listens, and its gate admitted a send"),
+        }
+        self.conclude(id, Change::ALL);
+    }
+
+    fn send_to(&mut self, id: SocketId, to: Endpoint, payload: Bytes) {
+        self.receive_announced(id);
+        let Some(mut focus) = self.accepting(id, payload.len()) else { return };
+        let Typed::Datagram(mut focus) = focus.typed() else {
+            unreachable!("{id} carries no datagrams, and its gate admitted one");
+        };
+        focus.queue(Datagram { to: Some(to), payload }, Priority::High);
+        self.conclude(id, Change::ALL);
+    }
+
+    /// Takes note that an announced send has arrived.
+    fn receive_announced(&mut self, id: SocketId) {
+        self.directory.gate(id).expect("a living id has a gate").receive_announced(id);
+    }
+
+    /// The socket of a send, if the send has not come too late: that is counted.
+    fn accepting(&mut self, id: SocketId, len: usize) -> Option<Focus<'_, AnyPart>> {
+        let charge = len + MESSAGE_OVERHEAD_BYTES;
+        let accepts = self.focus(id).is_some_and(|focus| match focus.part {
+            AnyPart::Stream(stream) => stream.accepts_sends(),
+            AnyPart::Datagram(datagram) => !datagram.is_closing(),
+            AnyPart::Listener(_) => false,
+        });
+        if accepts {
+            return self.focus(id);
+        }
+        self.desk.stats.stale_commands += 1;
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        self.desk.release_charge(id, gate, charge);
+        if let Some(focus) = self.focus(id) {
+            focus.head.rare.unsent_bytes += len as u64;
+            self.conclude(id, Change::ALL);
+        }
+        None
+    }
+
+    fn finish_write(&mut self, unfinished: Unfinished) {
+        let id = unfinished.socket();
+        self.with_living(id, |focus| focus.stream().finish_write(unfinished));
+    }
+
+    fn look_again(&mut self, id: SocketId) {
+        self.directory.gate(id).expect("an id that was written has a gate").receive_flush(id);
+        self.with_living(id, |focus| focus.stream().look_again());
+    }
+
+    fn await_send_ready(&mut self, id: SocketId, waiter: Waiter, total: bool) {
+        self.desk.stats.sends_refused += 1;
+        let gate = self.directory.gate(id).expect("a living id has a gate");
+        gate.receive_refused(id);
+        if gate.is_open(id) && self.sockets.table.get(id).is_some() {
+            // Output goes through the Mux before the room is looked at: a worker that gives some
+            // back from now on tells the Mux. `receive_refused` has seen to that for streams.
+            self.desk.add_waiter(id, gate, waiter, total);
         }
         self.settle(id);
     }
 
-    fn send_datagram(&mut self, id: SocketId, datagram: Datagram, priority: Priority) {
-        if self.receive_announced(id, datagram.payload.len()) {
-            assert_eq!(self.table.slot(id).kind, Kind::Datagram, "{id}: the gate knows the kind");
-            self.table.slot_mut(id).rare.datagrams.push(datagram, priority);
-            self.warn_if_due(id);
-            self.settle(id);
-        }
-    }
-
-    /// Takes note that an announced send has arrived. `false`: it came too late, and is counted.
-    fn receive_announced(&mut self, id: SocketId, len: usize) -> bool {
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        assert!(gate.is_alive(id), "{id} was given back under an announced send");
-        gate.receive_announced(id);
-        let charge = len + crate::MESSAGE_OVERHEAD_BYTES;
-        assert!(charge <= gate.charged_bytes(), "{id}: {len} B came and were not charged");
-        let total = self.directory.total_charged_bytes();
-        assert!(charge <= total, "{id}: {len} B came and are not in the total");
-        let accepts = self.table.get(id).is_some_and(|slot| {
-            let is_broken = slot.rare.write_fault.is_some();
-            !is_broken && !matches!(slot.state, SocketState::Draining | SocketState::Closing)
-        });
-        if !accepts {
-            self.stats.stale_commands += 1;
-            self.release_charge(id, charge);
-            if let Some(slot) = self.table.get_mut(id) {
-                slot.rare.unsent_bytes += len as u64;
-                self.settle(id);
-            }
-        }
-        accepts
-    }
-
     fn refuse_start(&mut self, socket: SocketId, by: ServiceId) {
-        let is_over =
-            self.table.get(socket).is_none_or(|slot| slot.is_helper || slot.cause.is_some());
-        assert!(is_over, "{socket} goes on and cannot be started");
         let (operation, why) = (Operation::Start, RefusedReason::Gone);
-        self.tell(Some(by), Message::Refused { socket, operation, why });
+        self.desk.tell(Some(by), Message::Refused { socket, operation, why });
     }
 
     fn start(&mut self, id: SocketId, by: ServiceId) {
-        let slot = self.table.slot_mut(id);
-        let is_over = match slot.state {
-            SocketState::Closing => true,
-            SocketState::Flushing | SocketState::Draining => !slot.is_finishing,
+        let mut focus = self.focus(id).expect("the caller holds a living id");
+        if !focus.can_start() {
+            self.refuse_start(id, by);
+            return self.settle(id);
+        }
+        focus.start(by);
+        let has_eof = focus.part.state() == SocketState::EofSeen;
+        if focus.head.owner != Some(by) {
+            self.change_owner(id, by);
+            let mut focus = self.focus(id).expect("a change of owner ends no socket at once");
+            if has_eof && focus.part.state() == SocketState::EofSeen {
+                focus.tell_owner(Message::Eof { socket: id });
+            }
+        }
+        self.conclude(id, Change::ALL);
+    }
+}
+
+impl Stream {
+    /// Whether a send that arrives now is queued.
+    fn accepts_sends(&self) -> bool {
+        self.write_fault.is_none() && !matches!(self.phase, Phase::Draining | Phase::Closing(_))
+    }
+}
+
+impl Focus<'_, AnyPart> {
+    /// Whether `start` does not come too late.
+    fn can_start(&self) -> bool {
+        match self.part.state() {
+            SocketState::Closing => false,
+            SocketState::Flushing | SocketState::Draining => self.head.is_finishing,
             // It will flush as soon as it is open, and is not read any more.
             SocketState::Opening | SocketState::Connecting => {
-                slot.is_shutdown_wanted && !slot.is_finishing
+                !self.head.is_shutdown_wanted || self.head.is_finishing
             }
-            _ => false,
-        };
-        if is_over {
-            return self.refuse_start(id, by);
-        }
-        if !slot.is_reading && slot.state == SocketState::Open {
-            // While nobody read, it was not the peer who was silent.
-            slot.progress_at = slot.progress_at.max(self.now);
-            slot.rare.resumed_at = Some(self.now);
-        }
-        slot.is_reading = true;
-        slot.is_pause_owed = false;
-        assert!(slot.cause.is_none() || slot.state != SocketState::Open, "{id} is over");
-        assert!(!slot.discards_input(), "{id} throws away what it was started to read");
-        let is_new_owner = slot.owner != Some(by);
-        if slot.state == SocketState::Accepted {
-            slot.enter(SocketState::Open, self.now);
-        }
-        let has_eof = slot.state == SocketState::EofSeen;
-        assert!(slot.is_reading && !slot.is_pause_owed, "{id} was started and owes `Paused`");
-        assert!(!self.table.slot(id).is_twin(), "{id} is started by its listener alone");
-        self.ask_twins(id, || TwinOrder::Start { by });
-        if is_new_owner {
-            self.change_owner(id, by);
-            let slot = self.table.slot(id);
-            let has_moved = slot.owner == Some(by) || slot.cause.is_some();
-            assert!(has_moved, "{id} was started by {by} and belongs to another");
-            let is_open = self.table.get(id).is_some_and(|slot| slot.state == SocketState::EofSeen);
-            if has_eof && is_open {
-                self.tell_owner(id, Message::Eof { socket: id });
-            }
+            _ => true,
         }
     }
 
-    fn pause(&mut self, id: SocketId) {
-        let slot = self.table.slot_mut(id);
-        assert!(slot.is_told || slot.closing != Closing::No, "{id}: nobody knows of it");
-        match slot.state {
-            SocketState::Closing => {}
-            SocketState::Flushing | SocketState::Draining if !slot.is_finishing => {}
+    /// Begins or resumes reading.
+    fn start(&mut self, by: ServiceId) {
+        let now = self.desk.now;
+        let was_reading = std::mem::replace(&mut self.head.is_reading, true);
+        self.head.is_pause_owed = false;
+        match self.typed() {
+            Typed::Stream(mut focus) => match focus.part.phase {
+                Phase::Open if !was_reading => {
+                    // While nobody read, it was not the peer who was silent.
+                    focus.head.progress_at = focus.head.progress_at.max(now);
+                    focus.part.resumed_at = Some(now);
+                }
+                Phase::Accepted => focus.enter(Phase::Open),
+                _ => {}
+            },
+            Typed::Listener(mut focus) => focus.ask_twins(|| TwinOrder::Start { by }),
+            Typed::Datagram(_) => {}
+        }
+    }
+
+    fn pause(&mut self) {
+        match self.part.state() {
+            SocketState::Closing => return,
+            SocketState::Flushing | SocketState::Draining if !self.head.is_finishing => return,
             SocketState::Opening | SocketState::Connecting => {
-                slot.is_reading = false;
-                slot.is_pause_owed = true;
+                self.head.is_reading = false;
+                self.head.is_pause_owed = true;
+                return;
             }
-            _ => {
-                slot.is_reading = false;
-                if slot.is_fin_noticed {
-                    slot.progress_at = self.now;
-                }
-                let write_fault = slot.rare.write_fault.as_deref().copied();
-                if self.pause_twins(id) {
-                    return;
-                }
-                self.tell_owner(id, Message::Paused { socket: id });
-                if let Some(fault) = write_fault {
-                    // It waited for what can still be read, and nothing is read any more.
-                    self.fail(id, fault, Operation::Write);
-                }
-            }
+            _ => self.head.is_reading = false,
+        }
+        let socket = self.id();
+        match self.typed() {
+            Typed::Stream(mut focus) => focus.paused(),
+            Typed::Listener(mut focus) => focus.paused(),
+            Typed::Datagram(mut focus) => focus.tell_owner(Message::Paused { socket }),
         }
     }
 
-    fn set_option(&mut self, id: SocketId, option: SocketOption) {
-        let slot = self.table.slot_mut(id);
+    fn keep_open(&mut self) {
+        if let AnyPart::Stream(stream) = self.part {
+            stream.is_kept_open = true;
+        }
+    }
+
+    fn set_option(&mut self, option: SocketOption) {
         if let SocketOption::Timeout(which, span) = option
-            && slot.set_timeout(which, span)
+            && self.head.set_timeout(self.part, which, span)
         {
             // Nobody else need be asked; the timer follows when the socket is settled.
             return;
         }
-        self.defer(id, Deferred::Option(option));
+        self.defer(Deferred::Option(option));
     }
 
-    fn defer(&mut self, id: SocketId, deferred: Deferred) {
-        let slot = self.table.slot_mut(id);
-        assert!(slot.is_told || slot.state == SocketState::Closing, "{id}: nobody knows of it");
-        if slot.state != SocketState::Closing {
-            slot.rare.deferred.push_back(deferred);
+    fn defer(&mut self, deferred: Deferred) {
+        if !self.part.is_closing() {
+            self.head.rare.deferred.push_back(deferred);
+        }
+    }
+
+    /// The owner has handled `Eof`.
+    fn finish_after_eof(&mut self, owner: ServiceId) {
+        if let AnyPart::Stream(stream) = self.part
+            && matches!(stream.phase, Phase::EofSeen)
+            && !stream.is_kept_open
+            && self.head.owner == Some(owner)
+        {
+            self.shut_down(CloseReason::Peer, false);
+        }
+    }
+}
+
+impl Focus<'_, Stream> {
+    fn paused(&mut self) {
+        let socket = self.id();
+        if self.part.is_fin_noticed {
+            self.head.progress_at = self.desk.now;
+        }
+        self.tell_owner(Message::Paused { socket });
+        if let Some(&fault) = self.part.write_fault.as_deref() {
+            // It waited for what can still be read, and nothing is read any more.
+            self.fail(fault, Operation::Write);
+        }
+    }
+}
+
+impl Focus<'_, Listener> {
+    fn paused(&mut self) {
+        if !self.pause_twins() {
+            let socket = self.id();
+            self.tell_owner(Message::Paused { socket });
         }
     }
 }
@@ -330,6 +337,5 @@ fn join(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Bytes {
     let mut all = Vec::with_capacity(len);
     all.extend_from_slice(&first);
     parts.for_each(|part| all.extend_from_slice(&part));
-    assert_eq!(all.len(), len, "the parts' lengths were counted before");
     Bytes::from(all)
 }

@@ -1,100 +1,112 @@
-//! Datagram sockets.
+//! Transitions of a datagram socket.
 
-use super::Mux;
-use super::slot::{Kind, Latch};
+use super::focus::Focus;
+use super::sockets::datagram::{DatagramSocket, Phase};
+use super::sockets::head::Latch;
+use super::sockets::kind::Kind;
+use crate::datagrams::Datagram;
 use crate::{
-    Answer, Backend, Bytes, Endpoint, Fault, FaultKind, Message, Operation, SocketId, SocketState,
+    Answer, Backend, Bytes, Endpoint, Fault, FaultKind, MESSAGE_OVERHEAD_BYTES, Message, Operation,
+    Priority,
 };
 
 /// Datagrams that one socket sends before others are served.
 const SENDS_PER_TURN: usize = 64;
 
-impl Mux {
-    pub(super) fn serve_datagram_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        let size_max = self.config().datagram_bytes_max;
+impl Focus<'_, DatagramSocket> {
+    /// Queues one datagram, which was charged.
+    pub(crate) fn queue(&mut self, datagram: Datagram, priority: Priority) {
+        self.part.datagrams.push(datagram, priority);
+        self.warn_if_due();
+    }
+
+    pub(crate) fn serve_output<B: Backend>(&mut self, backend: &mut B) {
         for _ in 0..SENDS_PER_TURN {
-            let slot = self.table.slot_mut(id);
-            if !slot.writes() || slot.output == Latch::Pending {
+            if !self.part.writes() || self.head.output == Latch::Pending {
                 break;
             }
-            assert_eq!(slot.kind, Kind::Datagram, "{id} sends datagrams");
-            assert!(slot.outbox.is_empty(), "{id}: a datagram socket has no stream");
-            backend.regard(id, slot.situation());
-            let Some(datagram) = slot.rare.datagrams.begin() else { break };
-            let len = datagram.payload.len();
-            assert!(len <= size_max, "{id}: {len} B passed a gate of {size_max}");
+            let (id, situation) = (self.id(), self.situation());
+            backend.regard(id, situation);
+            let Some(datagram) = self.part.datagrams.begin() else { break };
             match backend.send_to(id, datagram.to.as_ref(), &datagram.payload) {
-                Answer::Ready(result) => self.datagram_went(id, result),
-                Answer::Later => slot.output = Latch::Pending,
+                Answer::Ready(result) => self.datagram_went(result),
+                Answer::Later => self.head.output = Latch::Pending,
             }
         }
-        let has_announced = self.on_the_way(id).has_sends;
-        let slot = self.table.slot(id);
-        if slot.state == SocketState::Flushing && !slot.has_output() && !has_announced {
-            self.begin_close(id);
+        let is_flushed = matches!(self.part.phase, Phase::Flushing) && !self.part.has_output();
+        if is_flushed && !self.on_the_way().has_sends {
+            self.begin_close();
         }
     }
 
     /// The datagram in front was sent, or could not be: in both cases the next one follows.
-    pub(super) fn datagram_went(&mut self, id: SocketId, result: Result<(), Fault>) {
-        let slot = self.table.slot_mut(id);
-        let charge_before = slot.charge_bytes();
-        let datagram = slot.rare.datagrams.pop_begun();
-        let len = datagram.payload.len();
-        let cost = len + crate::MESSAGE_OVERHEAD_BYTES;
-        assert_eq!(slot.charge_bytes() + cost, charge_before, "{id}: one datagram was one");
+    fn datagram_went(&mut self, result: Result<(), Fault>) {
+        let len = self.part.datagrams.pop_begun().payload.len();
         match result {
-            Ok(()) => self.output_went(id, len, 1, charge_before),
+            Ok(()) => {
+                let now = self.desk.now;
+                self.head.counters.add_output(&mut self.desk.stats, len as u64, 1, now);
+                self.head.progress_at = now;
+                self.release_charge(len + MESSAGE_OVERHEAD_BYTES);
+                self.withdraw_warning_if_drained();
+            }
             Err(fault) => {
-                slot.rare.unsent_bytes += len as u64;
-                let charge = charge_before - slot.charge_bytes();
-                self.release_charge(id, charge);
-                self.withdraw_warning_if_drained(id);
+                self.head.rare.unsent_bytes += len as u64;
+                self.release_charge(len + MESSAGE_OVERHEAD_BYTES);
+                self.withdraw_warning_if_drained();
                 if fault.kind != FaultKind::Cancelled {
-                    self.tell_passing_error(id, fault, Operation::SendTo);
+                    self.tell_error(fault, Operation::SendTo);
                 }
             }
         }
     }
 
-    pub(super) fn serve_datagram_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+    pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) {
         let size_max = self.config().datagram_bytes_max;
         for _ in 0..self.config().accepts_per_turn {
-            let slot = self.table.slot_mut(id);
-            if !slot.has_input_work() || self.services.is_held_back(slot.owner) {
+            if !self.can_serve_input() {
                 break;
             }
-            backend.regard(id, slot.situation());
-            let result = match slot.rare.held_datagram.take() {
+            backend.regard(self.id(), self.situation());
+            let result = match self.part.held.take() {
                 Some(held) => *held,
-                None => match backend.receive_from(id, size_max) {
+                None => match backend.receive_from(self.id(), size_max) {
                     Answer::Ready(result) => result,
                     Answer::Later => {
-                        slot.input = Latch::Pending;
+                        self.head.input = Latch::Pending;
                         break;
                     }
                 },
             };
-            if let Ok((_, payload)) = &result {
-                assert!(payload.len() <= size_max, "{id}: {} B of {size_max}", payload.len());
-            }
-            self.datagram_came(id, result);
+            self.datagram_came(result);
         }
     }
 
-    fn datagram_came(&mut self, id: SocketId, result: Result<(Endpoint, Bytes), Fault>) {
-        let now = self.now;
-        let slot = self.table.slot(id);
-        assert_eq!(slot.state, SocketState::Datagram, "{id} received a datagram");
-        assert!(slot.is_reading, "{id} was paused, and was asked");
+    fn datagram_came(&mut self, result: Result<(Endpoint, Bytes), Fault>) {
+        let (socket, now) = (self.id(), self.desk.now);
         match result {
             Ok((from, payload)) => {
-                let counters = &mut self.table.slot_mut(id).rare.counters;
-                counters.came(&mut self.stats, payload.len(), true, now);
-                self.tell_owner(id, Message::Udp { socket: id, from, payload });
+                let all = &mut self.desk.stats;
+                self.head.counters.add_input(all, payload.len(), true, now);
+                self.tell_owner(Message::Udp { socket, from, payload });
             }
             // An ICMP answer belongs to one datagram that was sent; the socket lives on.
-            Err(fault) => self.tell_passing_error(id, fault, Operation::ReceiveFrom),
+            Err(fault) => self.tell_error(fault, Operation::ReceiveFrom),
         }
+    }
+
+    /// A completed receive.
+    pub(crate) fn receive_completed(&mut self, result: Result<(Endpoint, Bytes), Fault>) {
+        self.complete_input();
+        assert!(self.part.held.is_none(), "{} completed two receives", self.id());
+        if !self.part.is_closing() {
+            self.part.held = Some(Box::new(result));
+        }
+    }
+
+    /// A completed send.
+    pub(crate) fn send_completed(&mut self, result: Result<(), Fault>) {
+        self.complete_output();
+        self.datagram_went(result);
     }
 }

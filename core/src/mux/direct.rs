@@ -1,123 +1,95 @@
-//! Streams that services on worker threads write themselves.
+//! Transitions of streams that services on worker threads write themselves.
 
-use super::Mux;
-use super::slot::{Kind, Slot};
-use crate::{Instant, MESSAGE_OVERHEAD_BYTES, SocketId, SocketState, Unfinished};
+use super::focus::Focus;
+use super::sockets::kind::Kind;
+use super::sockets::stream::Stream;
+use crate::{Instant, MESSAGE_OVERHEAD_BYTES, Operation, Unfinished};
 
-impl Mux {
-    /// Whether `slot` is a stream, so that its gate says who may write it.
-    pub(super) fn is_stream(slot: &Slot) -> bool {
-        slot.kind == Kind::Stream
-    }
-
-    /// Whether somebody else may write the stream: it is open, and nothing and nobody waits here.
-    pub(super) fn is_free_to_write(&self, slot: &Slot) -> bool {
-        let is_open =
-            matches!(slot.state, SocketState::Accepted | SocketState::Open | SocketState::EofSeen);
-        assert!(!is_open || slot.is_open, "{} is {:?} and nowhere", slot.id, slot.state);
-        self.config().direct_write
-            && is_open
-            && slot.outbox.is_empty()
-            && slot.rare.write_fault.is_none()
-            && !self.is_waited_for(slot.id)
-    }
-
+impl Focus<'_, Stream> {
     /// Says at the gate who may write the stream. Called before anything is written after a
-    /// change: so nobody begins to write any more when the Mux does.
-    pub(super) fn settle_permit(&self, id: SocketId) {
-        let slot = self.table.slot(id);
-        if !Self::is_stream(slot) || !self.config().direct_write {
-            return;
-        }
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        gate.set_queued(id, !self.is_free_to_write(slot));
-        assert!(gate.is_queued() || slot.outbox.is_empty(), "{id}: anybody may overtake");
+    /// change: so no worker begins to write any more when the Mux does.
+    pub(crate) fn settle_permit(&mut self) {
+        let id = self.id();
+        let is_free = self.part.is_free_to_write() && !self.desk.waiters.sockets.contains_key(&id);
+        self.gate.set_queued(id, !is_free);
     }
 
-    /// Output goes through the Mux from now on.
-    pub(super) fn queue_output(&self, id: SocketId) {
-        let slot = self.table.slot(id);
-        if Self::is_stream(slot) {
-            let gate = self.directory.gate(id).expect("a living id has a gate");
-            gate.set_queued(id, true);
-            assert!(gate.is_queued(), "{id}: anybody may write");
-        }
-    }
-
-    /// Whether a worker thread writes the stream, or what it did not write is on its way here: how
-    /// much went is not known yet, so nobody may call it silent.
-    pub(super) fn is_being_written(&self, id: SocketId) -> bool {
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        let is_being_written = gate.has_direct();
-        let slot = self.table.slot(id);
-        assert!(!is_being_written || Self::is_stream(slot), "{id}: only streams are written so");
-        assert!(!is_being_written || self.config().direct_write, "{id} is written by who may not");
-        is_being_written
+    /// Whether a worker writes the stream, or what it did not write is on its way here: how much
+    /// went is not known yet, so nobody may call it silent.
+    pub(crate) fn is_being_written(&self) -> bool {
+        self.desk.direct_write && self.gate.has_direct()
     }
 
     /// Takes note of what was written without the Mux.
-    pub(super) fn learn_written(&mut self, id: SocketId) {
-        if !self.config().direct_write {
+    pub(crate) fn learn_written(&mut self) {
+        if !self.desk.direct_write {
             return;
         }
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        let went = gate.take_written();
-        let now = self.now;
-        let slot = self.table.slot_mut(id);
+        let went = self.gate.take_written();
         if went.bytes == 0 && went.messages == 0 {
             return;
         }
-        assert_eq!(slot.kind, Kind::Stream, "{id}: only streams are written so");
         // The clock of another thread may be ahead of the last turn's.
-        let at = Instant::from_nanos(went.at_nanos).min(now);
-        let counters = &mut slot.rare.counters;
-        counters.went_elsewhere(went.bytes, went.messages, at);
-        slot.progress_at = slot.progress_at.max(at);
-        assert!(counters.messages_out <= counters.bytes_out, "{id}: a message without bytes went");
+        let at = Instant::from_nanos(went.at_nanos).min(self.desk.now);
+        self.head.counters.add_direct_output(went.bytes, went.messages, at);
+        self.head.progress_at = self.head.progress_at.max(at);
     }
 
-    /// A worker thread is done with a write, and something waited for that.
-    pub(super) fn look_again(&mut self, id: SocketId) {
-        let gate = self.directory.gate(id).expect("an id that was written has a gate");
-        gate.receive_flush(id);
-        assert!(self.table.get(id).is_some(), "{id} went while it was looked for");
-        self.learn_written(id);
-        // The charge of what went is given back.
-        self.release_charge(id, 0);
-        self.settle(id);
+    /// A worker is done with a write, and something waited for that.
+    pub(crate) fn look_again(&mut self) {
+        self.learn_written();
+        // The charge of what went is given back already.
+        if !self.desk.waiters.is_empty() {
+            self.desk.wake_waiters(self.head.id, self.gate);
+        }
     }
 
-    /// A worker thread wrote a part, or nothing: what is left is the Mux's.
-    pub(super) fn finish_write(&mut self, unfinished: Unfinished) {
+    /// A worker wrote a part, or nothing: what is left is the Mux's.
+    pub(crate) fn finish_write(&mut self, unfinished: Unfinished) {
         let Unfinished { permit, bytes, messages, rest, fault } = unfinished;
         let id = permit.id();
-        assert!(!rest.is_empty(), "{id}: nothing is left, and it is posted");
-        assert!(fault.is_none() || bytes == 0, "{id}: a failed write took bytes");
-        let gate = self.directory.gate(id).expect("an id that is written has a gate");
-        gate.receive_permit(&permit);
-        self.learn_written(id);
-        let now = self.now;
-        let slot = self.table.slot_mut(id);
+        self.gate.receive_permit(&permit);
+        self.learn_written();
+        let now = self.desk.now;
         if bytes > 0 {
-            let counters = &mut slot.rare.counters;
-            counters.went_elsewhere(bytes as u64, messages as u64, now);
-            slot.progress_at = now;
+            self.head.counters.add_direct_output(bytes as u64, messages as u64, now);
+            self.head.progress_at = now;
         }
-        assert_eq!(slot.rare.stalled_at, None, "{id}: another thread writes what is stuck here");
         let gone = bytes + messages * MESSAGE_OVERHEAD_BYTES;
-        if slot.state == SocketState::Closing {
-            slot.rare.unsent_bytes += rest.pending_bytes() as u64;
-            self.release_charge(id, gone + rest.charge_bytes());
-            return self.settle(id);
+        if self.part.is_closing() {
+            self.head.rare.unsent_bytes += rest.pending_bytes() as u64;
+            return self.release_charge(gone + rest.charge_bytes());
         }
-        assert!(slot.writes(), "{id} is {:?} and was written", slot.state);
-        assert!(slot.rare.write_fault.is_none(), "{id} was written after a failed write");
-        slot.outbox.put_back(rest);
-        self.release_charge(id, gone);
+        assert!(self.part.writes(), "{id} is {:?} and was written", self.part.state());
+        assert!(self.part.write_fault.is_none(), "{id} was written after a failed write");
+        self.part.outbox.put_back(rest);
+        self.release_charge(gone);
         match fault {
-            Some(fault) => self.write_failed(id, fault),
-            None => self.warn_if_due(id),
+            Some(fault) => self.write_failed(fault),
+            None => self.warn_if_due(),
         }
-        self.settle(id);
+    }
+
+    /// The timer of a stream is due: what workers wrote meanwhile is progress.
+    pub(crate) fn learn_progress(&mut self) {
+        // Asked before what went is learnt: a write that ends in between is seen here or there.
+        let is_being_written = self.is_being_written();
+        self.learn_written();
+        if is_being_written {
+            self.head.progress_at = self.desk.now;
+        }
+    }
+
+    /// A bound of time is over.
+    pub(crate) fn time_out(&mut self, which: crate::Timeout) {
+        match self.part.write_fault.as_deref().copied() {
+            // It was dying of that anyway, and waited for its owner's mailbox.
+            Some(fault) => self.fail(fault, Operation::Write),
+            None => {
+                self.head.fail_cause(crate::CloseReason::TimedOut(which));
+                self.desk.stats.count_timeout(which);
+                self.begin_close();
+            }
+        }
     }
 }

@@ -1,65 +1,68 @@
-//! A hash of everything that what the Mux does next depends on.
+//! A hash of everything that the Mux's future depends on.
 
 use std::hash::{Hash, Hasher};
 
 use super::Mux;
-use super::slot::Opening;
+use super::agenda::Agenda;
+use super::desk::Desk;
+use super::sockets::ready::Side;
+use super::sockets::{AnyPart, listener, stream};
 
 impl Mux {
-    /// Adds to `state` everything that what the Mux does from now on depends on, its directory
-    /// included; counters that nothing reads are left out. Two that add the same do the same from
-    /// the same input. Answers whether it could: deliveries that were not taken, answers that are
-    /// being gathered and descriptors that are to be adopted hold what nobody sees into.
+    /// Adds to `state` everything that the Mux's future depends on, its directory included;
+    /// counters that nothing reads are left out. Two that add the same do the same from the same
+    /// input. Answers whether it could: deliveries that were not taken, answers that are being
+    /// gathered and descriptors that are to be adopted hold what nobody sees into.
     ///
     /// Times are absolute, but for the time of the last call: the next call brings its own.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) -> bool {
         // Named one by one, so that a new field is not forgotten.
-        let Self {
-            directory,
+        let Self { directory, sockets, desk, agenda, exit_report: _ } = self;
+        let Desk {
+            directory: _,
             shard: _,
             now: _,
-            table,
-            ready_output,
-            ready_input,
-            timers,
-            services,
-            resuming,
-            ending,
-            stalled_listeners,
-            waiters,
-            deliveries,
-            info_jobs,
-            info_waiting,
-            early_drains,
-            exit,
             // The next turn brings its backend's own.
             may_repeat: _,
+            // The exit has both.
+            is_exiting: _,
+            is_forcing: _,
+            // The configuration has both.
+            may_be_silent: _,
+            direct_write: _,
+            services,
+            waiters,
+            timers,
+            deliveries,
+            errands,
+            stalled_listeners,
             stats: _,
-            exit_report: _,
-        } = self;
-        let has_adopted = (0..table.places()).filter_map(|index| table.at(index)).any(|slot| {
-            let opening = slot.rare.opening.as_deref();
-            opening.is_some_and(|opening| {
-                matches!(opening, Opening::Adopt { .. } | Opening::Twin { .. })
-            })
-        });
-        if !deliveries.is_empty()
-            || !info_jobs.is_empty()
-            || !info_waiting.is_empty()
-            || has_adopted
-        {
+        } = desk;
+        let Agenda { resuming, ending, info_jobs, info_waiting, early_drains, exit } = agenda;
+        assert!(errands.is_empty(), "an errand waits between two calls");
+        let is_opaque = !deliveries.is_empty() || !info_jobs.is_empty() || !info_waiting.is_empty();
+        if is_opaque || self.has_descriptor() {
             return false;
         }
-        let sockets_max = directory.config().sockets_max as usize;
-        assert!(table.used() <= sockets_max, "more sockets than there may be");
-        assert!(exit.is_none() || directory.is_stopped(), "it stops and services open sockets");
-        assert!(ready_output.len() <= table.used(), "more sockets are ready than there are");
-        assert!(ready_input.len() <= table.used(), "more sockets are ready than there are");
-        assert!(stalled_listeners.len() <= table.used(), "more listeners wait than there are");
-        (table, ready_output, ready_input, timers).hash(state);
-        (services, resuming, ending, early_drains).hash(state);
+        sockets.table.hash(state);
+        for (side, queue) in [Side::Output, Side::Input].into_iter().zip(&sockets.ready.0) {
+            queue.members(&sockets.table, side).hash(state);
+        }
+        (timers, services, resuming, ending, early_drains).hash(state);
         (stalled_listeners, waiters, exit).hash(state);
         directory.fingerprint(state);
         true
+    }
+
+    /// Whether a descriptor waits to be adopted.
+    fn has_descriptor(&self) -> bool {
+        self.sockets.table.iter().any(|socket| match &socket.part {
+            AnyPart::Stream(stream) => matches!(stream.phase, stream::Phase::Adopting(_)),
+            AnyPart::Listener(listener) => matches!(
+                listener.phase,
+                listener::Phase::Opening(Some(listener::Opening::Twin { .. }))
+            ),
+            AnyPart::Datagram(_) => false,
+        })
     }
 }

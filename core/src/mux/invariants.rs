@@ -1,11 +1,16 @@
 //! Every law that the Mux can see.
 
 use super::Mux;
-use super::services::Ending;
-use super::slot::Slot;
-use super::table::Chain;
-use super::timers::TimerKey;
+use super::desk::services::Ending;
+use super::desk::timers::TimerKey;
+use super::sockets::head::Role;
+use super::sockets::kind::{Kind, Way};
+use super::sockets::list::Chain;
+use super::sockets::ready::Side;
+use super::sockets::table::Place;
+use super::sockets::{AnyPart, Socket};
 use crate::SocketState;
+use crate::gate::Gate;
 
 impl Mux {
     /// Checks every law that the Mux can see, in time proportional to its sockets.
@@ -13,249 +18,261 @@ impl Mux {
     /// # Panics
     /// If one is broken.
     pub fn check_invariants(&self) {
-        let (mut told, mut helpers) = (0, 0);
+        assert!(self.desk.errands.is_empty(), "an errand waits between two calls");
+        self.sockets.table.check_invariants();
         let mut charged_bytes = 0;
-        let mut is_asked = false;
-        for slot in self.table.iter() {
-            self.check_slot(slot);
-            self.check_lists(slot);
-            self.check_timer(slot);
-            told += u64::from(slot.is_told);
-            helpers += u64::from(slot.is_helper);
-            let on_the_way = self.on_the_way(slot.id);
-            is_asked |= on_the_way.has_sends;
-            charged_bytes += slot.charge_bytes();
+        for place in self.sockets.table.reached_places() {
+            let Some(socket) = &place.socket else { continue };
+            self.check_socket(socket);
+            self.check_lists(place, socket);
+            self.check_timer(socket);
+            charged_bytes += socket.part.charge_bytes();
         }
-        self.table.check_invariants();
-        self.directory.check_invariants(self.shard);
+        self.directory.check_invariants(self.desk.shard);
         self.check_timers();
         let total = self.directory.total_charged_bytes();
         assert!(charged_bytes <= total, "queued {charged_bytes} B, charged {total}");
-        assert!(total <= self.config().total_bytes_max, "the total exceeds its limit");
-        self.stats.check();
-        let opened = self.stats.opened - self.stats.closed;
         self.check_counted();
+        let used = self.sockets.table.used();
         let taken = self.directory.sockets_used();
-        assert!(self.table.used() <= taken, "a socket lives under an id that is not taken");
-        let used = self.table.used() as u64;
-        assert_eq!(opened + helpers, used, "opened and closed do not add up");
-        assert!(told <= opened, "more was told than is alive");
+        assert!(used <= taken, "a socket lives under an id that is not taken");
+        assert!(used <= self.config().sockets_max as usize, "{used} sockets exceed their limit");
         let is_stopped = self.directory.is_stopped();
-        assert!(self.exit.is_none() || is_stopped, "an exit stops the directory");
+        assert!(!self.desk.is_exiting || is_stopped, "an exit stops the directory");
         let may_differ = self.directory.shards() > 1;
-        assert!(may_differ || self.exit.is_some() == is_stopped, "stopped, and goes on");
+        assert!(may_differ || self.desk.is_exiting == is_stopped, "stopped, and goes on");
+        assert_eq!(self.desk.is_exiting, self.agenda.exit.is_some(), "the desk missed the exit");
         self.check_services();
         self.check_queues();
         self.check_waiters();
-        let armed = self.table.iter().filter(|slot| slot.armed_at.is_some()).count();
-        let set: usize = self.services.iter().map(|entry| entry.timers.len()).sum();
-        let looks = usize::from(self.waiters.look_at.is_some());
-        assert_eq!(armed + set + looks, self.timers.len(), "timers are armed for nobody");
-        let may_wait = self.table.used() > 0 || self.waiters.len() == 0;
-        assert!(may_wait || is_asked, "somebody waits for a socket that is gone");
     }
 
-    /// What the counters say of sockets is what there is.
+    /// The statistics of sockets agree with the sockets.
     fn check_counted(&self) {
-        for (state, count) in self.stats.sockets() {
-            let counted = self.table.iter().filter(|slot| !slot.is_helper);
-            let slots = counted.filter(|slot| slot.state == state);
-            assert_eq!(slots.count() as u64, count, "{state:?} is counted wrong");
+        self.desk.stats.check();
+        let sockets = || self.sockets.table.iter();
+        for (state, count) in self.desk.stats.sockets() {
+            let counted = sockets().filter(|it| !it.head.is_helper() && it.state() == state);
+            assert_eq!(counted.count() as u64, count, "{state:?} is counted wrong");
         }
+        let helpers = sockets().filter(|socket| socket.head.is_helper()).count() as u64;
+        let opened = self.desk.stats.opened - self.desk.stats.closed;
+        let used = self.sockets.table.used() as u64;
+        assert_eq!(opened + helpers, used, "opened and closed do not add up");
     }
 
-    fn check_slot(&self, slot: &Slot) {
-        let id = slot.id;
-        slot.check();
-        slot.outbox.check_invariants();
-        slot.rare.datagrams.check_invariants();
-        assert!(self.directory.is_alive(id), "{id} is in the table and not alive");
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        assert!(slot.charge_bytes() <= gate.charged_bytes(), "{id} holds more than is charged");
-        if !gate.has_announced() && !gate.has_direct() {
-            assert_eq!(slot.charge_bytes(), gate.charged_bytes(), "{id}'s charge is off");
+    fn gate_of(&self, socket: &Socket) -> &Gate {
+        self.directory.gate(socket.id()).expect("a living id has a gate")
+    }
+
+    fn check_socket(&self, socket: &Socket) {
+        socket.check();
+        let Socket { head, part } = socket;
+        let (id, state, gate) = (head.id, part.state(), self.gate_of(socket));
+        match part {
+            AnyPart::Stream(stream) => {
+                stream.outbox.check_invariants();
+                let is_free = self.desk.direct_write
+                    && stream.is_free_to_write()
+                    && !self.desk.waiters.sockets.contains_key(&id);
+                assert!(
+                    is_free || gate.is_queued(),
+                    "{id}: a worker may write what the Mux writes"
+                );
+            }
+            AnyPart::Datagram(datagram) => datagram.datagrams.check_invariants(),
+            AnyPart::Listener(listener) => {
+                if let Some(reserved) = listener.reserved {
+                    assert!(!self.directory.is_alive(reserved), "{reserved} lives unaccepted");
+                    assert!(self.directory.is_taken(reserved), "{reserved} may be another's");
+                }
+                let is_queued = self.desk.stalled_listeners.contains(&id);
+                assert!(!listener.is_stalled || is_queued, "{id} waits for an id in vain");
+            }
         }
-        assert!(gate.charged_bytes() <= self.config().outbox_bytes_max, "{id} is over its limit");
-        let is_closing = slot.state == SocketState::Closing;
-        let has_ended_output = slot.rare.write_fault.is_some()
-            || matches!(
-                slot.state,
-                SocketState::Flushing | SocketState::Draining | SocketState::Closing
-            );
+        assert!(self.directory.is_alive(id), "{id} is in the table and not alive");
+        let (charge, charged) = (part.charge_bytes(), gate.charged_bytes());
+        assert!(charge <= charged, "{id} holds {charge} B, charged {charged}");
+        if !gate.has_announced() && !gate.has_direct() {
+            assert_eq!(charge, charged, "{id} holds other bytes than are charged");
+        }
+        let has_ended_output =
+            matches!(state, SocketState::Flushing | SocketState::Draining | SocketState::Closing);
         assert!(!has_ended_output || !gate.is_open(id), "{id} ends and admits sends");
-        let is_draining = slot.state == SocketState::Draining;
+        let is_draining = state == SocketState::Draining;
         assert!(!is_draining || !gate.has_announced(), "{id}: FIN overtook a send");
         assert!(!is_draining || !gate.has_direct(), "{id}: FIN overtook a direct write");
-        let is_free = self.is_free_to_write(slot);
-        assert!(is_free || !Self::is_stream(slot) || gate.is_queued(), "{id}: anybody may write");
-        assert!(slot.since <= self.now && slot.progress_at <= self.now, "{id} is ahead of time");
-        let last = slot.rare.counters.last_read.max(slot.rare.counters.last_write);
-        assert!(last <= Some(self.now), "{id} was read or written ahead of time");
-        self.check_warning(slot);
-        if let Some(listener) = &slot.rare.listener {
-            if let Some(reserved) = listener.reserved {
-                assert!(!self.directory.is_alive(reserved), "{reserved} lives unaccepted");
-                assert!(self.directory.is_taken(reserved), "{reserved} may be another's");
-            }
-            let is_queued = self.stalled_listeners.contains(&id);
-            assert!(!listener.is_stalled || is_queued, "{id} waits for an id in vain");
-        }
-        if slot.is_told && !is_closing {
-            let has_owner = slot.owner.is_some();
-            let is_ending = slot.cause.is_some();
-            assert!(has_owner || is_ending, "{id} belongs to nobody and goes on");
-        }
+        assert!(head.progress_at <= self.desk.now, "{id} made progress in the future");
+        self.check_warning(socket);
+        let is_orphan = head.role == Role::Told && head.owner.is_none();
+        assert!(!is_orphan || head.cause.is_some(), "{id} has no owner and goes on");
     }
 
-    fn check_warning(&self, slot: &Slot) {
-        let (id, pending) = (slot.id, slot.pending_bytes());
+    fn check_warning(&self, socket: &Socket) {
+        let Socket { head, part } = socket;
+        let (id, pending) = (head.id, part.pending_bytes());
         let warn_bytes = self.config().warn_bytes;
-        let next = slot.warn_next_bytes;
-        assert_eq!(slot.is_warned, next > warn_bytes, "{id} warns next at {next} B");
-        let is_ending = slot.is_shutdown_wanted
-            || slot.rare.write_fault.is_some()
-            || matches!(
-                slot.state,
-                SocketState::Flushing | SocketState::Draining | SocketState::Closing
-            );
-        if !is_ending {
+        let next = head.warn_next_bytes;
+        assert_eq!(head.is_warned, next > warn_bytes, "{id} warns next at {next} B");
+        let is_broken = matches!(part, AnyPart::Stream(stream) if stream.write_fault.is_some());
+        let is_ending = matches!(
+            part.state(),
+            SocketState::Flushing | SocketState::Draining | SocketState::Closing
+        );
+        if !is_ending && !is_broken && !head.is_shutdown_wanted {
             assert!(pending < next, "{id} has {pending} B pending and did not warn");
             let is_drained = pending < warn_bytes.div_ceil(2);
-            assert!(!is_drained || !slot.is_warned, "{id} did not take its warning back");
+            assert!(!is_drained || !head.is_warned, "{id} did not withdraw its warning");
         }
     }
 
     /// Whatever can be done is in a list: nothing is forgotten.
-    fn check_lists(&self, slot: &Slot) {
-        let id = slot.id;
-        let on_the_way = self.on_the_way(id);
-        let is_written = on_the_way.has_direct || on_the_way.has_flush;
-        assert!(!is_written || Self::is_stream(slot), "{id} is no stream and is written directly");
-        if slot.must_be_in_output(on_the_way) {
-            assert!(self.table.is_linked(Chain::Output, id), "{id}: output work is forgotten");
+    fn check_lists(&self, place: &Place, socket: &Socket) {
+        let Socket { head, part } = socket;
+        let id = head.id;
+        let way = Way::new(self.gate_of(socket), self.desk.direct_write, self.desk.is_forcing);
+        // A worker that wrote is going to say so, and makes the Mux look again.
+        if part.has_output_work(head, way) && !way.look(head).has_flush {
+            let is_queued = place.tickets[Side::Output as usize].is_queued();
+            assert!(is_queued, "{id}: output work is forgotten");
         }
-        if slot.has_input_work() {
-            assert!(self.table.is_linked(Chain::Input, id), "{id}: input work is forgotten");
-        }
-        if slot.waits_for_mailbox {
-            let owner = slot.owner.and_then(|owner| self.services.get(owner));
-            let owner = owner.expect("somebody's mailbox is full");
+        let is_queued = place.tickets[Side::Input as usize].is_queued();
+        let is_waiting = place.is_linked(Chain::Waiting);
+        assert!(!(is_queued && is_waiting), "{id} is ready and waits for its owner's mailbox");
+        let has_work = part.has_input_work(head);
+        assert!(!has_work || is_queued || is_waiting, "{id}: input work is forgotten");
+        let is_read = is_queued || is_waiting;
+        assert!(!part.is_closing() || !is_read, "{id} closes and is to be read");
+        if is_waiting {
+            let owner = head.owner.and_then(|owner| self.desk.services.get(owner));
+            let owner = owner.expect("a full mailbox is somebody's");
             let goes_on = owner.is_held_back
-                || self.resuming.contains(&owner.id)
-                || self.ending.contains(&owner.id);
-            assert!(self.table.is_linked(Chain::Input, id), "{id} waits in no list");
+                || self.agenda.resuming.contains(&owner.id)
+                || self.agenda.ending.contains(&owner.id);
             assert!(goes_on, "{id} waits for {} in vain", owner.id);
         }
-        let owner = slot.owner.map(|owner| self.services.get(owner));
-        assert!(owner.is_none_or(|entry| entry.is_some()), "{id} belongs to who is gone");
-        let is_owned = self.table.is_linked(Chain::Owned, id);
-        assert_eq!(is_owned, slot.owner.is_some(), "{id}: the owner does not know it");
+        let owner = head.owner.map(|owner| self.desk.services.get(owner).is_some());
+        assert_ne!(owner, Some(false), "{id} belongs to a service that is gone");
+        let is_owned = place.is_linked(Chain::Owned);
+        assert_eq!(is_owned, head.owner.is_some(), "{id} is not in its owner's list");
     }
 
-    fn check_timer(&self, slot: &Slot) {
-        let id = slot.id;
-        if let Some(armed_at) = slot.armed_at {
-            let is_set = self.timers.contains(&(armed_at, TimerKey::Socket(id)));
+    fn check_timer(&self, socket: &Socket) {
+        let Socket { head, part } = socket;
+        let id = head.id;
+        if let Some(armed_at) = head.armed_at {
+            let is_set = self.desk.timers.contains(armed_at, TimerKey::Socket(id));
             assert!(is_set, "{id}: the timer is not set");
         }
-        if let Some((deadline, due)) = slot.deadline(self.config()) {
-            let armed_at = slot.armed_at.expect("a deadline without a timer");
+        if let Some((deadline, due)) = part.deadline(head, self.config()) {
+            let armed_at = head.armed_at.expect("a deadline has a timer");
             assert!(armed_at <= deadline, "{id}: {due:?} would come late");
-            assert!(deadline >= slot.since, "{id}: {due:?} came before its state");
         }
     }
 
     /// Every timer that is set belongs to somebody, who knows it.
     fn check_timers(&self) {
-        for (deadline, key) in &self.timers {
-            match key {
-                TimerKey::Socket(id) => {
-                    let slot = self.table.get(*id).expect("timers end with sockets");
-                    assert_eq!(slot.armed_at, Some(*deadline), "{id} does not know its timer");
-                }
+        for (deadline, key) in self.desk.timers.iter() {
+            let set_to = match key {
+                TimerKey::Socket(id) => self.sockets.table.get(*id).and_then(|it| it.head.armed_at),
                 TimerKey::Service(service, timer) => {
-                    let entry = self.services.get(*service).expect("timers end with services");
-                    let set_to = entry.timers.get(timer);
-                    assert_eq!(set_to, Some(deadline), "{service} does not know {timer}");
+                    let entry = self.desk.services.get(*service);
+                    entry.and_then(|entry| entry.timers.get(timer).copied())
                 }
-                TimerKey::Total => {
-                    let look_at = self.waiters.look_at.as_ref();
-                    assert_eq!(look_at, Some(deadline), "nobody wants to look for room");
-                }
-            }
+                TimerKey::Total => self.desk.waiters.look_at,
+            };
+            assert_eq!(set_to, Some(*deadline), "{key:?} does not know its timer");
         }
-        if let Some(exit) = &self.exit {
-            let is_due = exit.next_deadline().is_some_and(|deadline| deadline <= self.now);
+        if let Some(exit) = &self.agenda.exit {
+            let is_due = exit.next_deadline().is_some_and(|deadline| deadline <= self.desk.now);
             assert!(!is_due || self.has_exit_work(), "an exit is due and stands still");
         }
-        let is_over = self.exit.is_some() && self.table.used() == 0;
-        assert!(!is_over || self.next_deadline().is_none(), "a deadline outlives the runtime");
     }
 
-    /// What waits in queues of the Mux is there, and waits for something.
+    /// Entries of the Mux's queues exist, and wait for something.
     fn check_queues(&self) {
-        for id in &self.resuming {
-            // A service that was released meanwhile, or filled up again, is passed over.
-            if let Some(entry) = self.services.get(*id) {
-                assert!(!entry.owned.is_empty() || entry.waiting_input.is_empty(), "{id} resumes");
-            }
+        let agenda = &self.agenda;
+        for id in &agenda.ending {
+            let ending = self.desk.services.get(*id).map(|entry| entry.ending);
+            assert_ne!(ending, Some(Ending::No), "{id} goes on and is in the list of the ending");
         }
-        for id in &self.ending {
-            let entry = self.services.get(*id).map(|entry| entry.ending);
-            assert_ne!(entry, Some(Ending::No), "{id} is in the list of those that end");
-        }
-        for entry in self.services.iter() {
-            let ends = matches!(entry.ending, Ending::Released { .. });
-            assert!(!ends || self.ending.contains(&entry.id), "{} ends in vain", entry.id);
+        for entry in self.desk.services.iter() {
+            let ends = !entry.is_alive();
+            assert!(!ends || agenda.ending.contains(&entry.id), "{} ends in vain", entry.id);
             let drains = matches!(entry.ending, Ending::Draining { .. });
-            assert!(!drains || self.exit.is_some(), "{} drains without an exit", entry.id);
+            assert!(!drains || self.desk.is_exiting, "{} drains without an exit", entry.id);
         }
-        for job in self.info_jobs.iter().chain(&self.info_waiting) {
-            assert!(self.services.is_alive(job.by), "{} asked and is gone", job.by);
+        for job in agenda.info_jobs.iter().chain(&agenda.info_waiting) {
+            assert!(self.desk.services.is_alive(job.by), "{} asked and is gone", job.by);
         }
-        for job in &self.info_waiting {
-            assert!(job.is_missing_some(), "the answer for {} is whole and not told", job.by);
+        for job in &agenda.info_waiting {
+            assert!(job.missing != 0, "the answer for {} is whole and not told", job.by);
         }
-        let is_early = self.early_drains.is_empty() || self.exit.is_none();
+        let is_early = agenda.early_drains.is_empty() || !self.desk.is_exiting;
         assert!(is_early, "a service was to be drained and is forgotten");
-        for id in self.table.members(&self.ready_output, Chain::Output) {
-            assert!(self.table.is_linked(Chain::Output, id), "{id} is in a list by mistake");
+        for (side, queue) in [Side::Output, Side::Input].into_iter().zip(&self.sockets.ready.0) {
+            let members = queue.members(&self.sockets.table, side).len();
+            let places = self.sockets.table.reached_places();
+            let queued = places.filter(|place| place.tickets[side as usize].is_queued()).count();
+            assert_eq!(members, queued, "a ready socket is in no queue of {side:?}");
         }
-        for id in self.table.members(&self.ready_input, Chain::Input) {
-            let slot = self.table.slot(id);
-            assert!(!slot.waits_for_mailbox, "{id} is in two lists");
-            assert_ne!(slot.state, SocketState::Closing, "{id} ends and is to be read");
-        }
-        let report = &self.exit_report;
-        assert!(report.closed <= self.stats.closed, "more closed in the exit than ever");
-        assert!(report.closed_at_deadline <= report.closed, "more were forced than closed");
-        let is_loss = report.unsent.iter().all(|(_, bytes)| *bytes > 0);
-        assert!(is_loss, "a socket is named that lost nothing");
-        let named: u64 = report.unsent.iter().map(|(_, bytes)| bytes).sum();
-        assert!(named <= report.unsent_bytes, "more bytes are named than were lost");
-        assert!(report.closed == 0 || self.exit.is_some(), "an exit is reported that never began");
+        self.exit_report.check();
+        let has_report = self.exit_report.closed > 0;
+        assert!(!has_report || self.desk.is_exiting, "an exit is reported that never began");
     }
 
     fn check_services(&self) {
-        self.services.check(self.config().mailbox_bytes_max);
-        self.waiters.check(self.config().outbox_bytes_max);
-        let mut owned = 0;
-        for entry in self.services.iter() {
-            for id in self.table.members(&entry.owned, Chain::Owned) {
-                assert_eq!(self.table.slot(id).owner, Some(entry.id), "{id} has two owners");
-                owned += 1;
+        self.desk.services.check(self.config().mailbox_bytes_max);
+        self.desk.waiters.check(self.config().outbox_bytes_max);
+        let (mut owned, mut waiting) = (0, 0);
+        for entry in self.desk.services.iter() {
+            let lists = [(&entry.owned, Chain::Owned), (&entry.waiting_input, Chain::Waiting)];
+            for (list, chain) in lists {
+                for id in self.sockets.table.members(list, chain) {
+                    let socket = self.sockets.table.get(id).expect("a listed socket is alive");
+                    assert_eq!(socket.head.owner, Some(entry.id), "{id} is in another's list");
+                }
             }
-            for id in self.table.members(&entry.waiting_input, Chain::Input) {
-                assert!(self.table.slot(id).waits_for_mailbox, "{id} is in a list by mistake");
-                assert_eq!(self.table.slot(id).owner, Some(entry.id), "{id} waits for another");
+            owned += entry.owned.len();
+            waiting += entry.waiting_input.len();
+        }
+        let linked = |chain| {
+            let places = self.sockets.table.reached_places();
+            places.filter(|place| place.is_linked(chain)).count()
+        };
+        assert_eq!(owned, linked(Chain::Owned), "owned sockets do not add up");
+        assert_eq!(waiting, linked(Chain::Waiting), "waiting sockets do not add up");
+    }
+
+    /// Nobody waits for a socket that is gone, nor for room that is there.
+    fn check_waiters(&self) {
+        let (config, waiters) = (self.config(), &self.desk.waiters);
+        for (id, waiting) in &waiters.sockets {
+            let socket = self.sockets.table.get(*id).expect("somebody waits for a socket");
+            assert!(!socket.part.is_closing(), "somebody waits for room in {id}, which closes");
+            let gate = self.gate_of(socket);
+            if gate.has_direct() || gate.has_flush() {
+                // The Mux is going to be told, and looks again then.
+                continue;
+            }
+            let charged = gate.charged_bytes();
+            let is_low = charged < config.outbox_bytes_max.div_ceil(2);
+            for waiter in waiting {
+                let fits = charged + waiter.charge_bytes <= config.outbox_bytes_max;
+                assert!(!(is_low && fits), "{} waits for {id} in vain", waiter.service);
             }
         }
-        let with_owner = self.table.iter().filter(|slot| slot.owner.is_some()).count();
-        assert_eq!(owned, with_owner, "owned sockets do not add up");
-        let linked = self.table.members(&self.ready_input, Chain::Input).len()
-            + self.services.iter().map(|entry| entry.waiting_input.len()).sum::<usize>();
-        let waiting =
-            self.table.iter().filter(|slot| self.table.is_linked(Chain::Input, slot.id)).count();
-        assert_eq!(linked, waiting, "lists of input do not add up");
+        let (total, total_max) = (self.directory.total_charged_bytes(), config.total_bytes_max);
+        let is_told = self.desk.direct_write && !self.directory.total().is_awaited();
+        let is_late = waiters.look_at.is_none() && !is_told;
+        let is_low = total < total_max - total_max / 8 && is_late;
+        for (id, waiter) in &waiters.total {
+            assert!(
+                self.sockets.table.get(*id).is_some(),
+                "somebody waits for {id}, which is gone"
+            );
+            let fits = total + waiter.charge_bytes <= total_max;
+            assert!(!(is_low && fits), "{} waits for the total in vain", waiter.service);
+        }
     }
 }

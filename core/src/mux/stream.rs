@@ -1,255 +1,359 @@
-//! Streams that are open.
+//! Transitions of a stream that is open.
 
-use super::Mux;
-use super::slot::{Kind, Latch, Style};
+use super::focus::Focus;
+use super::settle::Change;
+use super::sockets::head::{Latch, Style};
+use super::sockets::kind::Kind;
+use super::sockets::stream::{Phase, Stream};
 use crate::{
-    Answer, Backend, Bytes, CloseReason, Connected, Fault, FaultKind, Message, Operation, SocketId,
-    SocketState,
+    Answer, Backend, Bytes, CloseReason, Connected, Fault, FaultKind, MESSAGE_OVERHEAD_BYTES,
+    Message, Operation, Read,
 };
 
-impl Mux {
+impl Focus<'_, Stream> {
     /// An outgoing or adopted stream is open.
-    pub(super) fn connected(&mut self, id: SocketId, connected: Connected) {
-        let now = self.now;
+    pub(crate) fn connected(&mut self, connected: Connected) {
         let Connected { local, peer } = connected;
-        let slot = self.table.slot_mut(id);
-        let was_asked = matches!(slot.state, SocketState::Opening | SocketState::Connecting);
-        assert!(was_asked && slot.kind == Kind::Stream, "{id} connected and did not ask");
-        assert!(!slot.has_held_input() && !slot.is_eof, "{id} was read before it was open");
-        slot.is_open = true;
-        slot.rare.dial = None;
-        slot.rare.local = Some(local.clone());
-        slot.rare.peer = Some(peer.clone());
-        slot.input = Latch::Ready;
-        slot.output = Latch::Ready;
-        slot.enter(SocketState::Open, now);
-        self.tell_owner(id, Message::Connect { socket: id, local, peer });
-        self.pay_owed_pause(id);
-        let slot = self.table.slot_mut(id);
-        if slot.is_shutdown_wanted {
-            slot.enter(SocketState::Flushing, now);
+        self.head.rare.local = Some(local.clone());
+        self.head.rare.peer = Some(peer.clone());
+        self.head.input = Latch::Ready;
+        self.head.output = Latch::Ready;
+        self.enter(Phase::Open);
+        let socket = self.id();
+        self.tell_owner(Message::Connect { socket, local, peer });
+        self.pay_owed_pause();
+        if self.head.is_shutdown_wanted {
+            self.enter(Phase::Flushing);
         }
     }
 
-    pub(super) fn serve_stream_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        self.serve_noticed_failure(id, backend);
+    /// Queues one message of `len` bytes, which was charged.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        priority: crate::Priority,
+        len: usize,
+        parts: impl IntoIterator<Item = Bytes>,
+    ) {
+        let pending_bytes = self.part.outbox.pending_bytes() + len;
+        self.part.outbox.push_parts(parts, priority);
+        let queued = self.part.outbox.pending_bytes();
+        assert_eq!(queued, pending_bytes, "{}: other bytes were queued than charged", self.id());
+        self.warn_if_due();
+    }
+
+    /// Writes what is queued, and ends the output if that was the last.
+    #[inline]
+    pub(crate) fn serve_output<B: Backend>(&mut self, backend: &mut B) -> Change {
+        if self.part.is_failure_noticed {
+            self.serve_noticed_failure(backend);
+        }
+        let mut change = Change::OUTPUT;
         let mut budget_bytes = self.config().write_bytes_per_turn;
-        loop {
-            let slot = self.table.slot_mut(id);
-            let can_write = slot.writes() && !slot.outbox.is_empty() && slot.output == Latch::Ready;
-            if !can_write || budget_bytes == 0 {
-                break;
-            }
-            let gate = self.directory.gate(id).expect("a living id has a gate");
-            if gate.has_direct() {
-                break;
-            }
-            assert!(gate.is_queued(), "{id}: two may write it");
-            let pending_before = slot.outbox.pending_bytes();
-            let charge_before = slot.charge_bytes();
-            let messages_before = slot.outbox.messages();
-            assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: an offer is out and no write");
-            assert!(slot.rare.write_fault.is_none(), "{id} writes after a failed write");
-            backend.regard(id, slot.situation());
-            let answer = backend.write(id, &mut slot.outbox, budget_bytes);
-            assert!(slot.outbox.pending_bytes() <= pending_before, "{id}: a write queued bytes");
-            assert!(slot.outbox.messages() <= messages_before, "{id}: a write queued messages");
-            let taken = pending_before - slot.outbox.pending_bytes();
-            match answer {
-                Answer::Ready(Ok(count)) => {
-                    assert!(count > 0, "a write that took nothing is `Later`");
-                    assert_eq!(count, taken, "{id}: the outbox and the answer disagree");
-                    assert_eq!(slot.outbox.offered_bytes(), 0, "a finished write offers nothing");
-                    budget_bytes = budget_bytes.saturating_sub(count);
-                    let messages = messages_before - slot.outbox.messages();
-                    assert!(messages <= count, "{id}: each message has a byte at least");
-                    self.output_went(id, count, messages, charge_before);
-                }
+        while budget_bytes > 0 && self.can_write() {
+            match self.write(backend, budget_bytes) {
+                Answer::Ready(Ok(count)) => budget_bytes = budget_bytes.saturating_sub(count),
                 Answer::Ready(Err(fault)) => {
-                    assert_eq!(taken, 0, "{id}: a failed write took bytes");
-                    assert_eq!(slot.outbox.offered_bytes(), 0, "{id}: a failed write goes on");
-                    return self.write_failed(id, fault);
+                    self.write_failed(fault);
+                    return Change::ALL;
                 }
                 Answer::Later => {
-                    assert_eq!(taken, 0, "{id}: a write that answers later took bytes");
-                    slot.output = Latch::Pending;
-                    slot.rare.stalled_at.get_or_insert(self.now);
+                    self.head.output = Latch::Pending;
+                    self.part.stalled_at.get_or_insert(self.desk.now);
+                    change = Change::ALL;
                 }
             }
         }
-        self.end_output_if_flushed(id, backend);
+        if matches!(self.part.phase, Phase::Open) && !self.desk.direct_write {
+            return change;
+        }
+        self.end_output_if_flushed(backend);
+        Change::ALL
+    }
+
+    #[inline]
+    fn can_write(&self) -> bool {
+        self.part.has_output()
+            && self.head.output == Latch::Ready
+            && self.part.writes()
+            && !self.way().has_direct()
+    }
+
+    /// One write, and what it frees.
+    #[inline]
+    fn write<B: Backend>(
+        &mut self,
+        backend: &mut B,
+        size_max: usize,
+    ) -> Answer<Result<usize, Fault>> {
+        let id = self.id();
+        debug_assert!(self.gate.is_queued(), "{id} could be written by a worker at the same time");
+        let pending_before = self.part.outbox.pending_bytes();
+        let messages_before = self.part.outbox.messages();
+        backend.regard(id, self.situation());
+        let answer = backend.write(id, &mut self.part.outbox, size_max);
+        let taken = pending_before - self.part.outbox.pending_bytes();
+        match answer {
+            Answer::Ready(Ok(count)) => {
+                assert!(count > 0, "{id}: a write that took nothing is `Later`");
+                assert_eq!(count, taken, "{id}: the outbox and the answer disagree");
+                let messages = messages_before - self.part.outbox.messages();
+                self.add_output(count, messages);
+            }
+            Answer::Ready(Err(_)) | Answer::Later => {
+                assert_eq!(taken, 0, "{id}: a write took {taken} B and did not say so");
+            }
+        }
+        answer
     }
 
     /// The system took `count` bytes and finished `messages` messages.
-    pub(super) fn output_went(
-        &mut self,
-        id: SocketId,
-        count: usize,
-        messages: usize,
-        charge_before: usize,
-    ) {
-        let now = self.now;
-        let slot = self.table.slot_mut(id);
-        slot.rare.counters.went(&mut self.stats, count as u64, messages as u64, now);
-        slot.progress_at = now;
-        slot.rare.stalled_at = None;
-        let released = charge_before - slot.charge_bytes();
-        let cost = count + messages * crate::MESSAGE_OVERHEAD_BYTES;
-        assert_eq!(released, cost, "{id}: what left and what is given back differ");
-        assert!(slot.rare.counters.last_write >= Some(slot.since), "{id} wrote too early");
-        self.release_charge(id, released);
-        self.withdraw_warning_if_drained(id);
+    #[inline]
+    pub(crate) fn add_output(&mut self, count: usize, messages: usize) {
+        let now = self.desk.now;
+        let all = &mut self.desk.stats;
+        self.head.counters.add_output(all, count as u64, messages as u64, now);
+        self.head.progress_at = now;
+        self.part.stalled_at = None;
+        self.release_charge(count + messages * MESSAGE_OVERHEAD_BYTES);
+        self.withdraw_warning_if_drained();
     }
 
     /// A write failed: what is queued is lost; what can still be read is delivered first.
-    pub(super) fn write_failed(&mut self, id: SocketId, fault: Fault) {
-        self.directory.gate(id).expect("a living id has a gate").close_output(id);
-        let may_repeat = self.may_repeat;
-        let slot = self.table.slot_mut(id);
-        assert_eq!(slot.kind, Kind::Stream, "{id}: one datagram breaks nothing");
-        assert!(slot.rare.write_fault.is_none(), "{id} wrote after a failed write");
-        let charge = slot.charge_bytes();
+    pub(crate) fn write_failed(&mut self, fault: Fault) {
+        let id = self.id();
+        self.gate.close_output(id);
+        let charge = self.part.charge_bytes();
         assert!(charge > 0, "{id} had nothing to write");
-        slot.rare.unsent_bytes += slot.outbox.clear() as u64;
-        slot.output = Latch::Ready;
-        let is_read = slot.wants_input() && !slot.discards_input();
-        if is_read && may_repeat {
-            assert_ne!(slot.style, Some(Style::Completion), "{id} would be read twice at a time");
-            // What broke the write may have come behind bytes whose event was not fetched yet.
-            slot.input = Latch::Ready;
+        self.head.rare.unsent_bytes += self.part.outbox.clear() as u64;
+        self.head.output = Latch::Ready;
+        let is_read = self.part.wants_input(self.head) && !self.part.discards_input(self.head);
+        if is_read && self.desk.may_repeat {
+            assert_ne!(self.head.style, Some(Style::Completion), "{id} would be read twice");
+            // The cause of the failure may have come behind bytes whose event was not fetched yet.
+            self.head.input = Latch::Ready;
         }
-        let reads_on = is_read && (slot.input == Latch::Ready || slot.has_held_input());
+        let reads_on = is_read && (self.head.input == Latch::Ready || self.part.has_held_input());
         if reads_on {
-            slot.rare.write_fault = Some(Box::new(fault));
-            slot.progress_at = self.now;
+            self.part.write_fault = Some(Box::new(fault));
+            self.head.progress_at = self.desk.now;
         }
-        self.release_charge(id, charge);
+        self.release_charge(charge);
         if !reads_on {
-            self.fail(id, fault, Operation::Write);
+            self.fail(fault, Operation::Write);
         }
     }
 
     /// Sends FIN when everything that was ever accepted is out.
-    fn end_output_if_flushed<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
-        let slot = self.table.slot(id);
-        if slot.state != SocketState::Flushing || !slot.outbox.is_empty() {
+    fn end_output_if_flushed<B: Backend>(&mut self, backend: &mut B) {
+        if !matches!(self.part.phase, Phase::Flushing) || self.part.has_output() {
             return;
         }
-        let on_the_way = self.on_the_way(id);
+        let on_the_way = self.on_the_way();
         if on_the_way.has_sends || on_the_way.has_direct {
             return;
         }
-        let slot = self.table.slot_mut(id);
-        assert!(slot.is_open && slot.cause.is_some(), "{id} ends its output");
-        if let Some(&fault) = slot.rare.write_fault.as_deref() {
-            if slot.discards_input() {
-                self.fail(id, fault, Operation::Write);
+        if let Some(&fault) = self.part.write_fault.as_deref() {
+            if self.part.discards_input(self.head) {
+                self.fail(fault, Operation::Write);
             }
             // Otherwise what can still be read comes first, and its end is this one's, too.
             return;
         }
-        assert_eq!(slot.output, Latch::Ready, "{id}: a write is pending with nothing to write");
-        assert_eq!(slot.pending_bytes(), 0, "{id}: FIN would overtake bytes");
-        if slot.is_eof {
+        let id = self.id();
+        assert_eq!(self.head.output, Latch::Ready, "{id}: a write of nothing is pending");
+        if self.part.is_eof {
             // The descriptor's end says FIN as well, and nothing is left to read.
-            return self.begin_close(id);
+            return self.begin_close();
         }
-        backend.regard(id, slot.situation());
+        backend.regard(id, self.situation());
         match backend.shutdown_write(id) {
-            Ok(()) => slot.enter(SocketState::Draining, self.now),
-            Err(fault) if fault.kind == FaultKind::Unsupported => self.begin_close(id),
+            Ok(()) => self.enter(Phase::Draining),
+            Err(fault) if fault.kind == FaultKind::Unsupported => self.begin_close(),
+            // Everything was taken by the system, so nothing is lost that the owner does not know
+            // of: as while draining, the reason says it, unless input was still wanted.
+            Err(fault) if self.head.is_finishing => self.fail(fault, Operation::ShutdownWrite),
             Err(fault) => {
-                // Everything was taken by the system, so nothing is lost that the owner does not
-                // know of: as while draining, the reason says it, unless input was still wanted.
-                if slot.is_finishing {
-                    self.fail(id, fault, Operation::ShutdownWrite);
-                } else {
-                    slot.fail_cause(CloseReason::Fault(fault));
-                    self.begin_close(id);
-                }
+                self.head.fail_cause(CloseReason::Fault(fault));
+                self.begin_close();
             }
         }
     }
 
-    pub(super) fn serve_stream_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+    /// Reads, a bounded number of times.
+    #[inline]
+    pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) -> Change {
         let size_hint = self.config().read_buffer_bytes_max;
+        let mut change = Change::INPUT | Change::TIMER;
         for _ in 0..self.config().reads_per_turn {
-            let slot = self.table.slot_mut(id);
-            let is_held_back = slot.needs_mailbox() && self.services.is_held_back(slot.owner);
-            if !slot.has_input_work() || is_held_back {
+            if !self.can_serve_input() {
                 break;
             }
-            assert_eq!(slot.input, Latch::Ready, "{id} is read while a read is pending");
-            assert!(!slot.is_eof, "{id} is read behind the end");
-            backend.regard(id, slot.situation());
-            let result = match slot.rare.held.take() {
-                Some(held) => *held,
-                None => match backend.read(id, size_hint) {
-                    Answer::Ready(result) => result,
-                    Answer::Later => {
-                        assert!(!slot.has_held_input(), "{id} was read, and had what it wants");
-                        slot.input = Latch::Pending;
-                        // A read tells an error before anything else: there is none.
-                        slot.is_failure_noticed = false;
-                        break;
+            backend.regard(self.id(), self.situation());
+            if let Some(held) = self.part.held.take() {
+                change = Change::ALL;
+                self.take_input(*held);
+                continue;
+            }
+            match backend.read(self.id(), size_hint) {
+                Answer::Ready(Ok(Read { bytes, is_drained })) if !bytes.is_empty() => {
+                    self.take_bytes(bytes);
+                    if is_drained {
+                        self.input_drained();
                     }
-                },
-            };
-            self.stream_input(id, result);
+                }
+                Answer::Ready(result) => {
+                    change = Change::ALL;
+                    self.take_input(result.map(|read| read.bytes));
+                }
+                Answer::Later => self.input_drained(),
+            }
         }
-        let slot = self.table.slot(id);
-        if let (Some(&fault), false) = (slot.rare.write_fault.as_deref(), slot.has_input_work()) {
-            self.fail(id, fault, Operation::Write);
+        if let (Some(&fault), false) =
+            (self.part.write_fault.as_deref(), self.part.has_input_work(self.head))
+        {
+            self.fail(fault, Operation::Write);
+            return Change::ALL;
         }
+        change
+    }
+
+    /// Nothing is left to be read; an event is owed for what comes.
+    #[inline]
+    fn input_drained(&mut self) {
+        self.head.input = Latch::Pending;
+        // A read tells an error before anything else: there is none.
+        self.part.is_failure_noticed = false;
     }
 
     /// One read is done.
-    fn stream_input(&mut self, id: SocketId, result: Result<Bytes, Fault>) {
-        let now = self.now;
-        let slot = self.table.slot_mut(id);
-        assert_eq!(slot.kind, Kind::Stream, "{id} is no stream");
-        assert!(slot.rare.held.is_none(), "{id}: bytes wait that came before these");
+    fn take_input(&mut self, result: Result<Bytes, Fault>) {
         match result {
-            Ok(bytes) if bytes.is_empty() => self.end_of_stream(id),
-            Ok(bytes) => {
-                let is_told = slot.is_reading || slot.discards_input();
-                assert!(is_told, "{id} is paused and was asked");
-                let is_message = !slot.discards_input();
-                slot.rare.counters.came(&mut self.stats, bytes.len(), is_message, now);
-                // While output is still to go out, only what the system takes of it is progress.
-                if slot.is_finishing && slot.state == SocketState::Draining {
-                    slot.progress_at = now;
-                }
-                if is_message {
-                    self.tell_owner(id, Message::Data { socket: id, bytes });
-                }
-            }
-            Err(fault) => match slot.rare.write_fault.as_deref().copied() {
-                Some(first) => self.fail(id, first, Operation::Write),
-                None => self.fail(id, fault, Operation::Read),
+            Ok(bytes) if bytes.is_empty() => self.end_of_stream(),
+            Ok(bytes) => self.take_bytes(bytes),
+            Err(fault) => match self.part.write_fault.as_deref().copied() {
+                Some(first) => self.fail(first, Operation::Write),
+                None => self.fail(fault, Operation::Read),
             },
         }
     }
 
-    /// The peer's FIN was read.
-    fn end_of_stream(&mut self, id: SocketId) {
-        let now = self.now;
-        let slot = self.table.slot_mut(id);
-        assert!(!slot.is_eof, "{id} ended twice");
-        assert_eq!(slot.input, Latch::Ready, "{id} ended and is still read");
-        slot.is_eof = true;
-        match slot.state {
-            SocketState::Open => {
-                if let Some(&fault) = slot.rare.write_fault.as_deref() {
-                    return self.fail(id, fault, Operation::Write);
-                }
-                slot.add_cause(CloseReason::Peer);
-                slot.enter(SocketState::EofSeen, now);
-                self.tell_owner(id, Message::Eof { socket: id });
-            }
-            SocketState::Flushing => {}
-            SocketState::Draining => self.begin_close(id),
-            state => unreachable!("{id} read in {state:?}"),
+    /// Bytes came in: for the owner, unless they are discarded.
+    #[inline]
+    fn take_bytes(&mut self, bytes: Bytes) {
+        let (socket, now) = (self.id(), self.desk.now);
+        let is_message = !self.part.discards_input(self.head);
+        let all = &mut self.desk.stats;
+        self.head.counters.add_input(all, bytes.len(), is_message, now);
+        // While output is still to go out, only what the system takes of it is progress.
+        if self.head.is_finishing && matches!(self.part.phase, Phase::Draining) {
+            self.head.progress_at = now;
         }
+        if is_message {
+            self.tell_owner(Message::Data { socket, bytes });
+        }
+    }
+
+    /// The peer's FIN was read.
+    fn end_of_stream(&mut self) {
+        let id = self.id();
+        assert!(!self.part.is_eof, "{id} ended twice");
+        self.part.is_eof = true;
+        match self.part.phase {
+            Phase::Open => {
+                if let Some(&fault) = self.part.write_fault.as_deref() {
+                    return self.fail(fault, Operation::Write);
+                }
+                self.head.add_cause(CloseReason::Peer);
+                self.enter(Phase::EofSeen);
+                self.tell_owner(Message::Eof { socket: id });
+            }
+            Phase::Flushing => {}
+            Phase::Draining => self.begin_close(),
+            _ => unreachable!("{id} was read while it was {:?}", self.part.state()),
+        }
+    }
+
+    /// An event said that the stream failed: asks for the error, if no read will meet it.
+    pub(crate) fn serve_noticed_failure<B: Backend>(&mut self, backend: &mut B) {
+        if !self.part.asks_for_error(self.head) {
+            return;
+        }
+        self.part.is_failure_noticed = false;
+        backend.regard(self.id(), self.situation());
+        if let Err(fault) = backend.take_error(self.id()) {
+            self.fail(fault, Operation::Read);
+        }
+    }
+
+    /// A completed read.
+    pub(crate) fn read_completed(&mut self, result: Result<Bytes, Fault>) {
+        let (id, now) = (self.id(), self.desk.now);
+        self.complete_input();
+        if let Phase::Closing(closing) = &self.part.phase {
+            // The last bytes before a failed write's end are still the owner's.
+            let is_wanted = self.head.is_reading && closing.fatal.is_some() && !self.part.is_eof;
+            if let Ok(bytes) = result
+                && is_wanted
+                && !bytes.is_empty()
+            {
+                self.head.counters.add_input(&mut self.desk.stats, bytes.len(), true, now);
+                self.tell_owner(Message::Data { socket: id, bytes });
+            }
+            return;
+        }
+        assert!(self.part.held.is_none(), "{id} completed two reads");
+        let is_cancelled = matches!(&result, Err(fault) if fault.kind == FaultKind::Cancelled);
+        assert!(!is_cancelled, "{id} lives, and its read was cancelled");
+        let is_end = matches!(&result, Ok(bytes) if bytes.is_empty());
+        if is_end && !self.part.is_fin_noticed {
+            self.part.is_fin_noticed = true;
+            self.notice_unread();
+        }
+        self.part.held = Some(Box::new(result));
+        if self.part.discards_input(self.head) && !self.part.wants_input(self.head) {
+            self.part.drop_held(false);
+        }
+    }
+
+    /// A FIN is noticed that nobody reads: from now on the stream is half open.
+    pub(crate) fn notice_unread(&mut self) {
+        if matches!(self.part.phase, Phase::Open) && !self.part.wants_input(self.head) {
+            self.head.progress_at = self.desk.now;
+        }
+    }
+
+    /// A completed write.
+    pub(crate) fn write_completed(&mut self, result: Result<usize, Fault>) {
+        let id = self.id();
+        self.complete_output();
+        let messages_before = self.part.outbox.messages();
+        let offered_bytes = self.part.outbox.offered_bytes();
+        assert!(offered_bytes > 0, "{id}: a write completed that was offered nothing");
+        match result {
+            Ok(count) => {
+                self.part.outbox.advance(count);
+                self.add_output(count, messages_before - self.part.outbox.messages());
+            }
+            Err(fault) => {
+                self.part.outbox.withdraw_offer();
+                if !self.part.is_closing() {
+                    assert_ne!(fault.kind, FaultKind::Cancelled, "{id} lives and is cancelled");
+                    self.write_failed(fault);
+                }
+            }
+        }
+    }
+}
+
+impl<P: Kind> Focus<'_, P> {
+    pub(crate) fn complete_input(&mut self) {
+        assert_eq!(self.head.input, Latch::Pending, "{}: no input call is pending", self.id());
+        self.head.input = Latch::Ready;
+    }
+
+    pub(crate) fn complete_output(&mut self) {
+        assert_eq!(self.head.output, Latch::Pending, "{}: no output call is pending", self.id());
+        self.head.output = Latch::Ready;
     }
 }

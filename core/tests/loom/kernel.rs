@@ -8,7 +8,8 @@ use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::queue::Queue;
 use crate::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Event, Fault, FaultKind, ListenOptions, Outbox, Readiness, SocketId, SocketOption, UdpOptions,
+    Event, Fault, FaultKind, ListenOptions, Outbox, Read, Readiness, SocketId, SocketOption,
+    UdpOptions,
 };
 
 /// So many sockets at a time.
@@ -133,14 +134,14 @@ impl Backend for Door {
         unreachable!("{from}: no name is dialled here")
     }
 
-    fn read(&mut self, id: SocketId, _size_hint: usize) -> Answer<Result<Bytes, Fault>> {
+    fn read(&mut self, id: SocketId, _size_hint: usize) -> Answer<Result<Read, Fault>> {
         let is_broken = self.0.is_broken(id);
         self.0.with(id, |stream| {
             assert!(stream.closed.is_none(), "{id} is read after its close");
             match (is_broken, stream.has_fin) {
                 (true, _) => Answer::Ready(Err(FaultKind::ConnectionReset.into())),
                 // The peer answers FIN with FIN.
-                (false, true) => Answer::Ready(Ok(Bytes::new())),
+                (false, true) => Answer::Ready(Ok(Read { bytes: Bytes::new(), is_drained: false })),
                 (false, false) => Answer::Later,
             }
         })

@@ -78,10 +78,12 @@ mod stats;
 mod sync;
 #[path = "../../src/time.rs"]
 mod time;
+#[path = "../../src/timeouts.rs"]
+mod timeouts;
 #[path = "../../src/unix_name.rs"]
 mod unix_name;
 
-pub use backend::{Accepted, Answer, Backend, CloseHow, Connected};
+pub use backend::{Accepted, Answer, Backend, CloseHow, Connected, Read};
 pub use bytes::Bytes;
 pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Fault, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
+    Fault, ListenOptions, Outbox, Read, SocketId, SocketOption, UdpOptions,
 };
 
 /// One socket's worth of answers; `Later` where nothing is set.
@@ -82,8 +82,9 @@ impl Backend for Puppet {
         self.refuses_to_open.map_or_else(|| Ok(connected()), Err)
     }
 
-    fn read(&mut self, _id: SocketId, _size_hint: usize) -> Answer<Result<Bytes, Fault>> {
-        later(self.reads.pop_front())
+    fn read(&mut self, _id: SocketId, _size_hint: usize) -> Answer<Result<Read, Fault>> {
+        let read = self.reads.pop_front();
+        later(read.map(|read| read.map(|bytes| Read { bytes, is_drained: false })))
     }
 
     fn write(

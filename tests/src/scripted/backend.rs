@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
-    Event, Fault, FaultKind, ListenOptions, Outbox, SocketId, SocketOption, UdpOptions,
+    Event, Fault, FaultKind, ListenOptions, Outbox, Read, SocketId, SocketOption, UdpOptions,
 };
 
 use super::socket::{Asked, Call, Datagram, Kind, SharedListener, Socket};
@@ -333,7 +333,7 @@ impl Backend for ScriptedBackend {
         }
     }
 
-    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Bytes, Fault>> {
+    fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Read, Fault>> {
         let call = Call::Read { size_max: size_hint };
         self.socket_for(id, &call);
         if self.is_completion() {
@@ -341,7 +341,7 @@ impl Backend for ScriptedBackend {
         }
         match self.try_read(id, size_hint) {
             None => self.later(id, call),
-            Some(result) => Answer::Ready(result),
+            Some(result) => Answer::Ready(result.map(|bytes| Read { bytes, is_drained: false })),
         }
     }
 

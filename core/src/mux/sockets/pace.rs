@@ -7,7 +7,7 @@ use crate::{AcceptRate, Instant};
 /// A rate with its burst, as the generic cell rate algorithm counts it (ITU-T I.371): one time that
 /// runs ahead of the clock, in place of tokens that somebody would have to fill in.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Between two connections, rounded up: what is promised is "at most".
     interval: Duration,
     /// How far `due_at` may be ahead.
@@ -19,7 +19,7 @@ pub(super) struct Pace {
 impl Pace {
     /// That of one of `parts` which share a rate: an equal share of it and of its burst, of which
     /// what does not divide goes to the first ones, but at least one.
-    pub(super) fn of_part(rate: AcceptRate, part: u32, parts: u32, now: Instant) -> Self {
+    pub(crate) fn of_part(rate: AcceptRate, part: u32, parts: u32, now: Instant) -> Self {
         assert!(part < parts, "part {part} of {parts}");
         assert!(parts <= crate::SHARDS_MAX, "more parts than there are Muxes");
         let interval =
@@ -34,7 +34,7 @@ impl Pace {
     }
 
     /// Until when the next one must wait; `None`: it need not.
-    pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wait(&self, now: Instant) -> Option<Instant> {
         let ahead = self.due_at.saturating_since(now);
         assert!(ahead <= self.lead_max + self.interval, "more were accepted than might be");
         let until = (ahead > self.lead_max).then(|| now + (ahead - self.lead_max));
@@ -43,7 +43,7 @@ impl Pace {
     }
 
     /// One was accepted.
-    pub(super) fn took(&mut self, now: Instant) {
+    pub(crate) fn took(&mut self, now: Instant) {
         assert!(self.wait(now).is_none(), "one was accepted before its time");
         self.due_at = self.due_at.max(now) + self.interval;
         assert!(self.due_at > now, "one was accepted, and it cost nothing");

@@ -1,37 +1,37 @@
-//! What the Mux knows of each service.
+//! The record of each service: its mailbox's charge, its sockets, its timers.
 
 use std::collections::BTreeMap;
 
-use super::table::List;
+use crate::mux::sockets::list::List;
 use crate::{Instant, ServiceId, TimerId};
 
-/// What the Mux knows of each service, by index.
+/// The record of each service, by index.
 #[derive(Default, Hash)]
-pub(super) struct Services {
+pub(crate) struct Services {
     places: Vec<Option<Entry>>,
 }
 
 /// One service.
 #[derive(Hash)]
-pub(super) struct Entry {
-    pub(super) id: ServiceId,
+pub(crate) struct Entry {
+    pub(crate) id: ServiceId,
     /// The charge of the messages that it has not handled yet.
-    pub(super) charge_bytes: usize,
+    pub(crate) charge_bytes: usize,
     /// Its mailbox is full: nothing is read for it.
-    pub(super) is_held_back: bool,
+    pub(crate) is_held_back: bool,
     /// Its sockets.
-    pub(super) owned: List,
+    pub(crate) owned: List,
     /// Those of them that have input, while it is held back.
-    pub(super) waiting_input: List,
+    pub(crate) waiting_input: List,
     /// Its timers, so that they can be found by name.
-    pub(super) timers: BTreeMap<TimerId, Instant>,
-    pub(super) ending: Ending,
+    pub(crate) timers: BTreeMap<TimerId, Instant>,
+    pub(crate) ending: Ending,
 }
 
-/// How a service ends.
+/// The end of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Ending {
-    /// It does not.
+pub(crate) enum Ending {
+    /// It goes on.
     No,
     /// The runtime stops: this many of its sockets are still to be shut down.
     Draining { left: usize },
@@ -39,8 +39,16 @@ pub(super) enum Ending {
     Released { abrupt: bool },
 }
 
+impl Entry {
+    /// Whether the service gets messages.
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        !matches!(self.ending, Ending::Released { .. })
+    }
+}
+
 impl Services {
-    pub(super) fn insert(&mut self, id: ServiceId) {
+    pub(crate) fn insert(&mut self, id: ServiceId) {
         let index = id.index() as usize;
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
@@ -57,7 +65,7 @@ impl Services {
         });
     }
 
-    pub(super) fn remove(&mut self, id: ServiceId) {
+    pub(crate) fn remove(&mut self, id: ServiceId) {
         let entry = self.places[id.index() as usize].take().expect("a service ends once");
         assert_eq!(entry.id, id, "another service is in the place");
         assert!(
@@ -69,51 +77,33 @@ impl Services {
         assert!(matches!(entry.ending, Ending::Released { .. }), "{id} goes and was not released");
     }
 
-    /// A service, also one that was released and still has sockets.
+    /// The record of a service, also of one that was released and still has sockets.
     #[inline]
-    pub(super) fn get(&self, id: ServiceId) -> Option<&Entry> {
-        let entry = self.places.get(id.index() as usize)?.as_ref()?;
-        if entry.id == id {
-            return Some(entry);
-        }
-        assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
-        None
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&Entry> {
+        self.places.get(id.index() as usize)?.as_ref().filter(|entry| entry.id == id)
     }
 
-    /// A service, also one that was released and still has sockets.
+    /// The record of a service, also of one that was released and still has sockets.
     #[inline]
-    pub(super) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Entry> {
-        let entry = self.places.get_mut(id.index() as usize)?.as_mut()?;
-        if entry.id == id {
-            return Some(entry);
-        }
-        assert_eq!(entry.id.index(), id.index(), "{} stands in another's place", entry.id);
-        None
+    pub(crate) fn get_mut(&mut self, id: ServiceId) -> Option<&mut Entry> {
+        self.places.get_mut(id.index() as usize)?.as_mut().filter(|entry| entry.id == id)
     }
 
     /// Whether the service gets messages.
     #[inline]
-    pub(super) fn is_alive(&self, id: ServiceId) -> bool {
-        self.get(id).is_some_and(|entry| {
-            let is_alive = !matches!(entry.ending, Ending::Released { .. });
-            debug_assert!(is_alive || entry.timers.is_empty(), "{id} is gone and has timers");
-            is_alive
-        })
+    pub(crate) fn is_alive(&self, id: ServiceId) -> bool {
+        self.get(id).is_some_and(Entry::is_alive)
     }
 
     /// Whether nothing is read for the service now.
     #[inline]
-    pub(super) fn is_held_back(&self, id: Option<ServiceId>) -> bool {
-        id.and_then(|id| self.get(id)).is_some_and(|entry| {
-            let is_costly = entry.charge_bytes > 0;
-            debug_assert!(is_costly || !entry.is_held_back, "{} is held back by nothing", entry.id);
-            entry.is_held_back
-        })
+    pub(crate) fn is_held_back(&self, id: Option<ServiceId>) -> bool {
+        id.and_then(|id| self.get(id)).is_some_and(|entry| entry.is_held_back)
     }
 
     /// # Panics
     /// If two fields of a service contradict each other.
-    pub(super) fn check(&self, mailbox_bytes_max: usize) {
+    pub(crate) fn check(&self, mailbox_bytes_max: usize) {
         for (index, entry) in self.places.iter().enumerate() {
             let Some(entry) = entry else { continue };
             let (id, charge_bytes) = (entry.id, entry.charge_bytes);
@@ -129,21 +119,18 @@ impl Services {
         }
     }
 
-    /// No timer of any service is armed any more.
-    pub(super) fn forget_timers(&mut self) {
+    /// Forgets the timers of all services.
+    pub(crate) fn forget_timers(&mut self) {
         self.places.iter_mut().flatten().for_each(|entry| entry.timers.clear());
-        debug_assert!(self.iter().all(|entry| entry.timers.is_empty()), "a timer was left");
     }
 
     /// The most services that were there at a time.
-    pub(super) fn peak(&self) -> usize {
-        let peak = self.places.len();
-        debug_assert!(self.iter().count() <= peak, "a service has no place");
-        peak
+    pub(crate) fn peak(&self) -> usize {
+        self.places.len()
     }
 
     /// All services, in order of index.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.places.iter().flatten()
     }
 }

@@ -1,0 +1,116 @@
+//! What a transition may touch besides its own socket.
+
+pub(crate) mod errand;
+pub(crate) mod services;
+pub(crate) mod timers;
+pub(crate) mod waiters;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use self::errand::Errand;
+use self::services::Services;
+use self::timers::{TimerKey, Timers};
+use self::waiters::Waiters;
+use super::output::Delivery;
+use crate::shard::ShardOrder;
+use crate::{Config, Directory, Instant, Message, ServiceId, SocketId, Stats};
+
+/// What a transition may touch besides its own socket: the time, mailboxes, outputs, counters. It
+/// holds no socket, so no transition can reach another one.
+pub(crate) struct Desk {
+    pub(crate) directory: Arc<Directory>,
+    /// The number of this Mux among those of the runtime.
+    pub(crate) shard: u32,
+    /// The latest time that any call brought. Invariant: never goes back.
+    pub(crate) now: Instant,
+    /// The backend of the last turn may be asked again before an event. Nothing is open before
+    /// the first turn.
+    pub(crate) may_repeat: bool,
+    /// An exit has begun.
+    pub(crate) is_exiting: bool,
+    /// The exit's deadline has passed, so nobody is waited for.
+    pub(crate) is_forcing: bool,
+    /// No bound of silence is configured: streams without times of their own have no deadline.
+    pub(crate) may_be_silent: bool,
+    /// Workers may write streams themselves.
+    pub(crate) direct_write: bool,
+    pub(crate) services: Services,
+    pub(crate) waiters: Waiters,
+    pub(crate) timers: Timers,
+    pub(crate) deliveries: VecDeque<Delivery>,
+    pub(crate) errands: Vec<Errand>,
+    /// Listeners that found the table full.
+    pub(crate) stalled_listeners: VecDeque<SocketId>,
+    pub(crate) stats: Stats,
+}
+
+impl Desk {
+    pub(crate) fn new(directory: Arc<Directory>, shard: u32) -> Self {
+        let config = directory.config();
+        Self {
+            may_be_silent: config.idle_timeout.is_none()
+                && config.read_idle_timeout.is_none()
+                && config.write_stall_timeout.is_none(),
+            direct_write: config.direct_write,
+            directory,
+            shard,
+            now: Instant::ZERO,
+            may_repeat: false,
+            is_exiting: false,
+            is_forcing: false,
+            services: Services::default(),
+            waiters: Waiters::default(),
+            timers: Timers::default(),
+            deliveries: VecDeque::new(),
+            errands: Vec::new(),
+            stalled_listeners: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn config(&self) -> &Config {
+        self.directory.config()
+    }
+
+    /// Gives a message to a service, or counts that nobody was there.
+    #[inline]
+    pub(crate) fn tell(&mut self, to: Option<ServiceId>, message: Message) {
+        message.check();
+        let entry = to.and_then(|to| self.services.get_mut(to)).filter(|entry| entry.is_alive());
+        let Some(entry) = entry else {
+            self.stats.undelivered += 1;
+            return;
+        };
+        let config = self.directory.config();
+        entry.charge_bytes += message.charge_bytes(config);
+        if entry.charge_bytes >= config.mailbox_bytes_max {
+            self.stats.mailboxes_filled += u64::from(!entry.is_held_back);
+            entry.is_held_back = true;
+        }
+        self.deliveries.push_back(Delivery::Message(entry.id, message));
+    }
+
+    /// Asks another Mux of the runtime.
+    pub(crate) fn ask_shard(&mut self, shard: u32, order: ShardOrder) {
+        assert_ne!(shard, self.shard, "a Mux asks itself");
+        self.deliveries.push_back(Delivery::Command { shard, command: order.into() });
+    }
+
+    /// Whether the service is told here what is about no socket.
+    pub(crate) fn is_home_of(&self, service: ServiceId) -> bool {
+        self.directory.home_of(service) == self.shard
+    }
+
+    /// Arms a timer of a service, or the look for room.
+    pub(crate) fn arm(&mut self, at: Instant, key: TimerKey) {
+        let is_new = self.timers.insert(at, key);
+        assert!(is_new, "{key:?} was armed for {at} already");
+    }
+
+    pub(crate) fn disarm(&mut self, at: Instant, key: TimerKey) {
+        let was_armed = self.timers.remove(at, key);
+        assert!(was_armed, "{key:?} was not armed for {at}");
+    }
+}

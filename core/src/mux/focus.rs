@@ -1,0 +1,127 @@
+//! One socket in the hands of a transition.
+
+use super::desk::Desk;
+use super::sockets::AnyPart;
+use super::sockets::check::assert_follows;
+use super::sockets::datagram::DatagramSocket;
+use super::sockets::head::Head;
+use super::sockets::kind::{Kind, Phased, Way};
+use super::sockets::listener::Listener;
+use super::sockets::stream::Stream;
+use crate::gate::{Gate, OnTheWay};
+use crate::{Config, Fault, Message, Operation, Situation, SocketId};
+
+/// One socket in the hands of a transition: its record and its gate, found once, and the desk.
+///
+/// Transitions are methods of it, and see nothing else; what they want of another socket they leave
+/// on the desk as an errand. The Mux makes one, runs one transition, and settles the socket once.
+pub(crate) struct Focus<'a, P> {
+    pub(crate) head: &'a mut Head,
+    pub(crate) part: &'a mut P,
+    pub(crate) gate: &'a Gate,
+    pub(crate) desk: &'a mut Desk,
+}
+
+/// A [`Focus`] whose socket's kind is known.
+pub(crate) enum Typed<'a> {
+    Stream(Focus<'a, Stream>),
+    Listener(Focus<'a, Listener>),
+    Datagram(Focus<'a, DatagramSocket>),
+}
+
+impl Focus<'_, AnyPart> {
+    /// The same socket by its kind.
+    #[inline]
+    pub(crate) fn typed(&mut self) -> Typed<'_> {
+        let Self { head, part, gate, desk } = self;
+        match part {
+            AnyPart::Stream(part) => Typed::Stream(Focus { head, part, gate, desk }),
+            AnyPart::Listener(part) => Typed::Listener(Focus { head, part, gate, desk }),
+            AnyPart::Datagram(part) => Typed::Datagram(Focus { head, part, gate, desk }),
+        }
+    }
+
+    /// The same socket, which the caller knows to be a stream.
+    pub(crate) fn stream(&mut self) -> Focus<'_, Stream> {
+        match self.typed() {
+            Typed::Stream(focus) => focus,
+            Typed::Listener(focus) => panic!("{} is a listener, no stream", focus.head.id),
+            Typed::Datagram(focus) => panic!("{} is a datagram socket, no stream", focus.head.id),
+        }
+    }
+}
+
+impl<P: Kind> Focus<'_, P> {
+    #[inline]
+    pub(crate) fn id(&self) -> SocketId {
+        self.head.id
+    }
+
+    #[inline]
+    pub(crate) fn config(&self) -> &Config {
+        self.desk.config()
+    }
+
+    #[inline]
+    pub(crate) fn situation(&self) -> Situation {
+        self.part.situation(self.head)
+    }
+
+    #[inline]
+    pub(crate) fn way(&self) -> Way<'_> {
+        Way::new(self.gate, self.desk.direct_write, self.desk.is_forcing)
+    }
+
+    /// What is on its way from services that is waited for.
+    pub(crate) fn on_the_way(&self) -> OnTheWay {
+        self.way().look(self.head)
+    }
+
+    /// Gives a message to the owner.
+    #[inline]
+    pub(crate) fn tell_owner(&mut self, message: Message) {
+        // Each message of payload is judged by the simulator's message grammar as well.
+        if cfg!(debug_assertions) || !matches!(message, Message::Data { .. }) {
+            self.head.check_told(self.part, &message);
+        }
+        self.desk.tell(self.head.owner, message);
+    }
+
+    pub(crate) fn tell_error(&mut self, fault: Fault, operation: Operation) {
+        let socket = self.id();
+        self.tell_owner(Message::Error { socket, fault, operation, fatal: false });
+    }
+
+    /// `pause` came before the socket was open: now it is answered.
+    pub(crate) fn pay_owed_pause(&mut self) {
+        if std::mem::take(&mut self.head.is_pause_owed) {
+            let socket = self.id();
+            self.tell_owner(Message::Paused { socket });
+        }
+    }
+
+    /// Gives the charge of sent or lost messages back, and tells who waited for that.
+    #[inline]
+    pub(crate) fn release_charge(&mut self, charge: usize) {
+        self.desk.release_charge(self.head.id, self.gate, charge);
+    }
+
+    /// Whether input that is ready may be served now.
+    #[inline]
+    pub(crate) fn can_serve_input(&self) -> bool {
+        self.part.has_input_work(self.head)
+            && !(self.part.needs_mailbox(self.head)
+                && self.desk.services.is_held_back(self.head.owner))
+    }
+}
+
+impl<P: Phased> Focus<'_, P> {
+    /// Enters a phase; its time begins.
+    pub(crate) fn enter(&mut self, phase: P::Phase) {
+        let from = self.part.state();
+        *self.part.phase_mut() = phase;
+        assert_follows(self.head.id, from, self.part.state());
+        self.head.since = self.desk.now;
+        self.head.progress_at = self.desk.now;
+    }
+}

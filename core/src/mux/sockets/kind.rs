@@ -1,0 +1,164 @@
+//! The questions that sockets of every kind answer.
+
+use super::head::{CloseStep, Closing, Due, Head, Latch};
+use crate::gate::{Gate, OnTheWay};
+use crate::{Config, Instant, OutputState, Situation, SocketKind, SocketState};
+
+/// A socket's part that depends on its kind: a stream, a listener, a datagram socket.
+///
+/// The phase of the part is the state of the socket; what a phase needs lies in it.
+pub(crate) trait Kind {
+    fn kind(&self) -> SocketKind;
+
+    fn state(&self) -> SocketState;
+
+    /// How far the end has come, if it has begun.
+    fn closing(&self) -> Option<&Closing>;
+
+    fn closing_mut(&mut self) -> Option<&mut Closing>;
+
+    /// Whether the backend holds something for the id, so that `close` must be called.
+    fn is_open(&self) -> bool;
+
+    /// Payload bytes that are queued.
+    fn pending_bytes(&self) -> usize;
+
+    /// The charge of what is queued.
+    fn charge_bytes(&self) -> usize;
+
+    /// Whether anything is queued: stream bytes, or datagrams, an empty one included.
+    fn has_output(&self) -> bool;
+
+    /// Whether a queued message has begun.
+    fn has_begun(&self) -> bool;
+
+    /// Drops what is queued and returns how many payload bytes that was.
+    fn clear_output(&mut self) -> usize;
+
+    /// Whether input is wanted, but for a full mailbox.
+    fn wants_input(&self, head: &Head) -> bool;
+
+    /// Whether the state is one in which the owner may want input.
+    fn may_want_input(&self, head: &Head) -> bool;
+
+    /// Whether completed input waits only to be wanted.
+    fn has_held_input(&self) -> bool;
+
+    /// Whether a completed read brought an error, which is served even while nothing is wanted.
+    fn has_held_fault(&self) -> bool {
+        false
+    }
+
+    /// Whether input is read only to be thrown away.
+    fn discards_input(&self, _head: &Head) -> bool {
+        false
+    }
+
+    /// Whether the end of the stream was read.
+    fn is_eof(&self) -> bool {
+        false
+    }
+
+    /// Whether the backend is closing it before its end has begun.
+    fn is_being_closed(&self) -> bool {
+        false
+    }
+
+    /// Whether `Close` waits for sockets of other Muxes.
+    fn holds_close(&self) -> bool {
+        false
+    }
+
+    /// Whether there is output work that can be done now, given what is on its way.
+    fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool;
+
+    /// When the state ends if nothing happens, and what that means.
+    fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)>;
+
+    fn is_closing(&self) -> bool {
+        self.closing().is_some()
+    }
+
+    /// Whether there is input work that can be done now, but for a full mailbox.
+    #[inline]
+    fn has_input_work(&self, head: &Head) -> bool {
+        // Of what is pending nothing is held, as `check` sees to.
+        head.input == Latch::Ready && (self.wants_input(head) || self.has_held_fault())
+    }
+
+    /// Whether input work makes messages, so that a full mailbox holds it back.
+    #[inline]
+    fn needs_mailbox(&self, head: &Head) -> bool {
+        !self.discards_input(head) && !self.has_held_fault()
+    }
+
+    /// The situation of the socket, for an observer. It looks only at what is at hand, so that it
+    /// costs nothing where nobody observes.
+    #[inline]
+    fn situation(&self, head: &Head) -> Situation {
+        let is_eof = self.is_eof();
+        Situation {
+            state: self.state(),
+            is_paused: self.may_want_input(head) && !is_eof && !head.is_reading,
+            is_eof,
+            output: match (self.has_output(), self.has_begun()) {
+                (false, _) => OutputState::Empty,
+                (true, false) => OutputState::Whole,
+                (true, true) => OutputState::Begun,
+            },
+        }
+    }
+}
+
+/// A part that can enter another phase of its life.
+pub(crate) trait Phased: Kind {
+    type Phase;
+
+    fn phase_mut(&mut self) -> &mut Self::Phase;
+}
+
+/// What is on its way to a socket from other threads. The gate is read only when it matters.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    gate: &'a Gate,
+    /// Others than the Mux may write.
+    direct_write: bool,
+    /// Services are not waited for any more.
+    is_forcing: bool,
+}
+
+impl<'a> Way<'a> {
+    #[inline]
+    pub(crate) fn new(gate: &'a Gate, direct_write: bool, is_forcing: bool) -> Self {
+        Self { gate, direct_write, is_forcing }
+    }
+
+    #[inline]
+    pub(crate) fn look(self, head: &Head) -> OnTheWay {
+        let on_the_way = self.gate.on_the_way(head.id);
+        let is_written = on_the_way.has_direct || on_the_way.has_flush;
+        assert!(self.direct_write || !is_written, "{} was written without a permit", head.id);
+        // A direct write is inside a call of the system, not of a service: it always ends.
+        let has_sends = on_the_way.has_sends && !self.is_forcing;
+        OnTheWay { has_sends, ..on_the_way }
+    }
+
+    /// Whether the stream is being written by another thread.
+    #[inline]
+    pub(crate) fn has_direct(self) -> bool {
+        self.direct_write && self.gate.has_direct()
+    }
+}
+
+impl Closing {
+    /// Whether the next step of the end can be taken now.
+    pub(crate) fn has_work(&self, on_the_way: OnTheWay) -> bool {
+        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
+        match self.step {
+            // The loss, and whether the peer must learn of it, is known when all has come.
+            CloseStep::Asked(_) => !(has_sends || has_direct),
+            CloseStep::Waiting => false,
+            CloseStep::Done => !(has_sends || has_direct || has_flush),
+        }
+    }
+}
