@@ -55,8 +55,8 @@ pub(crate) enum Sharing {
 /// Opens a listener.
 ///
 /// The options of accepted sockets are set on the listener as well. On most systems accepted
-/// sockets inherit them. A receive buffer takes its full effect only this way, because the handshake
-/// fixes the window scale. And an invalid option fails here, where the owner is told.
+/// sockets inherit them. A receive buffer takes its full effect only this way, because the
+/// handshake fixes the window scale. And an invalid option fails here, where the owner is told.
 pub(crate) fn open_listener(
     at: &Endpoint,
     options: &ListenOptions,
