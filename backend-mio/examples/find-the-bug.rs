@@ -32,7 +32,7 @@ struct Options {
     sim: bool,
 }
 
-/// So many worlds are simulated.
+/// The number of worlds to simulate.
 const SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// The mistake is not one that a test on a quiet network finds.
+    /// A test on a quiet network does not find the mistake.
     #[test]
     fn on_real_sockets_it_answers() {
         let runtime = Runtime::builder().build().unwrap();

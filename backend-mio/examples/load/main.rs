@@ -1,9 +1,10 @@
 //! A load generator for echo servers, and the soak of this one.
 //!
 //! ```text
-//! load serve [AT] [--workers N] [--shards N] [--direct]     an echo server, until its standard input ends
 //! load run TO [--time T] [--connections N]     a load on any echo server
 //! load soak [--time T] [--connections N]       both, in two processes, and a judgement
+//! load serve [AT] [--workers N] [--shards N] [--direct]
+//!                                              an echo server, until its standard input ends
 //! ```
 //!
 //! Clients are written over mio alone and check every byte that comes back. Some stay and talk,
@@ -54,7 +55,7 @@ enum Command {
     },
 }
 
-/// What the load is.
+/// The parameters of the load.
 #[derive(Args, Clone)]
 struct Load {
     /// How long, as 30s or 10m
@@ -98,7 +99,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why it failed, for people.
+/// The reason of a failure, in words.
 type Failure = Box<dyn std::error::Error>;
 
 fn run(to: SocketAddr, load: &Load) -> Result<(), Failure> {
