@@ -19,7 +19,7 @@ use tidelock_sim::trial::{self, Place};
 /// A key-value service with one mistake: `SET key value`, `GET key`, `DEL key`, a line each.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen; port 0 lets the system choose.
+    /// The address to listen at; port 0 lets the system choose.
     #[arg(default_value = "127.0.0.1:0")]
     address: SocketAddr,
 

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_is_what_was_counted() {
+    fn the_served_figures_are_those_of_the_runtime() {
         let (runtime, local) = start(([127, 0, 0, 1], 0).into()).unwrap();
         let first = ask(local, &["GET /metrics HTTP/1.1\r\nHos", "t: here\r\n\r", "\n"]);
         assert!(first.starts_with("HTTP/1.1 200 OK\r\n"), "{first}");

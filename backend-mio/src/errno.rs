@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_call_is_repeated_until_it_tells_more() {
+    fn an_interrupted_call_is_repeated() {
         let mut answers = vec![
             Err(io::ErrorKind::WouldBlock.into()),
             Err(io::Error::from_raw_os_error(Errno::INTR.raw_os_error())),

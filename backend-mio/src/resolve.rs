@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_unknown_is_told_from_a_failure_that_passes() {
+    fn an_unknown_name_is_distinguished_from_a_passing_failure() {
         let unknown = |text: &str| is_unknown(&io::Error::other(text.to_owned()));
         assert!(unknown("failed to lookup address information: Name or service not known"));
         assert!(unknown("failed to lookup address information: Name does not resolve"));

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_died_meanwhile_costs_no_lookup() {
+    fn a_dead_socket_costs_no_lookup() {
         let mut resolver = resolver(|_, _| panic!("looked up for a dead socket"));
         let never_alive = SocketId::new(7, NonZeroU32::MIN);
         resolver.resolve(never_alive, "a", 1).unwrap();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lookup_answers_is_a_fault_with_a_meaning() {
+    fn every_failure_of_a_lookup_becomes_a_fault_with_a_meaning() {
         let of = |function: Function| look_up(&By(function), "a", 1).unwrap_err();
         assert_eq!(of(|_, _| Ok(Vec::new())), FaultKind::NameNotFound.into());
         let unknown = |_: &str, _: u16| Err(io::ErrorKind::NotFound.into());

@@ -37,7 +37,7 @@ use crate::workers::{Pool, WorkerContext};
 /// impl Service for Echo {
 ///     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
 ///         if let Message::Data { socket, bytes } = message {
-///             // A socket that closed meanwhile, or that does not read, loses its echo.
+///             // The echo is lost if the socket has closed, or if its peer does not read.
 ///             net.send(socket, bytes).ok();
 ///         }
 ///     }

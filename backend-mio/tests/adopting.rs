@@ -75,7 +75,7 @@ fn a_socket_pair_carries_both_ways_and_half_closes() {
 }
 
 #[test]
-fn what_waits_behind_a_passed_descriptor_is_read() {
+fn bytes_after_a_passed_descriptor_are_read() {
     bounded("adopt with ancillary data", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
@@ -169,7 +169,7 @@ fn a_pipe_whose_reader_is_gone_ends() {
 }
 
 #[test]
-fn what_cannot_be_polled_is_refused() {
+fn a_descriptor_that_cannot_be_polled_is_refused() {
     bounded("adopt file", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);

@@ -74,7 +74,7 @@ fn connect_once(at: SocketAddr, number: u64) -> Result<(), String> {
 }
 
 #[test]
-fn every_connection_is_told_to_end_once_and_leaves_nothing() {
+fn every_connection_ends_with_one_close_and_leaves_nothing() {
     bounded("churn", || {
         for runtime in runtimes() {
             let strings = Strings::spawn_reacting(&runtime, serve);

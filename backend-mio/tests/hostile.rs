@@ -288,7 +288,7 @@ fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
 }
 
 #[test]
-fn a_service_that_goes_on_sending_to_who_is_gone_is_counted_and_costs_nothing() {
+fn sends_to_a_socket_that_is_gone_are_counted_and_cost_nothing() {
     bounded("stale", || {
         for runtime in runtimes_with(&narrow()) {
             let mut other = Other::connect(&runtime);
@@ -385,7 +385,7 @@ fn a_reset_in_any_state_is_one_close() {
 }
 
 #[test]
-fn an_end_that_nobody_handles_and_sends_to_who_is_gone_hold_nothing() {
+fn an_ignored_end_and_sends_to_a_socket_that_is_gone_hold_nothing() {
     bounded("neglect", || {
         let config = Config { half_open_timeout: Duration::from_millis(200), ..narrow() };
         for runtime in runtimes_with(&config) {

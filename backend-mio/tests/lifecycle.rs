@@ -29,7 +29,7 @@ fn with_pending(runtime: &Runtime) -> (Strings, std::net::TcpStream) {
 }
 
 #[test]
-fn what_is_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
+fn output_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
     bounded("shutdown delivers", || {
         for runtime in runtimes() {
             let (_strings, mut peer) = with_pending(&runtime);
@@ -47,7 +47,7 @@ fn what_is_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
 }
 
 #[test]
-fn what_is_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
+fn output_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
     bounded("shutdown counts", || {
         for runtime in runtimes() {
             let (strings, mut peer) = with_pending(&runtime);
@@ -189,7 +189,7 @@ fn a_service_that_panics_is_released_and_the_others_go_on() {
 }
 
 #[test]
-fn info_tells_about_every_socket() {
+fn info_reports_every_socket() {
     bounded("info", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);

@@ -130,7 +130,7 @@ fn pausing_and_starting_again_and_again_loses_no_answer_and_no_client() {
 }
 
 #[test]
-fn who_starts_a_listener_is_told_of_everybody_who_comes() {
+fn the_service_that_starts_a_listener_gets_every_accept() {
     bounded("hand over", || {
         for runtime in runtimes() {
             let [old, new] = [(); 2].map(|()| Strings::spawn(&runtime));
@@ -310,7 +310,7 @@ fn services_come_and_go_and_their_places_are_used_again() {
 }
 
 #[test]
-fn whoever_waits_for_the_total_hears_of_room_that_another_thread_made() {
+fn a_service_that_waits_for_the_total_is_told_of_room_on_another_thread() {
     bounded("total", || {
         const LIMIT: usize = 256 << 10;
         let config = Config {

@@ -11,7 +11,7 @@ use tidelock_core::{Config, ListenOptions, Message, SendError, SocketState, Time
 use tidelock_mio::Runtime;
 
 #[test]
-fn what_goes_through_is_counted_and_sockets_by_their_state() {
+fn traffic_is_counted_and_sockets_by_their_state() {
     bounded("counts", || {
         for runtime in runtimes() {
             let handle = runtime.handle().clone();

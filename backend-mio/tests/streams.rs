@@ -116,7 +116,7 @@ fn own_half_close_sends_fin_and_reads_the_answer() {
 }
 
 #[test]
-fn a_reset_is_told_after_the_data_before_it() {
+fn a_reset_is_reported_after_the_data_before_it() {
     bounded("reset", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);

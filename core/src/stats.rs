@@ -4,7 +4,7 @@ use crate::{CloseReason, SocketState, Timeout};
 
 /// The counters of one Mux since its start, and its number of sockets in each state.
 ///
-/// This is a snapshot. Each counter costs the Mux one addition, and nothing while nobody looks.
+/// This is a snapshot. Each counter costs the Mux one addition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -58,7 +58,7 @@ fn every_role_gets_its_own_bytes_back_from_tidelock() {
 }
 
 #[test]
-fn what_a_server_does_wrong_is_told() {
+fn errors_of_a_server_are_reported() {
     let wrong = bad_server(|mut stream| {
         // The client may be gone already.
         if let Ok(count @ 1..) = stream.read(&mut [0; 64]) {
@@ -88,7 +88,7 @@ fn what_a_server_does_wrong_is_told() {
 }
 
 #[test]
-fn bad_arguments_are_told() {
+fn bad_arguments_are_reported() {
     for (arguments, part) in [
         ("--time 0s", "a time above 0"),
         ("--time 10", "as 30s or 10m"),

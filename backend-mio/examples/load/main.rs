@@ -41,7 +41,7 @@ enum Command {
     Serve(serve::Options),
     /// Load on an echo server
     Run {
-        /// Where the server listens
+        /// The address of the server
         to: SocketAddr,
         #[command(flatten)]
         load: Load,
@@ -58,10 +58,10 @@ enum Command {
 /// The parameters of the load.
 #[derive(Args, Clone)]
 struct Load {
-    /// How long, as 30s or 10m
+    /// The duration, as 30s or 10m
     #[arg(long, default_value = "10s", value_parser = parse_time)]
     time: Duration,
-    /// So many connections at a time
+    /// The number of connections at a time
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=15_000))]
     connections: u32,
     /// Bytes of a message

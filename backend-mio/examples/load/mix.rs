@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mix_is_told() {
+    fn an_invalid_mix_is_reported() {
         for (text, part) in [
             ("steady", "expected steady="),
             ("fast=3", "the roles are steady"),

@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_commands_are_told_with_their_first_arguments() {
+    fn unknown_commands_are_reported_with_their_first_arguments() {
         let mut bench = Bench::default();
         let start = "-ERR unknown command 'foo', with args beginning with: ";
         assert_eq!(bench.ask("foo"), format!("{start}\r\n"));

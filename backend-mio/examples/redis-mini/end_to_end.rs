@@ -178,7 +178,7 @@ fn errors_leave_the_client_connected() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_answered_and_ends_that_client_alone() {
+fn a_broken_protocol_is_answered_and_ends_that_client_alone() {
     for workers in WORKERS {
         let server = Server::start(workers);
         let mut other = server.client();
@@ -333,7 +333,7 @@ fn requests_that_were_read_before_the_pause_are_answered_in_order() {
 }
 
 #[test]
-fn what_follows_a_quit_is_not_looked_at() {
+fn requests_after_a_quit_are_ignored() {
     for workers in WORKERS {
         let server = Server::start(workers);
         let mut other = server.client();
@@ -379,7 +379,7 @@ fn replies_before_a_protocol_error_arrive_although_the_client_reads_late() {
 }
 
 #[test]
-fn a_client_above_the_number_of_clients_is_told() {
+fn a_client_above_the_limit_of_clients_is_refused() {
     let settings = Settings { clients_max: 2, ..Settings::default() };
     let server = Server::with(0, settings, super::config());
     let (mut first, mut second) = (server.client(), server.client());

@@ -40,7 +40,7 @@ use crate::service::RedisMini;
 #[derive(Debug, Parser)]
 #[command(about = "A small Redis over RESP2, on real sockets or in the simulated network")]
 struct Arguments {
-    /// Where to listen, as 127.0.0.1:6379; port 0 lets the system choose.
+    /// The address to listen at, as 127.0.0.1:6379; port 0 lets the system choose.
     #[arg(default_value = "127.0.0.1:6379", value_parser = parse_address)]
     addr: SocketAddr,
     /// Threads that run services; 0 runs them on the network thread.

@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_is_not_allocated() {
+    fn nothing_is_allocated_for_an_announced_length() {
         let mut parser = Parser::new(Limits::default());
         let mut input: &[u8] = b"*1048576\r\n$4194304\r\nabc";
         assert!(matches!(parser.feed(&mut input), Ok(None)));

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asks_for_gives_its_memory_back() {
+    fn expired_keys_are_freed_without_a_reader() {
         let mut store = Store::default();
         for key in 0..10_u8 {
             store.set(&[key], b"value", Some(Instant::from_nanos(u64::from(key))));

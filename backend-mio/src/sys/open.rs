@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shared_with_who_may_and_taken_from_nobody() {
+    fn an_address_is_shared_only_with_further_listeners() {
         let options = ListenOptions::default();
         let at = ([127, 0, 0, 1], 0).into();
         let first = open_listener(&at, &options, Sharing::First).unwrap();

@@ -96,7 +96,7 @@ fn no_wake_up_is_lost_or_wasted_and_each_thread_keeps_its_order() {
 
 /// A command that is pushed while the network thread ends is either taken or given back.
 #[test]
-fn what_comes_when_the_network_thread_ends_is_given_back() {
+fn a_command_pushed_at_the_end_of_the_network_thread_is_given_back() {
     let mut model = Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(3));
     model.check(|| {

@@ -16,7 +16,7 @@ fn told(outcome: &Outcome, wire: &str) -> String {
 
 /// A refused sender is told once, although it is a worker's own write that frees the room.
 #[test]
-fn who_waits_for_a_socket_hears_of_room_that_a_worker_gave_back() {
+fn a_service_that_waits_for_a_socket_is_told_of_room_that_a_worker_freed() {
     let plan = Plan {
         workers: vec![vec![|net, id| {
             try_send(net, id, "ab").ok();
@@ -36,7 +36,7 @@ fn who_waits_for_a_socket_hears_of_room_that_a_worker_gave_back() {
 
 /// The same for the total, with two streams.
 #[test]
-fn who_waits_for_the_total_hears_of_room_that_a_worker_gave_back() {
+fn a_service_that_waits_for_the_total_is_told_of_room_that_a_worker_freed() {
     let plan = Plan {
         workers: vec![vec![|net, id| {
             try_send(net, id, "ab").ok();

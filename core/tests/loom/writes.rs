@@ -33,7 +33,7 @@ fn two_workers_ask_for_the_right_to_write_at_a_time() {
 
 /// A low message of which one byte was sent is finished before any other message.
 #[test]
-fn what_a_worker_has_begun_is_not_overtaken() {
+fn a_message_that_a_worker_has_begun_is_not_overtaken() {
     let plan = Plan {
         workers: vec![vec![|net, id| send_low(net, id, "aa")]],
         inline: Some(|net, id| send(net, id, "b")),

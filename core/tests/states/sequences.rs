@@ -38,7 +38,7 @@ fn a_fin_that_waited_for_a_paused_owner_ends_a_socket_that_is_shut_down() {
 }
 
 #[test]
-fn what_a_service_opens_after_its_release_ends_by_itself() {
+fn sockets_opened_by_a_released_service_end_by_themselves() {
     let mut world = World::new();
     let ids = world.ask(move |net| {
         let own = net.service();
@@ -67,7 +67,7 @@ fn what_a_service_opens_after_its_release_ends_by_itself() {
 }
 
 #[test]
-fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
+fn a_peer_for_anything_but_a_datagram_socket_is_a_passing_error() {
     for name in ["Connecting", "Open", "Listening"] {
         let mut world = World::new();
         let id = build(&mut world, name);
@@ -86,7 +86,7 @@ fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
 }
 
 #[test]
-fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
+fn a_start_after_a_shutdown_while_connecting_is_refused() {
     let mut world = World::new();
     let id = build(&mut world, "Connecting");
     world.ask(move |net| net.finish(id).unwrap());
@@ -100,7 +100,7 @@ fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
 }
 
 #[test]
-fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
+fn a_failed_write_is_reported_at_once_to_an_owner_that_stops_reading() {
     for name in ["Open, output pending", "Flushing, finish"] {
         let mut world = World::new();
         let id = build(&mut world, name);
@@ -120,7 +120,7 @@ fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
 }
 
 #[test]
-fn a_reset_that_is_told_before_a_pause_and_not_yet_read_is_told_to_the_owner() {
+fn a_reset_whose_event_came_before_a_pause_is_reported_to_the_owner() {
     let failed = Readiness { readable: true, writable: true, peer_closed: true, failed: true };
     for name in ["Open", "Flushing, finish"] {
         // The pause comes before the first read after the event, or between two turns of reads.
@@ -161,7 +161,7 @@ fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
 }
 
 #[test]
-fn a_close_waits_for_sends_that_are_on_their_way_and_tells_the_peer_of_their_loss() {
+fn a_close_waits_for_announced_sends_and_resets_if_they_are_lost() {
     for (message, how) in [("seven B", CloseHow::Reset), ("", CloseHow::Plain)] {
         let mut world = World::with(Config { outbox_bytes_max: 100, ..test_config() });
         let id = build(&mut world, "Open");
@@ -224,7 +224,7 @@ fn a_name_that_takes_too_long_ends_its_connect_and_an_address_has_its_own_time()
 }
 
 #[test]
-fn what_was_paused_for_long_is_not_idle_when_it_is_started() {
+fn a_socket_that_was_paused_for_long_is_not_idle_when_it_is_started() {
     let idle = Duration::from_secs(300);
     let mut world = World::new();
     let id = build(&mut world, "Open");
@@ -326,7 +326,7 @@ impl Service for Flood {
 }
 
 #[test]
-fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
+fn data_that_arrived_before_a_failed_write_is_read_without_its_event() {
     let mut world = World::new();
     let id = build(&mut world, "Open");
     world.puppet.reads.push_back(Ok("last words".into()));
@@ -338,7 +338,7 @@ fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
 }
 
 #[test]
-fn a_close_that_comes_after_a_time_that_nobody_has_looked_at_yet_closes() {
+fn a_close_that_comes_after_an_unhandled_deadline_closes() {
     let closed = "Close(Closed)";
     for (name, told) in [
         ("Listening", closed),
