@@ -1,7 +1,7 @@
-//! Sends back what it gets.
+//! An echo server.
 //!
-//! `echo [ADDR] [--workers N]` prints `listening on ADDR`; `RUST_LOG` chooses what is logged;
-//! SIGTERM and SIGINT shut it down, and what is queued then still goes out.
+//! `echo [ADDR] [--workers N]` prints `listening on ADDR`. `RUST_LOG` sets what is logged. SIGTERM
+//! and SIGINT shut it down, after the queued output is sent.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ impl Service for Echo {
             Message::Data { socket, bytes } => {
                 if let Err(error) = net.send(socket, bytes) {
                     tracing::warn!(%socket, %error, "an echo is lost; closing");
-                    // It may have closed by itself meanwhile; then nothing is left to do.
+                    // An error means that the socket is already closed.
                     net.close(socket).ok();
                 }
             }

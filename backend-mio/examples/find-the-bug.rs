@@ -19,7 +19,7 @@ use tidelock_sim::trial::{self, Place};
 /// A key-value service with one mistake: `SET key value`, `GET key`, `DEL key`, a line each.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to listen; port 0 lets the system choose.
+    /// The address to listen at; port 0 lets the system choose.
     #[arg(default_value = "127.0.0.1:0")]
     address: SocketAddr,
 
@@ -32,7 +32,7 @@ struct Options {
     sim: bool,
 }
 
-/// So many worlds are simulated.
+/// The number of worlds to simulate.
 const SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// The mistake is not one that a test on a quiet network finds.
+    /// A test on a quiet network does not find the mistake.
     #[test]
     fn on_real_sockets_it_answers() {
         let runtime = Runtime::builder().build().unwrap();

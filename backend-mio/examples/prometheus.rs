@@ -1,4 +1,4 @@
-//! Serves the counters of a runtime in Prometheus' text format, over the runtime itself.
+//! Serves the figures of a runtime in the text format of Prometheus, over the runtime itself.
 //!
 //! `prometheus [ADDR]` prints `metrics at http://ADDR/metrics` and serves until SIGTERM or SIGINT.
 
@@ -13,21 +13,21 @@ use signal_hook::iterator::Signals;
 use tidelock_core::{Bytes, ListenOptions, Message, Net, Service, SocketId};
 use tidelock_mio::{Handle, Runtime, RuntimeStats, SampleKind};
 
-/// Answers `GET /metrics` of HTTP/1.0 and 1.1, one request to a connection.
+/// A service that answers `GET /metrics` of HTTP/1.0 and 1.1, one request per connection.
 struct Exporter {
     handle: Handle,
-    /// What has come of requests that are not whole yet.
+    /// The bytes of requests that are not complete yet.
     requests: BTreeMap<SocketId, Vec<u8>>,
 }
 
-/// A longer request is not for us.
+/// The longest request that is accepted.
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 impl Service for Exporter {
     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
         match message {
             Message::Data { socket, bytes } => self.data(net, socket, &bytes),
-            // Those that say nothing are closed by `idle_timeout`.
+            // `idle_timeout` closes clients that send nothing.
             Message::Close { socket, .. } => drop(self.requests.remove(&socket)),
             _ => {}
         }
@@ -53,14 +53,14 @@ impl Exporter {
             None => answer("400 Bad Request", "GET /metrics is all there is\n"),
         };
         self.requests.remove(&socket);
-        // A socket that closed meanwhile needs no answer, and no end.
+        // A socket that has closed needs neither an answer nor a shutdown.
         if net.send(socket, answer).is_ok() {
             net.shutdown(socket).ok();
         }
     }
 }
 
-/// What a GET asks for, without its query.
+/// Returns the path of a GET request, without its query.
 fn path(request: &[u8]) -> Option<&str> {
     let line = request.split(|byte| *byte == b'\r').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
@@ -79,7 +79,7 @@ fn answer(status: &str, body: &str) -> String {
     )
 }
 
-/// The text format, version 0.0.4.
+/// Returns the figures in the text format, version 0.0.4.
 fn text(stats: &RuntimeStats) -> String {
     let mut text = String::new();
     let mut last = "";
@@ -148,7 +148,7 @@ fn start(address: SocketAddr) -> Result<(Runtime, SocketAddr), Box<dyn std::erro
     let exporter = handle.spawn(Box::new(exporter))?;
     let options = ListenOptions::default().auto_start(true);
     let (_listener, local) = handle.listen(exporter, address, options)?;
-    Ok((runtime, local.socket_addr().expect("listens at an address")))
+    Ok((runtime, local.socket_addr().expect("it listens at an IP address")))
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_is_what_was_counted() {
+    fn the_served_figures_are_those_of_the_runtime() {
         let (runtime, local) = start(([127, 0, 0, 1], 0).into()).unwrap();
         let first = ask(local, &["GET /metrics HTTP/1.1\r\nHos", "t: here\r\n\r", "\n"]);
         assert!(first.starts_with("HTTP/1.1 200 OK\r\n"), "{first}");
@@ -185,7 +185,8 @@ mod tests {
             line.rsplit(' ').next().unwrap().parse().unwrap()
         };
         let out = "tidelock_bytes_total{direction=\"out\"}";
-        assert!(of(out, &second) >= first.len() as u64, "the first answer is counted");
+        let counted = of(out, &second);
+        assert!(counted >= first.len() as u64, "{counted} B out after {} B", first.len());
         let count = of("tidelock_turn_seconds_count", &second);
         assert_eq!(of("tidelock_turn_seconds_bucket{le=\"+Inf\"}", &second), count);
         assert!(ask(local, &["GET /else HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 404"));

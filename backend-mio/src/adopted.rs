@@ -1,4 +1,4 @@
-//! One stream that somebody else opened: a socket, a pipe, a terminal.
+//! Adopted streams: sockets, pipes and terminals that other code opened.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -16,17 +16,18 @@ use crate::sys::{self, Event, FdKind, Registry, SourceFd, Token};
 
 /// One adopted stream.
 ///
-/// It is never taken for drained after a short read: Unix sockets stop at ancillary data, and
-/// terminals give one line at a time, without a further event.
+/// A short read never means that it is drained: a read of a Unix-domain socket stops at ancillary
+/// data, and one of a terminal at the end of a line, with more bytes waiting and no further event.
+/// So it is always read until the system answers *would block*.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     file: File,
     kind: FdKind,
     direction: Direction,
-    /// Whether it was non-blocking when it came; the flag belongs to the open file, which others
-    /// may share.
+    /// The mode in which it came, which is restored at its close: `O_NONBLOCK` belongs to the open
+    /// file, and other descriptors, even of other processes, may share it.
     was_nonblocking: bool,
-    /// The latest event said that the far end is gone.
+    /// `true` if the latest event told that the far end is gone.
     is_far_end_gone: bool,
     read_size: ReadSize,
 }
@@ -42,7 +43,7 @@ enum Direction {
 const END: Read = Read { bytes: Bytes::new(), is_drained: false };
 
 impl Adopted {
-    /// Takes `descriptor` over; on failure it is closed, in the mode in which it came.
+    /// Adopts `descriptor` and registers it. On failure it is closed, in the mode in which it came.
     pub(crate) fn adopt(
         registry: &Registry,
         token: Token,
@@ -83,6 +84,7 @@ impl Adopted {
     }
 
     pub(crate) fn handle_event(&mut self, event: &Event) {
+        // A pipe whose reader has gone reports it as write-closed.
         self.is_far_end_gone = event.is_read_closed() || event.is_write_closed();
     }
 
@@ -92,7 +94,7 @@ impl Adopted {
         size_hint: usize,
     ) -> Answer<Result<Read, Fault>> {
         if self.direction == Direction::WriteOnly {
-            // Nothing ever comes in; that the reader is gone is the end of the stream.
+            // Nothing ever comes in, so the end of the stream is that the reader has gone.
             return if self.is_far_end_gone { Answer::Ready(Ok(END)) } else { Answer::Later };
         }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
@@ -102,7 +104,7 @@ impl Adopted {
             self.read_size.handle_read(size, bytes.len());
         }
         match result {
-            // A terminal whose other side hung up says so with EIO; that is its end of the stream.
+            // A terminal whose other side hung up answers EIO in the place of an end of the stream.
             Err(error) if self.kind == FdKind::Device && is_hang_up(&error) => {
                 Answer::Ready(Ok(END))
             }
@@ -132,7 +134,7 @@ impl Adopted {
 
     pub(crate) fn take_error(&self) -> Result<(), Fault> {
         if self.kind != FdKind::StreamSocket {
-            // Only sockets keep an error; of a pipe the next read or write tells.
+            // Only sockets keep a pending error; a pipe's next read or write reports it.
             return Ok(());
         }
         match sys::take_socket_error(&self.file) {
@@ -145,28 +147,32 @@ impl Adopted {
         sys::set_option(&self.file, option).map_err(|error| fault(&error))
     }
 
-    /// Deregisters (a duplicate elsewhere would keep the registration alive), gives the open file
-    /// its blocking mode back, and closes.
+    /// Deregisters the stream, restores the blocking mode of the open file, and closes the
+    /// descriptor.
+    ///
+    /// The poller watches the open file, not the descriptor: without the explicit deregistration, a
+    /// duplicate that lives on elsewhere would keep events coming under the old token.
     pub(crate) fn close(self, registry: &Registry, how: CloseHow) {
         let raw = self.file.as_raw_fd();
         if let Err(error) = registry.deregister(&mut SourceFd(&raw)) {
-            tracing::warn!(%error, "an adopted stream could not be deregistered before its close");
+            tracing::warn!(%error, "cannot deregister an adopted stream before its close");
         }
         if !self.was_nonblocking
             && let Err(error) = sys::set_nonblocking(&self.file, false)
         {
-            tracing::warn!(%error, "an adopted stream keeps its non-blocking mode");
+            tracing::warn!(%error, "cannot restore the blocking mode of an adopted stream");
         }
         if how == CloseHow::Reset
             && self.kind == FdKind::StreamSocket
             && let Err(error) = sys::reset_on_close(&self.file)
         {
-            tracing::debug!(%error, "no reset on close; the peer may see a plain end");
+            tracing::debug!(%error, "cannot reset on close; the peer may see a clean end");
         }
     }
 }
 
-/// The poller refuses what is always ready: regular files, directories, some devices.
+/// Returns the fault for a failed registration. The poller answers EPERM for descriptors that are
+/// always ready: regular files, directories, some devices.
 fn not_pollable(error: io::Error) -> Fault {
     if Errno::from_io_error(&error) == Some(Errno::PERM) {
         Fault { kind: FaultKind::NotPollable, os: error.raw_os_error() }

@@ -1,4 +1,4 @@
-//! One datagram socket.
+//! Datagram sockets.
 
 use tidelock_core::{Answer, Bytes, Endpoint, Fault, FaultKind, SocketOption, UdpOptions};
 
@@ -6,15 +6,15 @@ use crate::buffer::BufferRing;
 use crate::errno::{answer, fault, uninterrupted};
 use crate::sys::{self, Registry, Token, UdpSocket};
 
-/// One datagram socket. An error that the system reports belongs to one datagram; the socket
-/// lives on.
+/// One datagram socket. An error that the system reports concerns one datagram, and does not close
+/// the socket.
 #[derive(Debug)]
 pub(crate) struct Datagram {
     socket: UdpSocket,
 }
 
 impl Datagram {
-    /// Opens and registers a datagram socket; answers its address with the real port.
+    /// Opens and registers a datagram socket. Returns it with its address, which has the real port.
     pub(crate) fn open(
         registry: &Registry,
         token: Token,
@@ -47,13 +47,14 @@ impl Datagram {
             Err(fault) => return Answer::Ready(Err(fault)),
         };
         if let Ok(count) = &sent {
-            assert_eq!(*count, payload.len(), "a datagram is sent whole or not at all");
+            assert_eq!(*count, payload.len(), "the system sent a part of a datagram");
         }
         answer(sent.map(|_all| ()))
     }
 
-    /// Receives one datagram of at most `size_max` bytes. A longer one is an error, not a cut
-    /// datagram: the place for one byte more than `size_max` tells.
+    /// Receives one datagram of at most `size_max` bytes. A longer one is an error. The system
+    /// truncates silently to the size of the buffer, so that has room for one byte more: if it is
+    /// filled, the datagram was too long.
     pub(crate) fn receive_from(
         &self,
         ring: &mut BufferRing,

@@ -1,12 +1,13 @@
-//! From the system's errors to faults: every error gets a meaning.
+//! The mapping of the system's errors to faults.
 
 use std::io;
 
 use rustix::io::Errno;
 use tidelock_core::{Answer, Fault, FaultKind};
 
-/// Calls until the call is not interrupted by a signal. Never for `close`: there the descriptor
-/// may be gone, and closing it again would close somebody else's.
+/// Repeats a call for as long as a signal interrupts it. Not for `close`: an interrupted close has
+/// already released the descriptor on Linux, and a second one could close a descriptor that another
+/// thread has just opened under the same number.
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -16,7 +17,7 @@ pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
     }
 }
 
-/// What a call answers to the Mux: would-block is `Later`, anything else is final.
+/// Returns the answer for the Mux: `Later` for *would block*, and `Ready` for anything else.
 pub(crate) fn answer<T>(result: io::Result<T>) -> Answer<Result<T, Fault>> {
     match result {
         Ok(value) => Answer::Ready(Ok(value)),
@@ -25,7 +26,7 @@ pub(crate) fn answer<T>(result: io::Result<T>) -> Answer<Result<T, Fault>> {
     }
 }
 
-/// The fault that `error` stands for.
+/// Returns the fault that `error` means.
 pub(crate) fn fault(error: &io::Error) -> Fault {
     let kind = match Errno::from_io_error(error) {
         Some(errno) => kind_of(errno),
@@ -34,7 +35,7 @@ pub(crate) fn fault(error: &io::Error) -> Fault {
     Fault { kind, os: error.raw_os_error() }
 }
 
-/// The error that start-up code gets for `fault`: the system's own, where there was one.
+/// Returns the error that start-up code gets for `fault`: the system's own, if it has a number.
 pub(crate) fn io_error(fault: Fault) -> io::Error {
     match fault.os {
         Some(number) => io::Error::from_raw_os_error(number),
@@ -52,11 +53,11 @@ fn kind_of(errno: Errno) -> FaultKind {
         Errno::HOSTUNREACH | Errno::HOSTDOWN => FaultKind::HostUnreachable,
         Errno::NETUNREACH | Errno::NETDOWN => FaultKind::NetworkUnreachable,
         Errno::ADDRINUSE => FaultKind::AddressInUse,
-        // ENOENT, ENOTDIR: the path of a Unix-domain socket leads nowhere.
+        // ENOENT, ENOTDIR: there is nothing at the path of a Unix-domain socket.
         Errno::ADDRNOTAVAIL | Errno::NOENT | Errno::NOTDIR => FaultKind::AddressNotAvailable,
         Errno::ACCESS | Errno::PERM | Errno::ROFS => FaultKind::PermissionDenied,
         Errno::MFILE | Errno::NFILE => FaultKind::DescriptorsExhausted,
-        // ENOSPC: the poller's own table (max_user_watches) is full.
+        // ENOSPC: the poller is out of watches (`fs.epoll.max_user_watches`).
         Errno::NOMEM | Errno::NOBUFS | Errno::NOSPC => FaultKind::OutOfMemory,
         Errno::MSGSIZE => FaultKind::MessageTooLarge,
         Errno::INVAL
@@ -78,7 +79,7 @@ fn kind_of(errno: Errno) -> FaultKind {
     }
 }
 
-/// Errors that the standard library makes by itself carry no number.
+/// Returns the meaning of an error without a number, which the standard library creates itself.
 fn kind_without_number(kind: io::ErrorKind) -> FaultKind {
     match kind {
         io::ErrorKind::InvalidInput => FaultKind::InvalidInput,
@@ -97,14 +98,14 @@ mod tests {
 
     fn kind_of_number(number: i32) -> FaultKind {
         let fault = fault(&io::Error::from_raw_os_error(number));
-        assert_eq!(fault.os, Some(number), "the system's number is kept");
+        assert_eq!(fault.os, Some(number), "the fault lost the system's number");
         fault.kind
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn each_errno_that_a_socket_call_documents_has_its_meaning() {
-        // Numbers, not the names that the code uses: a slip in a name shows.
+        // Numbers instead of the names that the code uses, so that a slip in a name shows.
         let expected = [
             (111, FaultKind::ConnectionRefused),
             (104, FaultKind::ConnectionReset),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_call_is_repeated_until_it_tells_more() {
+    fn an_interrupted_call_is_repeated() {
         let mut answers = vec![
             Err(io::ErrorKind::WouldBlock.into()),
             Err(io::Error::from_raw_os_error(Errno::INTR.raw_os_error())),

@@ -1,11 +1,12 @@
-//! The counters, through the `metrics` facade.
+//! The figures of a runtime, through the `metrics` facade.
 
 use crate::sample::SampleKind;
 use crate::{RuntimeStats, Sample};
 
 impl RuntimeStats {
-    /// Gives all figures to the recorder that is installed for the `metrics` facade. Call it as
-    /// often as figures are wanted, for one runtime of a process: a second would overwrite them.
+    /// Passes all figures to the recorder that is installed for the `metrics` facade. Call it as
+    /// often as the figures are needed, but for one runtime of the process only: those of a second
+    /// have the same names and would overwrite them.
     pub fn record(&self) {
         for Sample { name, help, kind, label, value } in self.samples() {
             let labels: &[(&'static str, &'static str)] = match &label {
@@ -19,7 +20,7 @@ impl RuntimeStats {
                 }
                 SampleKind::Gauge => {
                     metrics::describe_gauge!(name, help);
-                    // Exact below 2^53, which no queue here reaches.
+                    // A float is exact up to 2^53, far above any gauge here.
                     metrics::gauge!(name, labels).set(value as f64);
                 }
             }

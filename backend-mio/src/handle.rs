@@ -1,4 +1,4 @@
-//! The runtime as other threads see it.
+//! The interface of a runtime to other threads.
 
 use std::any::Any;
 use std::io;
@@ -17,11 +17,11 @@ use crate::runtime::ShutdownReport;
 use crate::shared::{Counted, Shared};
 use crate::stats::RuntimeStats;
 
-/// The runtime as code outside of services sees it. Clones speak to the same runtime; when that
-/// has ended, everything is refused.
+/// A handle to a runtime, for code outside of services. Clones refer to the same runtime. Once that
+/// has ended, every request is refused.
 ///
-/// Methods that wait must not be called by a service: they answer an error there instead of
-/// waiting for themselves.
+/// A service must not call a method that waits, because it could wait for itself; such a call
+/// returns an error at once.
 #[derive(Clone, Debug)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -32,10 +32,10 @@ impl Handle {
         Self { shared }
     }
 
-    /// Starts a service.
+    /// Starts a service and returns its id.
     ///
     /// # Errors
-    /// At `services_max`, and while the runtime stops.
+    /// At `services_max`, and once the runtime is shutting down.
     pub fn spawn(&self, service: Box<dyn Service>) -> Result<ServiceId, SpawnError> {
         if self.shared.directory.is_stopped() {
             return Err(SpawnError::Stopped);
@@ -48,7 +48,7 @@ impl Handle {
     /// Hands a value to a service, which gets `Posted` with `from: None`.
     ///
     /// # Errors
-    /// If the service is not alive, or the runtime has ended; gives the value back.
+    /// If the service is not alive, or the runtime has ended. The error gives the value back.
     pub fn post<T: Any + Send>(&self, to: ServiceId, value: T) -> Result<(), PostError> {
         if !self.shared.directory.is_service_alive(to) {
             return Err(PostError::Stale(Box::new(value)));
@@ -58,14 +58,14 @@ impl Handle {
         match pushed {
             Ok(()) => Ok(()),
             Err(Command::Post { value, .. }) => Err(PostError::Stopped(value)),
-            Err(_other) => unreachable!("the inbox gives back what it got"),
+            Err(other) => unreachable!("the inbox returned {other:?} instead of the post"),
         }
     }
 
-    /// Ends a service: its streams are shut down, its listeners and timers end.
+    /// Ends a service: its streams are shut down, and its listeners and timers end.
     ///
     /// # Errors
-    /// If it is not alive.
+    /// If the service is not alive.
     pub fn release(&self, service: ServiceId) -> Result<(), Stale> {
         if !self.shared.directory.is_service_alive(service) {
             return Err(Stale);
@@ -74,12 +74,12 @@ impl Handle {
         pushed.map_err(|_command| Stale)
     }
 
-    /// Listens at `at` for `owner`, and waits until it is known whether that works: for start-up
-    /// code. Answers the id and the address with the real port. The owner gets `Listening` too.
+    /// Listens at `at` on behalf of `owner` and waits for the result; meant for start-up code.
+    /// Returns the id and the address with the real port. The owner gets `Listening`, too.
     ///
     /// # Errors
-    /// The system's own error (`raw_os_error` tells which); `NotFound` if the owner is not alive;
-    /// others if the runtime stops, at `sockets_max`, or when called by a service.
+    /// The system's own error, with its `raw_os_error`; `NotFound` if the owner is not alive; other
+    /// errors if the runtime stops, at `sockets_max`, or if a service calls it.
     pub fn listen(
         &self,
         owner: ServiceId,
@@ -103,10 +103,10 @@ impl Handle {
         }
     }
 
-    /// Tells about all sockets; waits for the answer.
+    /// Waits for a report on all sockets, and returns it.
     ///
     /// # Errors
-    /// If the runtime stops, at `services_max`, or when called by a service.
+    /// If the runtime stops, at `services_max`, or if a service calls it.
     pub fn info(&self) -> io::Result<Vec<SocketInfo>> {
         refuse_inside("info")?;
         let (reply, answer) = sync_channel(1);
@@ -114,14 +114,14 @@ impl Handle {
         wait_for(&answer)
     }
 
-    /// Counters of the runtime, for operators. Never waits for a thread, so services may call it
-    /// too; costs a short lock and a copy of about a kilobyte.
+    /// Returns the counters of the runtime. It waits for no thread, so services may call it too; it
+    /// costs a short lock and a copy of about a kilobyte for each network thread.
     pub fn stats(&self) -> RuntimeStats {
         let Counted { mut mux, calls, turns, commands_queued, services } = self.shared.counted();
         let [services, services_waiting, services_running] = match (&self.shared.pool, services) {
             (Some(pool), _) => pool.counts(),
             (None, Some((services, waiting))) => [services, waiting, 0],
-            // Nothing was counted yet.
+            // No network thread has published its counters yet.
             (None, None) => [0; 3],
         };
         let direct_writes = self.shared.remote.as_ref().map(|all| all.stats()).unwrap_or_default();
@@ -141,34 +141,36 @@ impl Handle {
         }
     }
 
-    /// How many network threads there are.
+    /// Returns the number of network threads.
     pub fn shards(&self) -> u32 {
         self.shared.directory.shards()
     }
 
-    /// Asks the runtime to shut down within `within`, and returns at once.
+    /// Asks the runtime to shut down within the time `within`, and returns at once.
     pub fn begin_shutdown(&self, within: Duration) {
-        // One that has ended needs no further asking.
+        // A runtime that has ended needs no asking.
         let _has_ended = self.shared.inboxes.push(Command::Exit { within });
     }
 
-    /// Shuts down as [`Runtime::shutdown`](crate::Runtime::shutdown) does, and waits for it.
+    /// Shuts the runtime down as [`Runtime::shutdown`](crate::Runtime::shutdown) does, and waits
+    /// for its end.
     ///
     /// # Errors
-    /// When called by a service; then nothing is asked. See
+    /// If a service calls it; the runtime then goes on. A service uses
     /// [`begin_shutdown`](Self::begin_shutdown).
     pub fn shutdown(&self, within: Duration) -> io::Result<ShutdownReport> {
         refuse_inside("shutdown")?;
         Ok(self.shut_down_and_wait(within))
     }
 
-    /// Whether the runtime is shutting down, or has ended.
+    /// Returns `true` if the runtime is shutting down, or has ended.
     pub fn is_stopped(&self) -> bool {
         self.shared.directory.is_stopped()
     }
 
     pub(crate) fn shut_down_and_wait(&self, within: Duration) -> ShutdownReport {
-        // A service on the network thread that does not return is not waited for longer.
+        // The network threads need a moment after the deadline; a service that runs on one of them
+        // and does not return is not waited for any longer.
         const GRACE: Duration = Duration::from_secs(1);
         self.begin_shutdown(within);
         let exit = self.shared.end.wait(within.saturating_add(GRACE));
@@ -181,7 +183,7 @@ impl Handle {
     }
 }
 
-/// Asks for `info` on behalf of code outside of services.
+/// A service that asks for `info` on behalf of code outside of services.
 struct Asker {
     reply: SyncSender<Vec<SocketInfo>>,
 }
@@ -196,7 +198,7 @@ impl Service for Asker {
             return;
         };
         if self.reply.try_send(sockets).is_err() {
-            tracing::debug!("nobody waits for the answer to info any more");
+            tracing::debug!("the thread that asked for info no longer waits");
         }
         net.release(net.service()).expect("a service that runs is alive");
     }
@@ -206,7 +208,7 @@ impl Service for Asker {
     }
 }
 
-/// The answer; the one who would give it is dropped when the runtime ends.
+/// Waits for the answer. If the runtime ends first it drops the sender, which is the error.
 fn wait_for<T>(answer: &Receiver<T>) -> io::Result<T> {
     answer.recv().map_err(|_gone| stopped())
 }
@@ -218,7 +220,7 @@ fn stopped() -> io::Error {
 fn refuse_inside(operation: &str) -> io::Result<()> {
     if inside::is_inside() {
         let text =
-            format!("{operation} waits for the runtime, and a service would wait for itself");
+            format!("{operation} waits for the runtime: a service that calls it waits for itself");
         return Err(io::Error::new(io::ErrorKind::Deadlock, text));
     }
     Ok(())

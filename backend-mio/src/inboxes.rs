@@ -6,7 +6,8 @@ use tidelock_core::{Command, Directory, SocketId};
 
 use crate::inbox::Inbox;
 
-/// The inboxes of all network threads, by shard: what is asked goes to those whom it is for.
+/// The inboxes of all network threads, by shard. Each command goes to the inboxes of the threads
+/// that handle it.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     directory: Arc<Directory>,
@@ -14,24 +15,24 @@ pub(crate) struct Inboxes {
 }
 
 impl Inboxes {
-    /// Those of a runtime, one for each of the directory's shards.
+    /// Creates the inboxes of a runtime from one for each of the directory's shards.
     pub(crate) fn new(directory: Arc<Directory>, all: Box<[Inbox]>) -> Self {
-        assert_eq!(all.len(), directory.shards() as usize, "an inbox for each network thread");
+        assert_eq!(all.len(), directory.shards() as usize, "inboxes, and shards of the directory");
         Self { directory, all }
     }
 
-    /// That of one network thread.
+    /// Returns the inbox of one network thread.
     pub(crate) fn of(&self, shard: u32) -> &Inbox {
         &self.all[shard as usize]
     }
 
-    /// That of the network thread which has a socket.
+    /// Returns the inbox of the network thread that has the socket.
     pub(crate) fn of_socket(&self, id: SocketId) -> &Inbox {
         self.of(id.shard())
     }
 
-    /// Takes all of `commands`; what is for a network thread that has ended is dropped, because no
-    /// socket is left there that it could be about.
+    /// Takes all of `commands`. Those for a network thread that has ended are dropped, because it
+    /// has no socket left.
     pub(crate) fn push_batch(&self, commands: &mut Vec<Command>) {
         Command::distribute(commands, &self.directory, |shard, batch| {
             self.of(shard).push_batch(batch);
@@ -41,7 +42,7 @@ impl Inboxes {
     /// Takes one command.
     ///
     /// # Errors
-    /// If the network threads have ended; gives the command back.
+    /// If all network threads have ended. The error gives the command back.
     pub(crate) fn push(&self, command: Command) -> Result<(), Command> {
         if let [only] = &*self.all {
             return only.push(command);
@@ -53,7 +54,7 @@ impl Inboxes {
         Ok(())
     }
 
-    /// How many commands wait.
+    /// Returns the number of commands that wait.
     pub(crate) fn len(&self) -> usize {
         self.all.iter().map(Inbox::len).sum()
     }

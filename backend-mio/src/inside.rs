@@ -1,4 +1,4 @@
-//! Whether the current thread runs services.
+//! The mark of threads that run services.
 
 use std::cell::Cell;
 
@@ -6,12 +6,13 @@ thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The current thread runs services: it must not wait for the runtime, which may wait for it.
+/// Marks the current thread as one that runs services. It must not wait for the runtime, because
+/// the runtime may be waiting for it.
 pub(crate) fn enter() {
     IS_INSIDE.set(true);
 }
 
-/// Whether waiting for the runtime here could be waiting for oneself.
+/// Returns `true` if the current thread runs services.
 pub(crate) fn is_inside() -> bool {
     IS_INSIDE.get()
 }

@@ -2,23 +2,25 @@
 //! runtime that ties them to the Mux.
 //!
 //! * [`Runtime`] starts one network thread and, with `workers(n)`, threads for services.
-//! * [`Handle`] is what other threads use: spawn and post, blocking `listen` for start-up code,
-//!   `info`, `stats`, shutdown.
-//! * [`NetExt`] is what services may do only here: adopt descriptors.
+//! * [`Handle`] is for other threads: spawn and post, blocking `listen` for start-up code, `info`,
+//!   `stats`, shutdown.
+//! * [`NetExt`] adds to `Net` what only real sockets can do: adopt descriptors.
 //!
-//! What happens is counted: [`Handle::stats`] answers plain numbers, [`RuntimeStats::samples`] gives
-//! them names, and with the feature `metrics` `RuntimeStats::record` hands them to the facade of
-//! that name. The example `prometheus` serves them over the library itself.
+//! The runtime counts what it does: [`Handle::stats`] returns plain numbers,
+//! [`RuntimeStats::samples`] gives them names, and with the feature `metrics`
+//! `RuntimeStats::record` passes them to the facade of that name. The example `prometheus` serves
+//! them over the library itself.
 //!
 //! Events are logged through `tracing`: connections at debug, what an operator must know at warn,
 //! reads and writes at trace. The life of each socket is a span `socket` at debug, with its `id`,
-//! `kind`, `local` and `peer`, and for an accepted one its `listener`; what the network thread does
-//! with the socket is inside. Each turn is a span at trace. What a worker writes itself is an event
-//! with the socket's `id`. Spans that nobody listens to cost one word for each socket.
+//! `kind`, `local` and `peer`, and for an accepted one its `listener`; the work of the network
+//! thread on the socket is inside it. Each turn is a span at trace. A worker's own write is an
+//! event with the socket's `id`. A span that no subscriber listens to costs one word for each
+//! socket.
 //!
-//! It is written for Unix; Linux is where it is measured. Windows is not supported: adopting and
-//! the mapping of errors would need their own there. SIGPIPE must be ignored, as Rust's start-up
-//! code does it: pipes and adopted sockets have no flag against it.
+//! The crate is for Unix, and is measured on Linux. Windows is not supported: it would need its own
+//! adopting and mapping of errors. SIGPIPE must be ignored, as Rust's start-up code does: pipes and
+//! adopted sockets are written with `writev`, which has no flag to suppress it.
 
 mod adopted;
 mod backend;

@@ -1,4 +1,4 @@
-//! One listener.
+//! Listeners.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::Stream;
 use crate::sys::{self, ListenerSocket, Registry, Sharing, StreamSocket, Token};
 
-/// One listener, with what each socket accepted from it gets.
+/// One listener, with the options that each socket accepted from it gets.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: ListenerSocket,
@@ -17,7 +17,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Opens and registers a listener; answers its address with the real port.
+    /// Opens and registers a listener. Returns it with its address, which has the real port.
     pub(crate) fn open(
         registry: &Registry,
         token: Token,
@@ -29,7 +29,8 @@ impl Listener {
         Self::register(registry, token, socket, options)
     }
 
-    /// Opens another listener beside one, for another network thread to register.
+    /// Opens one more listener at the address of a first one, for another network thread to
+    /// register.
     pub(crate) fn open_further(
         local: &Endpoint,
         options: &ListenOptions,
@@ -37,7 +38,7 @@ impl Listener {
         sys::open_listener(local, options, Sharing::Further).map_err(|error| fault(&error))
     }
 
-    /// Registers a listener that is open; answers its address with the real port.
+    /// Registers an open listener. Returns it with its address, which has the real port.
     pub(crate) fn register(
         registry: &Registry,
         token: Token,
@@ -52,7 +53,7 @@ impl Listener {
         Ok((Self { socket, local: local.clone(), accepted }, local))
     }
 
-    /// Takes one connection and registers it under `token`.
+    /// Accepts one connection and registers it under `token`.
     pub(crate) fn accept(
         &self,
         registry: &Registry,
@@ -64,10 +65,10 @@ impl Listener {
             Answer::Later => return Answer::Later,
         };
         for option in &self.accepted {
-            // The listener took the same option, so it is not wrong; a peer that has already
-            // reset the connection makes some systems refuse, and the next read tells that.
+            // The listener took the same option, so it is valid. Some systems refuse it once the
+            // peer has reset the connection, which the next read reports.
             if let Err(error) = sys::set_option(&socket, option) {
-                tracing::debug!(%error, ?option, %peer, "an accepted socket refused an option");
+                tracing::debug!(%error, ?option, %peer, "cannot set an accepted socket's option");
             }
         }
         let local = match self.local_of(&socket) {
@@ -78,7 +79,8 @@ impl Listener {
         Answer::Ready(opened.map(|stream| (stream, Connected { local, peer })))
     }
 
-    /// The near end of what was accepted: the listener's own, unless that is every address.
+    /// Returns the local end of an accepted socket. That is the listener's address, without a
+    /// system call, unless the listener is bound to all addresses.
     fn local_of(&self, accepted: &StreamSocket) -> io::Result<Endpoint> {
         match &self.local {
             Endpoint::Ip(address) if address.ip().is_unspecified() => accepted.local(),

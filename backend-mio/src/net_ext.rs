@@ -1,22 +1,22 @@
-//! What services may do only on real sockets.
+//! Adopting descriptors, which only real sockets allow.
 
 use std::os::fd::OwnedFd;
 
 use tidelock_core::{Net, OpenError, SocketId};
 
-/// What services may do only on real sockets.
+/// Operations of a service that only real sockets allow.
 pub trait NetExt {
-    /// Makes an existing pollable stream (a connected socket, a pipe's end, a terminal) a socket.
-    /// Answered by `Connect`, or by `Error` and `Close`: `NotPollable` for a regular file,
-    /// `InvalidInput` for a socket that is no connected stream. Reads at once unless `paused`.
-    /// (`skynet_socket_bind`)
+    /// Makes a socket of an existing pollable stream: a connected socket, an end of a pipe, or a
+    /// terminal. The owner gets `Connect`, or `Error` and `Close`: `NotPollable` for a regular
+    /// file, `InvalidInput` for a socket that is not a connected stream. It is read at once unless
+    /// `paused`. (`skynet_socket_bind`)
     ///
-    /// The open file is made non-blocking, for everybody who shares it, until the socket closes;
-    /// then it is as it was. Of a pipe's writing end nothing is read, and that the reader is gone
-    /// is its `Eof`; a write to a reading end is `Unsupported`.
+    /// The open file becomes non-blocking for everyone who shares it; the socket's close restores
+    /// its mode. Nothing is read from the writing end of a pipe, which gets `Eof` when the reader
+    /// has gone; a write to a reading end is `Unsupported`.
     ///
     /// # Errors
-    /// At `sockets_max`, and while the runtime stops; the descriptor is closed then.
+    /// At `sockets_max`, and once the runtime is shutting down; the descriptor is then closed.
     fn adopt(&mut self, descriptor: OwnedFd, paused: bool) -> Result<SocketId, OpenError>;
 }
 

@@ -1,11 +1,11 @@
-//! How host names are looked up.
+//! The trait of name resolvers, and the system's resolver.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// How host names are looked up: the system's way, [`SystemResolve`], unless a program brings
-/// another with [`Builder::resolver`](crate::Builder::resolver): a resolver that asks its own
-/// servers, a cache, a table.
+/// A resolver of host names. The default is the system's, [`SystemResolve`]. A program can set
+/// another with [`Builder::resolver`](crate::Builder::resolver): one that asks its own servers, a
+/// cache, a table.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -26,17 +26,19 @@ use std::net::{SocketAddr, ToSocketAddrs};
 /// # Ok::<(), tidelock_mio::BuildError>(())
 /// ```
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses of a host, in the order in which they are to be tried, with `port`. None are
-    /// `NameNotFound`. It is called on threads of its own, several at a time, and may block.
+    /// Returns the addresses of `host`, with `port`, in the order in which to try them. An empty
+    /// list means `NameNotFound`.
+    ///
+    /// The runtime calls it on threads of its own, on several at a time. It may block.
     ///
     /// # Errors
-    /// An error with a system's number becomes `NameResolution` with that number; one of the kind
-    /// `NotFound` `NameNotFound`; any other is `NameResolution`, which may pass. A panic is
-    /// `NameResolution` too, and is logged; the thread goes on.
+    /// An error with a number of the system becomes `NameResolution` with that number. Otherwise,
+    /// the kind `NotFound` becomes `NameNotFound`, and any other `NameResolution`, which may pass.
+    /// A panic is logged and becomes `NameResolution`; the thread goes on.
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The system's way, `getaddrinfo`: the hosts file, DNS, what else is configured.
+/// The system's resolver, `getaddrinfo`: the hosts file, DNS, and whatever else is configured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolve;
 
@@ -50,8 +52,10 @@ impl Resolve for SystemResolve {
     }
 }
 
-/// The standard library keeps a resolver's own code only as a text. glibc's and musl's texts for
-/// "try again" are told apart from a name that has no address; a system error keeps its number.
+/// Returns `true` if the error means that the name has no address.
+///
+/// The standard library keeps the resolver's own code only as text, so the texts of glibc and musl
+/// for failures that may pass are excluded here. A system error has a number, and is none of these.
 fn is_unknown(error: &io::Error) -> bool {
     let text = error.to_string();
     let passing = ["Temporary failure", "Try again", "Non-recoverable", "Memory allocation"];
@@ -63,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_unknown_is_told_from_a_failure_that_passes() {
+    fn an_unknown_name_is_distinguished_from_a_passing_failure() {
         let unknown = |text: &str| is_unknown(&io::Error::other(text.to_owned()));
         assert!(unknown("failed to lookup address information: Name or service not known"));
         assert!(unknown("failed to lookup address information: Name does not resolve"));

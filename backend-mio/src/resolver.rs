@@ -1,4 +1,4 @@
-//! Host names, looked up on threads of their own.
+//! The threads that look host names up.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,11 +14,11 @@ use crate::errno::fault;
 use crate::resolve::Resolve;
 use crate::sys::Waker;
 
-/// Looks host names up without stopping the network thread.
+/// Looks host names up without blocking the network thread.
 ///
-/// Its threads, started at the first lookup, take names from a bounded queue and wake the network
-/// thread with each answer. A system resolver cannot be interrupted: a thread inside one is not
-/// waited for at the end, and holds nothing of the runtime.
+/// Its threads start at the first lookup. They take names from a bounded queue and wake the network
+/// thread with each answer. The system's resolver cannot be interrupted, so a thread inside it is
+/// not waited for at the end; it holds nothing that would keep the runtime alive.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     waker: Weak<Waker>,
@@ -26,12 +26,12 @@ pub(crate) struct Resolver {
     queue: Option<SyncSender<Job>>,
     answers: Receiver<Event>,
     answers_sender: Sender<Event>,
-    /// Tells whether a lookup's socket still wants its answer.
+    /// Tells which sockets are still alive, so that a dead one costs no lookup.
     directory: Arc<Directory>,
     lookup: Lookup,
 }
 
-/// How names are looked up, and by how many threads.
+/// The resolver to use, and the number of its threads.
 #[derive(Clone)]
 pub(crate) struct Lookup {
     pub(crate) resolve: Arc<dyn Resolve>,
@@ -57,19 +57,19 @@ struct Job {
     port: u16,
 }
 
-/// Lookups that wait for a thread; more are refused at once.
+/// The most lookups that wait for a thread; further ones are refused at once.
 const QUEUE_MAX: usize = 1024;
 
 impl Resolver {
-    /// A resolver that wakes the network thread with `waker`.
+    /// Creates a resolver that wakes the network thread with `waker`.
     pub(crate) fn new(waker: Weak<Waker>, directory: Arc<Directory>, lookup: Lookup) -> Self {
-        assert!(lookup.threads > 0, "somebody must look names up");
+        assert!(lookup.threads > 0, "a resolver without threads");
         let (answers_sender, answers) = channel();
         Self { waker, queue: None, answers, answers_sender, directory, lookup }
     }
 
-    /// Begins a lookup; its answer comes from [`poll`](Self::poll), unless the socket dies before
-    /// a thread has time for it.
+    /// Begins a lookup. Its answer comes from [`poll`](Self::poll), unless the socket dies before a
+    /// thread takes the lookup.
     ///
     /// # Errors
     /// If too many lookups wait, or no thread can be started.
@@ -84,14 +84,16 @@ impl Resolver {
         match queue.try_send(Job { id, host: host.into(), port }) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(job)) => {
-                tracing::warn!(host = %job.host, "too many lookups wait");
+                tracing::warn!(host = %job.host, "refused a lookup: {QUEUE_MAX} others wait");
                 Err(FaultKind::NameResolution.into())
             }
-            Err(TrySendError::Disconnected(_job)) => unreachable!("resolver threads never panic"),
+            Err(TrySendError::Disconnected(_job)) => {
+                unreachable!("all resolver threads have ended")
+            }
         }
     }
 
-    /// The next answer, if one is there.
+    /// Returns the next answer, if there is one.
     pub(crate) fn poll(&mut self) -> Option<Event> {
         match self.answers.try_recv() {
             Ok(event) => Some(event),
@@ -115,7 +117,7 @@ impl Resolver {
     }
 }
 
-/// One resolver thread: ends when the resolver is gone.
+/// The body of one resolver thread, which ends with the resolver.
 fn work(
     jobs: &Mutex<Receiver<Job>>,
     answers: &Sender<Event>,
@@ -139,21 +141,21 @@ fn work(
         if let Some(waker) = waker.upgrade()
             && let Err(error) = waker.wake()
         {
-            // Not fatal: the answer is taken when the network thread next wakes.
-            tracing::warn!(%error, "the network thread could not be woken");
+            // Not fatal: the network thread takes the answer when it next wakes.
+            tracing::warn!(%error, "cannot wake the network thread");
         }
     }
 }
 
 fn look_up(resolve: &dyn Resolve, host: &str, port: u16) -> Result<Vec<Endpoint>, Fault> {
-    // A panic of a user's code is the failure of this lookup alone.
+    // A panic in the user's resolver fails this lookup, and nothing else.
     let looked_up = catch_unwind(AssertUnwindSafe(|| resolve.resolve(host, port)));
     match looked_up {
         Ok(Ok(addresses)) if addresses.is_empty() => Err(FaultKind::NameNotFound.into()),
         Ok(Ok(addresses)) => Ok(addresses.into_iter().map(Endpoint::from).collect()),
         Ok(Err(error)) => Err(lookup_fault(&error)),
         Err(_panic) => {
-            tracing::error!(%host, "the lookup of a name panicked");
+            tracing::error!(%host, "the resolver panicked");
             Err(FaultKind::NameResolution.into())
         }
     }
@@ -196,7 +198,7 @@ mod tests {
         Resolver::new(Weak::new(), directory, Lookup { resolve, threads: THREADS })
     }
 
-    /// A living socket; the kind does not matter here.
+    /// Takes the id of a live socket; its kind does not matter here.
     fn id(resolver: &Resolver) -> SocketId {
         {
             let owner = resolver.directory.take_service().unwrap();
@@ -248,7 +250,7 @@ mod tests {
         let start = Instant::now();
         resolver.resolve(slow, "slow", 1).unwrap();
         resolver.resolve(fast, "fast", 2).unwrap();
-        assert!(start.elapsed() < Duration::from_millis(250), "a lookup stopped its asker");
+        assert!(start.elapsed() < Duration::from_millis(250), "a lookup blocked its caller");
         for expected in [fast, slow] {
             let event = poll_within(&mut resolver, Duration::from_secs(10));
             assert_eq!(event.map(|event| event.socket()), Some(expected));
@@ -256,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_died_meanwhile_costs_no_lookup() {
-        let mut resolver = resolver(|_, _| panic!("looked up for nobody"));
+    fn a_dead_socket_costs_no_lookup() {
+        let mut resolver = resolver(|_, _| panic!("looked up for a dead socket"));
         let never_alive = SocketId::new(7, NonZeroU32::MIN);
         resolver.resolve(never_alive, "a", 1).unwrap();
         assert!(poll_within(&mut resolver, Duration::from_millis(100)).is_none());
-        resolver.resolve(never_alive, "b", 1).expect("the threads live on");
+        resolver.resolve(never_alive, "b", 1).expect("the threads go on");
     }
 
     #[test]
@@ -274,11 +276,15 @@ mod tests {
         let id = id(&resolver);
         let refused =
             (0..QUEUE_MAX + THREADS + 8).filter(|_| resolver.resolve(id, "a", 1).is_err()).count();
-        assert!((8..=8 + THREADS).contains(&refused), "{refused} were refused");
+        assert!(
+            (8..=8 + THREADS).contains(&refused),
+            "{refused} refused, not 8 to {}",
+            8 + THREADS
+        );
     }
 
     #[test]
-    fn what_a_lookup_answers_is_a_fault_with_a_meaning() {
+    fn every_failure_of_a_lookup_becomes_a_fault_with_a_meaning() {
         let of = |function: Function| look_up(&By(function), "a", 1).unwrap_err();
         assert_eq!(of(|_, _| Ok(Vec::new())), FaultKind::NameNotFound.into());
         let unknown = |_: &str, _: u16| Err(io::ErrorKind::NotFound.into());

@@ -1,4 +1,4 @@
-//! The runtime: threads around one Mux.
+//! The runtime: the threads around the Muxes.
 
 use std::fmt;
 use std::io;
@@ -23,10 +23,11 @@ use crate::shared::Shared;
 use crate::sys::{Poll, Waker};
 use crate::workers::{Pool, WorkerContext};
 
-/// Services on real sockets: one network thread or several, and worker threads or none.
+/// A runtime for services on real sockets: one or more network threads, and any number of worker
+/// threads.
 ///
-/// Dropping it shuts down and gives the services one second; [`shutdown`](Self::shutdown) says
-/// how long, and tells what was not sent.
+/// Dropping it shuts it down and gives the services one second. [`shutdown`](Self::shutdown) takes
+/// the time as an argument, and reports what was not sent.
 ///
 /// ```no_run
 /// use tidelock_core::{ListenOptions, Message, Net, Service};
@@ -36,7 +37,7 @@ use crate::workers::{Pool, WorkerContext};
 /// impl Service for Echo {
 ///     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
 ///         if let Message::Data { socket, bytes } = message {
-///             // A socket that closed meanwhile, or that does not read, loses its echo.
+///             // The echo is lost if the socket has closed, or if its peer does not read.
 ///             net.send(socket, bytes).ok();
 ///         }
 ///     }
@@ -53,26 +54,27 @@ use crate::workers::{Pool, WorkerContext};
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,
-    /// Empty once it has ended.
+    /// Empty once the runtime has ended.
     network: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// What a shutdown cost.
+/// The result of a shutdown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// What was not sent, and what was closed. Empty if the runtime did not end.
+    /// The bytes that were not sent, and the sockets that were closed. Empty if the runtime did not
+    /// end.
     pub exit: ExitReport,
-    /// Services that were still inside a call at the deadline; they are not waited for, and
-    /// nothing that they ask any more has an effect.
+    /// Services that were still inside a call at the deadline. They are not waited for, and nothing
+    /// that they ask has an effect any more.
     pub inside: Vec<ServiceId>,
-    /// Whether the network threads ended. One does not if a service on it (`workers(0)`) never
-    /// returned from a call.
+    /// `true` if all network threads ended. One does not end if a service on it (`workers(0)`)
+    /// never returns from a call.
     pub is_complete: bool,
 }
 
-/// How a [`Runtime`] is to be.
+/// The settings of a new [`Runtime`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     config: Config,
@@ -90,62 +92,66 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets limits and timeouts. Default: [`Config::default`].
+    /// Sets the limits and timeouts. Default: [`Config::default`].
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// Sets how many threads run services. With zero, the default, services run on the network
-    /// thread: best for many small messages and services that compute little.
+    /// Sets the number of threads that run services. With zero, the default, services run on the
+    /// network thread, which is best for many small messages and services that compute little.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Sets how many network threads there are, each with sockets of its own. Default 1, which is
-    /// best until one network thread is busy all the time.
+    /// Sets the number of network threads, each of which has sockets of its own. Default 1, which
+    /// is best until one network thread is busy all the time.
     ///
-    /// * A listener accepts on all of them, under one id: the system gives each connection to one,
-    ///   with `SO_REUSEPORT`, and takes its address for it alone, as ever. A Unix-domain listener
-    ///   accepts on one. Its `accept_rate` is shared out evenly.
-    /// * Each has an equal part of `sockets_max`. A full one leaves its clients in the backlog while
-    ///   others may have room; what a service opens goes where there are the fewest sockets.
-    /// * A service may use sockets of all. With workers, it runs on any of those. With `workers(0)`
-    ///   it runs on one network thread, opens its sockets there while there is room, and what
-    ///   happens to its other sockets is handed over from thread to thread: there, give each thread
-    ///   services of its own.
-    /// * `mailbox_bytes_max` holds for what each network thread tells a service.
-    /// * A failure to accept is told once for each stretch, by each network thread that meets it.
+    /// * A listener accepts on all network threads, under one id: with `SO_REUSEPORT` the system
+    ///   gives each connection to one of them. Another program still cannot take the address. A
+    ///   Unix-domain listener accepts on one network thread. An `accept_rate` is divided evenly.
+    /// * Each network thread has an equal part of `sockets_max`. A full one leaves its clients in
+    ///   the backlog, although others may have room. A socket that a service opens goes to the
+    ///   network thread with the fewest sockets.
+    /// * A service may use the sockets of all network threads. With workers, it runs on any worker.
+    ///   With `workers(0)` it runs on one network thread and opens its sockets there while there is
+    ///   room. Messages about its other sockets are handed from thread to thread, so in this mode
+    ///   give each network thread services of its own.
+    /// * `mailbox_bytes_max` applies to the messages of each network thread separately.
+    /// * A failure to accept is reported once per period of failures, by each network thread that
+    ///   meets it.
     ///
-    /// It costs a poller, a table of sockets and read buffers each; a batch of a service's commands
-    /// is shared out, which allocates; at `total_bytes_max`, `SendReady` may come 10 ms late.
+    /// Each network thread costs a poller, a table of sockets and read buffers. With several, the
+    /// commands of a batch are divided among them, which allocates, and at `total_bytes_max` a
+    /// `SendReady` may come 10 ms late.
     pub fn shards(mut self, shards: u32) -> Self {
         self.shards = shards;
         self
     }
 
-    /// Sets what services' `Net::random` answers depend on. Default 0: not secret, and the same
-    /// in every run.
+    /// Sets the seed of `Net::random` in all services. Default 0: the numbers are the same in every
+    /// run, and not secret.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets how host names are looked up. Default: [`SystemResolve`](crate::SystemResolve).
+    /// Sets the resolver of host names. Default: [`SystemResolve`](crate::SystemResolve).
     pub fn resolver(mut self, resolve: impl Resolve) -> Self {
         self.lookup.resolve = Arc::new(resolve);
         self
     }
 
-    /// Sets how many threads look host names up; they start with the first name. Default 2. A
-    /// resolver that hangs keeps its thread, so who connects to many names at once wants more; of
-    /// lookups that wait for a thread 1,024 are kept, and more are refused with `NameResolution`.
+    /// Sets the number of threads that look host names up. Default 2; they start with the first
+    /// lookup. A resolver that hangs blocks its thread, so a program that connects to many names at
+    /// once needs more. Up to 1,024 lookups wait for a thread; further ones are refused with
+    /// `NameResolution`.
     ///
     /// # Panics
-    /// With zero: no name would ever be found.
+    /// If `threads` is zero: no name would ever be found.
     pub fn resolver_threads(mut self, threads: usize) -> Self {
-        assert!(threads > 0, "at least one thread looks names up");
+        assert!(threads > 0, "at least one thread must look names up");
         self.lookup.threads = threads;
         self
     }
@@ -153,8 +159,8 @@ impl Builder {
     /// Starts the threads.
     ///
     /// # Errors
-    /// If two limits contradict, if there are no shards or more than
-    /// [`SHARDS_MAX`](tidelock_core::SHARDS_MAX), or if the system gives no poller or no thread.
+    /// If two limits contradict each other, if the number of shards is zero or above
+    /// [`SHARDS_MAX`](tidelock_core::SHARDS_MAX), or if the system refuses a poller or a thread.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let directory = Arc::new(Directory::with_shards(self.config, self.shards)?);
         let config = directory.config();
@@ -198,7 +204,7 @@ impl Builder {
     }
 }
 
-/// Starts the network threads; if the system gives no more, those that were started end.
+/// Starts the network threads. If the system refuses one, those already started end again.
 fn start(
     networks: Vec<Network>,
     shared: Arc<Shared>,
@@ -216,7 +222,8 @@ fn start(
         match thread::Builder::new().name(name).spawn(move || network_thread(network)) {
             Ok(thread) => threads.push(thread),
             Err(error) => {
-                // Those that run wait for nobody: the others are done before they began.
+                // Mark those that will never run as done, so that the running ones do not wait for
+                // them to agree on the end.
                 (shard..shards as u32).for_each(|never| {
                     shared.end.agree(never, true);
                 });
@@ -236,7 +243,8 @@ fn network_thread(network: Network) {
     inside::enter();
     let shared = Arc::clone(&network.shared);
     let report = network.run();
-    // Whoever waits for the reports of all finds no worker that begins something more.
+    // The workers stop before the last report, so that a thread which has waited for all reports
+    // sees no service begin another call.
     if shared.end.is_last()
         && let Some(pool) = &shared.pool
     {
@@ -246,22 +254,22 @@ fn network_thread(network: Network) {
 }
 
 impl Runtime {
-    /// A runtime with the default configuration and services on the network thread, to be
-    /// changed.
+    /// Returns a builder with the default configuration, and services on the network thread.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// What other threads use to speak to the runtime.
+    /// Returns the handle, for other threads.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Shuts down: listeners close, services get `Exit`, their output is flushed, and at the
-    /// deadline what is left is closed. Waits for that, and answers what was not sent.
+    /// Shuts the runtime down and waits for its end: listeners close, services get `Exit`, their
+    /// output is flushed, and at the deadline the remaining sockets are closed. The report tells
+    /// what was not sent.
     ///
-    /// It takes a second more than `within` only if a service on the network thread does not
-    /// return from a call.
+    /// It takes a second longer than `within` only if a service on a network thread does not return
+    /// from a call.
     pub fn shutdown(mut self, within: Duration) -> ShutdownReport {
         self.end(within)
     }
@@ -273,7 +281,7 @@ impl Runtime {
         let networks = std::mem::take(&mut self.network);
         let report = self.handle.shut_down_and_wait(within);
         if !report.is_complete {
-            tracing::error!(inside = ?report.inside, "a service never returned from a call");
+            tracing::error!(inside = ?report.inside, "a service has not returned from its call");
             return report;
         }
         for network in networks {
@@ -284,7 +292,7 @@ impl Runtime {
         for (worker, thread) in self.workers.drain(..).enumerate() {
             let is_inside = self.handle.is_worker_inside(worker);
             if !is_inside && thread.join().is_err() {
-                unreachable!("a panic of a worker outside of a service ends the process");
+                unreachable!("a panic of a worker outside a service ends the process");
             }
         }
         report
@@ -296,18 +304,19 @@ impl Drop for Runtime {
         const DEADLINE: Duration = Duration::from_secs(1);
         let report = self.end(DEADLINE);
         if report.exit.unsent_bytes > 0 {
-            tracing::warn!(bytes = report.exit.unsent_bytes, "dropped with unsent bytes");
+            let bytes = report.exit.unsent_bytes;
+            tracing::warn!(bytes, "the runtime was dropped with unsent bytes");
         }
     }
 }
 
-/// Why no runtime was built.
+/// The reason why no runtime was built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two limits contradict.
+    /// The configuration is invalid.
     Config(ConfigError),
-    /// The system gave no poller or no thread.
+    /// The system refused a poller or a thread.
     Io(io::Error),
 }
 

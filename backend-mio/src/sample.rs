@@ -1,36 +1,36 @@
-//! The counters one by one, with names as monitoring systems want them.
+//! The figures of a runtime one by one, with names for monitoring systems.
 
 use crate::RuntimeStats;
 
-/// One figure of a [`RuntimeStats`], named as Prometheus names things.
+/// One figure of a [`RuntimeStats`], named by the conventions of Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// What it counts, with the unit last; a counter ends in `_total`.
+    /// The name, with the unit last; that of a counter ends in `_total`.
     pub name: &'static str,
-    /// The same in words.
+    /// The meaning, in words.
     pub help: &'static str,
-    /// Whether it may go back.
+    /// The kind of the figure.
     pub kind: SampleKind,
-    /// Which of several with the same name: a label and its value.
+    /// A label and its value, which tell apart several figures of one name.
     pub label: Option<(&'static str, &'static str)>,
     /// The figure.
     pub value: u64,
 }
 
-/// Whether a figure may go back.
+/// The kind of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SampleKind {
-    /// It never does.
+    /// A figure that never decreases.
     Counter,
-    /// It does.
+    /// A figure that may decrease.
     Gauge,
 }
 
 impl RuntimeStats {
-    /// All figures; those of one name stand together. The durations of turns are here as their
-    /// number and their sum; [`turns`](Self::turns) has them by size.
+    /// Returns all figures; those of one name are adjacent. The durations of turns appear as their
+    /// number and their sum; [`turns`](Self::turns) has the whole histogram.
     pub fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::with_capacity(64);
         self.sample_sockets(&mut samples);
@@ -62,7 +62,7 @@ impl RuntimeStats {
             let sample = counter("tidelock_bytes_total", help, bytes);
             to.push(labelled(sample, "direction", direction));
         }
-        let help = "Messages given to services, and messages of services sent.";
+        let help = "Messages delivered to services, and messages of services sent.";
         for (direction, messages) in [("in", mux.messages_in), ("out", mux.messages_out)] {
             let sample = counter("tidelock_messages_total", help, messages);
             to.push(labelled(sample, "direction", direction));
@@ -77,7 +77,7 @@ impl RuntimeStats {
             ("receive", calls.receives),
             ("send", calls.sends),
         ];
-        let help = "Calls of the system by the network threads.";
+        let help = "System calls of the network threads.";
         to.extend(calls.map(|(call, count)| {
             labelled(counter("tidelock_calls_total", help, count), "call", call)
         }));
@@ -88,7 +88,7 @@ impl RuntimeStats {
         to.push(counter("tidelock_direct_write_bytes_total", help, direct.bytes));
         let help = "Messages that workers wrote themselves.";
         to.push(counter("tidelock_direct_write_messages_total", help, direct.messages));
-        let help = "Writes by workers of which the network thread wrote the rest.";
+        let help = "Writes by workers that left a rest for the network thread.";
         to.push(counter("tidelock_direct_writes_handed_over_total", help, direct.handed_over));
         let help = "Writes by workers that failed.";
         to.push(counter("tidelock_direct_writes_failed_total", help, direct.failed));
@@ -96,29 +96,29 @@ impl RuntimeStats {
 
     fn sample_limits(&self, to: &mut Vec<Sample>) {
         let mux = &self.mux;
-        let help = "Unsent payload, 64 bytes more for each message.";
+        let help = "Unsent payload, plus 64 bytes for each message.";
         to.push(gauge("tidelock_charged_bytes", help, self.charged_bytes));
-        let help = "Sends refused because an outbox, or all together, were full.";
+        let help = "Sends refused because an outbox, or all of them together, were full.";
         to.push(counter("tidelock_sends_refused_total", help, mux.sends_refused));
-        let help = "Sends refused because their socket was gone or ending.";
+        let help = "Sends refused because the socket was gone or closing.";
         to.push(counter("tidelock_stale_sends_total", help, self.stale_sends));
-        let help = "Times that a service's mailbox was full.";
+        let help = "Times that a service's mailbox became full.";
         to.push(counter("tidelock_mailboxes_filled_total", help, mux.mailboxes_filled));
         let help = "Times that a listener found the table of sockets full.";
         to.push(counter("tidelock_listeners_stalled_total", help, mux.listeners_stalled));
-        let help = "Connections that came faster than their listener's rate, and waited.";
+        let help = "Connections that waited because they exceeded their listener's rate.";
         to.push(counter("tidelock_accepts_paced_total", help, mux.accepts_paced));
-        let help = "Sockets that broke after they were open.";
+        let help = "Sockets that failed while open.";
         to.push(counter("tidelock_sockets_broken_total", help, mux.broken));
         let help = "Sockets that never opened.";
         to.push(counter("tidelock_opens_failed_total", help, mux.opens_failed));
-        let help = "Addresses of names that were tried beside others.";
+        let help = "Attempts at an address while another address of the name was tried.";
         to.push(counter("tidelock_attempts_beside_total", help, mux.attempts_beside));
-        let help = "Connections that an address tried beside others won.";
+        let help = "Connections won by such an attempt.";
         to.push(counter("tidelock_connects_by_racer_total", help, mux.connects_by_racer));
-        let help = "Accepts that failed, but for connections that had gone.";
+        let help = "Accepts that failed, not counting connections already gone.";
         to.push(counter("tidelock_accepts_failed_total", help, mux.accepts_failed));
-        let help = "Connections that had gone before they were accepted.";
+        let help = "Connections that were gone before they were accepted.";
         to.push(counter("tidelock_accepts_aborted_total", help, mux.accepts_aborted));
         let help = "Messages whose service was gone.";
         to.push(counter("tidelock_messages_undelivered_total", help, mux.undelivered));
@@ -133,16 +133,16 @@ impl RuntimeStats {
         to.push(counter("tidelock_turns_total", "Turns.", turns.count()));
         let nanos = u64::try_from(turns.sum().as_nanos()).unwrap_or(u64::MAX);
         to.push(counter("tidelock_turn_nanoseconds_total", "Time spent in turns.", nanos));
-        let help = "Times that another thread woke the network thread.";
+        let help = "Times that another thread woke a network thread.";
         to.push(counter("tidelock_wake_ups_total", help, self.calls.wake_ups));
-        let help = "Batches of messages that workers were given.";
+        let help = "Batches of messages handed over to workers.";
         to.push(counter("tidelock_hand_overs_total", help, self.calls.hand_overs));
-        let help = "Commands that wait for the network thread.";
+        let help = "Commands that wait for a network thread.";
         to.push(gauge("tidelock_commands_queued", help, self.commands_queued));
         to.push(gauge("tidelock_services", "Services alive.", self.services));
-        let help = "Services with messages that do not run.";
+        let help = "Services with messages that are not running.";
         to.push(gauge("tidelock_services_waiting", help, self.services_waiting));
-        let help = "Services that run on workers.";
+        let help = "Services running on workers.";
         to.push(gauge("tidelock_services_running", help, self.services_running));
     }
 }
@@ -171,12 +171,12 @@ mod tests {
         let mut seen = BTreeSet::new();
         let mut last = "";
         for sample in &samples {
-            assert!(seen.insert((sample.name, sample.label)), "{sample:?} stands twice");
+            assert!(seen.insert((sample.name, sample.label)), "{sample:?} appears twice");
             let is_new =
                 !seen.iter().any(|(name, label)| *name == sample.name && *label != sample.label);
-            assert!(is_new || last == sample.name, "{} is torn", sample.name);
+            assert!(is_new || last == sample.name, "figures of {} are not adjacent", sample.name);
             assert_eq!(sample.name.ends_with("_total"), sample.kind == SampleKind::Counter);
-            assert!(sample.help.ends_with('.'));
+            assert!(sample.help.ends_with('.'), "{:?} is not a sentence", sample.help);
             last = sample.name;
         }
     }

@@ -1,4 +1,4 @@
-//! What the threads of a runtime share.
+//! The state that the threads of a runtime share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,29 +12,30 @@ use crate::remote::Remote;
 use crate::stats::{Calls, Histogram};
 use crate::workers::Pool;
 
-/// What the network threads, the workers and every [`Handle`](crate::Handle) share.
+/// The state that the network threads, the workers and every [`Handle`](crate::Handle) share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) clock: Clock,
-    /// The service that each network thread is inside of, as bits, or zero.
+    /// The bits of the id of the service that each network thread is running, or zero.
     pub(crate) inside: Box<[AtomicU64]>,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) end: End,
-    /// What each network thread counted when it last looked for events.
+    /// The counters of each network thread, as of the last time that it polled for events.
     pub(crate) counted: Box<[Mutex<Counted>]>,
 }
 
-/// What the network thread counts.
+/// The counters of a network thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) mux: Stats,
     pub(crate) calls: Calls,
     pub(crate) turns: Histogram,
     pub(crate) commands_queued: u64,
-    /// With services on the network thread: how many there are, and how many have messages.
+    /// The number of services, and of those that have messages, if services run on the network
+    /// thread.
     pub(crate) services: Option<(u64, u64)>,
 }
 
@@ -52,11 +53,12 @@ impl Counted {
     }
 }
 
-/// Where the network threads agree on the end, and leave their reports.
+/// The agreement of the network threads on the end, and their reports.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// By shard: nothing is left to do there.
+    /// `true` for each shard that has nothing left to do.
     is_done: Box<[AtomicBool]>,
+    /// The number of network threads that have ended.
     ended: AtomicUsize,
     reports: Mutex<Vec<ExitReport>>,
     reported: Condvar,
@@ -69,17 +71,19 @@ impl End {
         Self { is_done, ended, reports, reported }
     }
 
-    /// A network thread says whether anything is left for it to do. Answers whether nothing is left
-    /// for any of them: until then one may still ask something of another.
+    /// Records whether a network thread is done, and returns `true` if all of them are. Until then
+    /// one may still send a command to another.
     pub(crate) fn agree(&self, shard: u32, is_done: bool) -> bool {
+        // Release and acquire do not order this store before the loads, so two threads that finish
+        // at the same time may each miss the other. Both ask again a moment later.
         self.is_done[shard as usize].store(is_done, Ordering::Release);
         self.is_done.iter().all(|is_done| is_done.load(Ordering::Acquire))
     }
 
-    /// A network thread ends. Answers whether no other one is left.
+    /// Records the end of a network thread, and returns `true` if it is the last one.
     pub(crate) fn is_last(&self) -> bool {
         let before = self.ended.fetch_add(1, Ordering::AcqRel);
-        assert!(before < self.is_done.len(), "a network thread ends twice");
+        assert!(before < self.is_done.len(), "{before} network threads had already ended");
         before + 1 == self.is_done.len()
     }
 
@@ -88,7 +92,7 @@ impl End {
         self.reported.notify_all();
     }
 
-    /// The report of all; waits for it, at most `bound`.
+    /// Waits for the reports of all network threads, for at most `bound`, and returns their sum.
     pub(crate) fn wait(&self, bound: Duration) -> Option<ExitReport> {
         let shards = self.is_done.len();
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +129,7 @@ impl Shared {
         }
     }
 
-    /// Who is inside a call.
+    /// Returns the services that are inside a call.
     pub(crate) fn services_inside(&self) -> Vec<ServiceId> {
         match &self.pool {
             Some(pool) => pool.inside(),
@@ -136,7 +140,7 @@ impl Shared {
         }
     }
 
-    /// What all network threads counted.
+    /// Returns the sum of the counters of all network threads.
     pub(crate) fn counted(&self) -> Counted {
         let mut all = Counted::default();
         for counted in &self.counted {

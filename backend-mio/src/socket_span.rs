@@ -1,38 +1,39 @@
-//! The span of one socket's life.
+//! The tracing span of one socket.
 
 use std::fmt::Display;
 
 use tracing::Span;
 use tracing::span::Entered;
 
-/// What everything that the network thread does with one socket is in, from its opening to its
-/// close. One word, and no allocation, where nobody listens to such spans.
+/// The span of one socket, from its opening to its close. It covers everything that the network
+/// thread does with the socket. If no subscriber listens to it, it takes one word and no
+/// allocation.
 #[derive(Debug)]
 pub(crate) struct SocketSpan(Option<Box<Span>>);
 
 impl SocketSpan {
-    /// The life of a socket begins.
+    /// Wraps the span of a new socket.
     pub(crate) fn new(span: Span) -> Self {
-        assert!(span.is_disabled() || span.has_field("id"), "a socket's span names it");
+        assert!(span.is_disabled() || span.has_field("id"), "the span of a socket has no `id`");
         Self((!span.is_disabled()).then(|| Box::new(span)))
     }
 
-    /// What happens until the guard is dropped is about this socket.
+    /// Enters the span until the guard is dropped.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Entered<'_>> {
         self.0.as_deref().map(Span::enter)
     }
 
-    /// What happens in `act` is about this socket.
+    /// Runs `act` inside the span.
     pub(crate) fn in_scope<T>(&self, act: impl FnOnce() -> T) -> T {
         let _about = self.enter();
         act()
     }
 
-    /// Fills in what was not known when it began.
+    /// Records a field that was not known when the span began.
     pub(crate) fn record(&self, field: &'static str, value: &dyn Display) {
         if let Some(span) = &self.0 {
-            assert!(span.has_field(field), "{field} is no field of a socket's span");
+            assert!(span.has_field(field), "the span of a socket has no `{field}`");
             span.record(field, tracing::field::display(value));
         }
     }

@@ -1,4 +1,4 @@
-//! What an operator sees of a runtime.
+//! The figures of a runtime, for operators.
 
 use std::time::Duration;
 
@@ -6,75 +6,73 @@ use tidelock_core::Stats;
 
 use crate::DirectWriteStats;
 
-/// What an operator sees of a runtime: a snapshot, taken by
-/// [`Handle::stats`](crate::Handle::stats).
+/// A snapshot of the figures of a runtime, taken by [`Handle::stats`](crate::Handle::stats).
 ///
-/// Counters count from the start of the runtime and never go back. What the network thread counts
-/// is as of the last time that it looked for events, at most 32 turns ago; a service on it that
-/// does not return makes it older.
+/// Counters start with the runtime and never decrease. The counters of a network thread are as of
+/// the last time that it polled for events, at most 32 turns ago; they are older while a service
+/// on it does not return.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeStats {
-    /// Sockets by state, bytes, messages, limits that were reached, timeouts. What workers wrote
-    /// themselves is among the bytes and messages.
+    /// Sockets by state, bytes, messages, limits that were reached, timeouts. The bytes and
+    /// messages include those that workers wrote themselves.
     pub mux: Stats,
-    /// What workers wrote themselves, as of now; all zero without workers, or with
+    /// The writes of workers themselves, as of now; all zero without workers, or with
     /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
     pub direct_writes: DirectWriteStats,
-    /// Calls of the system.
+    /// System calls.
     pub calls: Calls,
-    /// How long turns took: events, commands, input and output of a few sockets, and with
-    /// `workers(0)` the services that had messages.
+    /// The durations of turns. A turn includes events, commands, the input and output of a few
+    /// sockets, and with `workers(0)` the services that have messages.
     pub turns: Histogram,
-    /// Commands that wait for the network thread.
+    /// Commands that wait for a network thread.
     pub commands_queued: u64,
-    /// Payload of all outboxes and of sends on their way, 64 bytes more for each message: what
-    /// `total_bytes_max` bounds.
+    /// Payload in all outboxes and in sends on their way, plus 64 bytes for each message; the sum
+    /// that `total_bytes_max` limits.
     pub charged_bytes: u64,
-    /// Sends that were refused because their socket was gone or ending: a service that goes on
-    /// sending to it.
+    /// Sends refused because their socket was gone or closing: some service goes on sending to it.
     pub stale_sends: u64,
-    /// Services that are alive.
+    /// Services alive.
     pub services: u64,
-    /// Services whose mailbox holds a message and that do not run.
+    /// Services that have messages and are not running.
     pub services_waiting: u64,
-    /// Services that run on a worker; always zero with `workers(0)`.
+    /// Services running on a worker; always zero with `workers(0)`.
     pub services_running: u64,
 }
 
-/// What the network threads asked of the system, and of the workers.
+/// The system calls of the network threads, and their hand-overs to workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
-    /// Waits for events, those that found some at once included.
+    /// Waits for events, including those that found some at once.
     pub polls: u64,
-    /// Waits that another thread ended, because it asked something.
+    /// Waits that another thread ended, because it had commands.
     pub wake_ups: u64,
-    /// Batches of messages that workers were given, each of which may wake some; always zero with
-    /// `workers(0)`. Much that comes at once goes in few of them.
+    /// Batches of messages handed over to workers, each of which may wake some; always zero with
+    /// `workers(0)`. Messages that come at the same time go in few batches.
     pub hand_overs: u64,
-    /// `accept`, those that found nobody included.
+    /// Calls of `accept`, including those that found no connection.
     pub accepts: u64,
-    /// Connects that were begun.
+    /// Connects begun.
     pub connects: u64,
-    /// Reads of streams, those that found nothing included.
+    /// Reads of streams, including those that found nothing.
     pub reads: u64,
-    /// Vectored writes of streams.
+    /// Writes of streams.
     pub writes: u64,
-    /// Datagrams received, attempts included.
+    /// Receives of datagrams, including those that found nothing.
     pub receives: u64,
-    /// Datagrams sent, attempts included.
+    /// Sends of datagrams, including those that failed.
     pub sends: u64,
 }
 
-/// Durations by powers of two.
+/// A histogram of durations, with buckets that end at powers of two of nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BUCKETS],
     sum_nanos: u64,
 }
 
-/// The last one is for everything from 2^38 ns, some five minutes, on.
+/// The last bucket is for everything from 2^38 ns, almost five minutes, on.
 const BUCKETS: usize = 40;
 
 impl Default for Histogram {
@@ -84,7 +82,7 @@ impl Default for Histogram {
 }
 
 impl Calls {
-    /// Adds those of another network thread.
+    /// Adds the counts of another network thread.
     pub(crate) fn merge(&mut self, other: &Calls) {
         let Self { polls, wake_ups, hand_overs, accepts, connects, reads, writes, receives, sends } =
             self;
@@ -101,7 +99,7 @@ impl Calls {
 }
 
 impl Histogram {
-    /// Adds those of another network thread.
+    /// Adds the counts of another network thread.
     pub(crate) fn merge(&mut self, other: &Histogram) {
         self.counts.iter_mut().zip(other.counts).for_each(|(own, others)| *own += others);
         self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
@@ -114,18 +112,18 @@ impl Histogram {
         self.sum_nanos = self.sum_nanos.saturating_add(nanos);
     }
 
-    /// How many durations were counted.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The sum of all durations.
+    /// Returns the sum of all durations.
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum_nanos)
     }
 
-    /// The buckets: a duration that all of a bucket are below, and how many are in it and in no
-    /// earlier one. The last has no bound.
+    /// Returns the upper bound of each bucket, which is exclusive, and the number of durations in
+    /// it. The last bucket has no bound.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
         self.counts.into_iter().enumerate().map(|(bucket, count)| {
             let bound = (bucket + 1 < BUCKETS).then(|| Duration::from_nanos(1 << bucket));
@@ -133,16 +131,16 @@ impl Histogram {
         })
     }
 
-    /// A duration that at least `share` of those counted, in thousandths, are below: a bucket's
-    /// bound, so at most twice what it was. `None` if none were counted, or if the bucket has no
-    /// bound.
+    /// Returns a duration that at least `share_thousandths` of the durations are below. It is the
+    /// bound of a bucket, so at most twice the exact quantile. `None` if there are no durations, or
+    /// if the bucket has no bound.
     ///
     /// # Panics
-    /// If `share` is above 1,000.
+    /// If `share_thousandths` is above 1,000.
     pub fn quantile(&self, share_thousandths: u32) -> Option<Duration> {
-        assert!(share_thousandths <= 1000, "{share_thousandths} thousandths are more than all");
+        assert!(share_thousandths <= 1000, "a share of {share_thousandths} thousandths is above 1");
         let count = self.count();
-        // Rounded up: the share is at least so many.
+        // Rounded up, because at least that share must be below.
         let wanted = (u128::from(count) * u128::from(share_thousandths)).div_ceil(1000);
         let mut seen = 0;
         let mut buckets = self.buckets().filter(|(_, count)| *count > 0);

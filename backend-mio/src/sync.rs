@@ -1,7 +1,7 @@
-//! What threads share on their way to each other, in one place.
+//! The atomics and locks of the queues between threads.
 //!
-//! `backend-mio/tests/loom` compiles the very files that use this module with loom's in its place,
-//! and walks their interleavings.
+//! `backend-mio/tests/loom` compiles the same files over loom's types in the place of this module,
+//! and explores their interleavings.
 
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,9 +1,9 @@
-//! Every name through which the crate reaches the system.
+//! The only door of the crate to the system.
 //!
-//! The first part is mio's own names, unchanged. No other file of the crate speaks to mio or to
-//! socket2, so another implementation of these names (a simulated kernel) can take their place,
-//! and the lines that break in production run in it: EINTR, stale tokens, drained sockets,
-//! descriptor exhaustion, error mapping, wake-ups.
+//! The first names are mio's own, unchanged. No other file of the crate uses mio or socket2, so
+//! another implementation of these names, such as a simulated kernel, could take their place and
+//! run the code that tends to break in production: EINTR, stale tokens, drained sockets, exhausted
+//! descriptors, the mapping of errors, wake-ups.
 
 mod bound_path;
 mod open;
@@ -22,8 +22,9 @@ pub(crate) use options::{
 };
 pub(crate) use socket::{ListenerSocket, StreamSocket};
 
-/// Readiness in both directions; on Linux with urgent data, because a socket with urgent data
-/// must be known: a read stops short before it although more is there.
+/// Readiness in both directions and, on Linux, urgent data. A read stops before an urgent byte
+/// although more bytes follow, and no further event comes for those: without this bit, such a short
+/// read would be taken for a drained socket.
 pub(crate) const STREAM_INTEREST: Interest = stream_interest();
 
 /// Readiness in both directions.
@@ -36,11 +37,11 @@ const fn stream_interest() -> Interest {
     return BOTH_DIRECTIONS;
 }
 
-/// Whether `event` tells of urgent data; always false where the system cannot say.
+/// Returns `true` if `event` reports urgent data; always `false` on systems without that bit.
 pub(crate) fn is_urgent(event: &Event) -> bool {
     event.is_priority()
 }
 
-/// Whether a short read of a TCP stream proves that nothing is left, as long as no event told of
-/// an end, an error or urgent data. Measured on Linux only.
+/// `true` if a short read of a TCP stream proves that nothing is left, unless an event reported an
+/// end, an error or urgent data. Measured on Linux only.
 pub(crate) const SHORT_READ_MEANS_DRAINED: bool = cfg!(target_os = "linux");

@@ -1,4 +1,4 @@
-//! Descriptors that somebody else opened.
+//! Adopted descriptors.
 
 mod support;
 
@@ -21,8 +21,8 @@ fn adopt(strings: &Strings, descriptor: impl Into<OwnedFd>) -> SocketId {
     strings.call(move |net| net.adopt(descriptor, false).unwrap())
 }
 
-/// Adopts, lets `feed` write while nothing is read, and starts reading when every event for that
-/// has come: whatever a read leaves behind then, no event tells of.
+/// Adopts a paused socket, lets `feed` write, and starts reading only after all events of those
+/// writes have come: no further event tells of the bytes that a read then leaves behind.
 fn adopt_and_start_late(
     strings: &Strings,
     descriptor: impl Into<OwnedFd>,
@@ -75,12 +75,12 @@ fn a_socket_pair_carries_both_ways_and_half_closes() {
 }
 
 #[test]
-fn what_waits_behind_a_passed_descriptor_is_read() {
+fn bytes_after_a_passed_descriptor_are_read() {
     bounded("adopt with ancillary data", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
             let (ours, mut theirs) = UnixStream::pair().unwrap();
-            // A read stops behind the bytes that carry the descriptor, and no event follows.
+            // A read stops after the bytes that carry the descriptor, and no event follows.
             let feed = || {
                 let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
                 let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -169,7 +169,7 @@ fn a_pipe_whose_reader_is_gone_ends() {
 }
 
 #[test]
-fn what_cannot_be_polled_is_refused() {
+fn a_descriptor_that_cannot_be_polled_is_refused() {
     bounded("adopt file", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
@@ -186,7 +186,7 @@ fn what_cannot_be_polled_is_refused() {
     });
 }
 
-/// A pseudo terminal: its master and its slave.
+/// Opens a pseudoterminal and returns its master and its slave.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -203,7 +203,7 @@ fn a_terminal_gives_line_after_line_and_its_hang_up_is_the_end() {
             let strings = Strings::spawn(&runtime);
             let (master, slave) = terminal();
             let mut master = File::from(master);
-            // Both lines wait; a read gives one of them, and no further event comes for the other.
+            // Both lines wait. A read returns one of them, and no event comes for the other.
             let feed = || master.write_all(b"one\ntwo\n").unwrap();
             let id = adopt_and_start_late(&strings, slave, feed);
             let mut got = Vec::new();
@@ -235,7 +235,7 @@ fn a_terminals_master_ends_when_its_last_slave_is_closed() {
                 Message::Data { bytes, .. } => assert_eq!(bytes, "prompt"),
                 other => panic!("{other}"),
             }
-            // A read of the master answers EIO now.
+            // From now on a read of the master fails with EIO.
             drop(slave);
             let (reason, _) = strings.close_of(id);
             assert_eq!(reason, CloseReason::Peer);

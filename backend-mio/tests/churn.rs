@@ -1,5 +1,5 @@
-//! Many connections that end in every way, on both kinds of runtime: each accepted one is told of
-//! its end exactly once, and nothing is left.
+//! Many connections that end in every way, on each kind of runtime: the service gets exactly one
+//! `Close` for each, and nothing is left.
 
 mod support;
 
@@ -15,27 +15,29 @@ use tidelock_core::{ListenOptions, Message, Net, SocketId};
 const CLIENTS: usize = 4;
 const CONNECTIONS: u64 = 250;
 
-/// Echoes; the first byte of what a client sends says what else to do.
+/// Echoes the data of a client, and closes or shuts down if its first byte asks for that.
 fn serve(net: &mut Net<'_>, message: &Message) {
     let Message::Data { socket, bytes } = message else { return };
     match bytes[0] {
-        b'c' => net.close(*socket).expect("data comes from a living socket"),
+        b'c' => net.close(*socket).expect("data comes from a live socket"),
         b's' => {
             net.send(*socket, bytes.clone()).unwrap();
             net.shutdown(*socket).unwrap();
         }
-        // A client that was told `c` or `s` before may have sent more; its socket is closing.
+        // The socket may be closing, because more may follow a `c` or an `s`.
         _ => drop(net.send(*socket, bytes.clone())),
     }
 }
 
-/// One connection; the number decides how it goes. Answers whether the echo had to be whole and
-/// was not.
+/// Makes one connection, whose number decides how it goes.
+///
+/// # Errors
+/// If the whole echo had to come back, and did not.
 fn connect_once(at: SocketAddr, number: u64) -> Result<(), String> {
     let mut stream = client(at);
     let say = |mut stream: &std::net::TcpStream, what: &[u8]| match stream.write_all(what) {
         Err(error) if error.kind() == ErrorKind::TimedOut => panic!("a write hangs: {error}"),
-        // The server may have closed already, as it was asked to.
+        // The server may already have closed the connection, as asked.
         other => drop(other),
     };
     match number % 6 {
@@ -57,7 +59,7 @@ fn connect_once(at: SocketAddr, number: u64) -> Result<(), String> {
         _ => {
             let mut sent = pattern(40_000, number);
             sent[0] = b'e';
-            // A later read may begin with any byte, so the orders are kept out of the pattern.
+            // Any byte may be the first of a later read, so none may be a command.
             sent.iter_mut().filter(|byte| matches!(byte, b'c' | b's')).for_each(|byte| *byte = 0);
             say(&stream, &sent);
             stream.shutdown(Shutdown::Write).unwrap();
@@ -72,7 +74,7 @@ fn connect_once(at: SocketAddr, number: u64) -> Result<(), String> {
 }
 
 #[test]
-fn every_connection_is_told_to_end_once_and_leaves_nothing() {
+fn every_connection_ends_with_one_close_and_leaves_nothing() {
     bounded("churn", || {
         for runtime in runtimes() {
             let strings = Strings::spawn_reacting(&runtime, serve);
@@ -96,9 +98,12 @@ fn every_connection_is_told_to_end_once_and_leaves_nothing() {
             let mut ends: BTreeMap<SocketId, u32> = BTreeMap::new();
             let mut closed = 0;
             while closed < CLIENTS * CONNECTIONS as usize {
-                match strings.messages.recv_timeout(BOUND).expect("each end is told") {
+                match strings.messages.recv_timeout(BOUND).expect("every end is reported") {
                     Message::Accept { accepted, .. } => {
-                        assert!(ends.insert(accepted, 0).is_none(), "{accepted} was born twice");
+                        assert!(
+                            ends.insert(accepted, 0).is_none(),
+                            "{accepted} was accepted twice"
+                        );
                     }
                     Message::Close { socket, .. } => {
                         *ends.get_mut(&socket).expect("it was accepted") += 1;
@@ -106,12 +111,12 @@ fn every_connection_is_told_to_end_once_and_leaves_nothing() {
                     }
                     Message::Listening { socket, .. } => assert_eq!(socket, listener),
                     other => {
-                        let socket = other.socket().expect("about a socket");
+                        let socket = other.socket().expect("it is about a socket");
                         assert_eq!(ends.get(&socket), Some(&0), "{other} after its end");
                     }
                 }
             }
-            assert!(ends.values().all(|count| *count == 1));
+            assert!(ends.values().all(|count| *count == 1), "ends by socket: {ends:?}");
             eventually("only the listener is left", || runtime.handle().info().unwrap().len() == 1);
         }
     });

@@ -54,7 +54,7 @@ fn an_unreachable_port_costs_one_datagram_and_not_the_socket() {
     bounded("udp refused", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            // An address of its own, so that no other test takes the port meanwhile.
+            // An address that no other test uses, so that the port stays free.
             let peer = UdpSocket::bind(("127.77.0.1", 0)).unwrap();
             let at = peer.local_addr().unwrap();
             drop(peer);
@@ -63,7 +63,7 @@ fn an_unreachable_port_costs_one_datagram_and_not_the_socket() {
             strings.call(move |net| net.send(id, "into the void").unwrap());
             let (fault, operation) = strings.until(|message| match message {
                 Message::Error { fault, operation, fatal, .. } => {
-                    assert!(!fatal, "an ICMP answer belongs to one datagram");
+                    assert!(!fatal, "an ICMP error closed the socket");
                     Some((*fault, *operation))
                 }
                 _ => None,
@@ -91,7 +91,7 @@ fn a_datagram_that_the_system_refuses_does_not_hold_up_the_next() {
             let peer = plain();
             let at = peer.local_addr().unwrap();
             strings.call(move |net| {
-                // Too large for IPv4; a port that does not exist; not allowed; a wrong family.
+                // Too large for IPv4; port zero; broadcast without the option; the wrong family.
                 net.send_to(id, at, vec![0; 65_520]).unwrap();
                 net.send_to(id, ([127, 0, 0, 1], 0), "a").unwrap();
                 net.send_to(id, ([255, 255, 255, 255], 9), "b").unwrap();

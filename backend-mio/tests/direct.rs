@@ -1,4 +1,4 @@
-//! Workers that write streams themselves, on real sockets.
+//! Direct writes of workers, on real sockets.
 
 mod support;
 
@@ -52,7 +52,8 @@ fn a_batch_leaves_in_one_call_the_high_before_the_low() {
     });
 }
 
-/// Says how many bytes of each message a frame has, so that a torn one is seen.
+/// Returns a frame with its sender, number and length in front, so that a torn, lost or reordered
+/// one shows.
 fn frame(sender: u8, number: u32, len: usize) -> Vec<u8> {
     let mut frame = vec![sender];
     frame.extend(number.to_le_bytes());
@@ -61,7 +62,8 @@ fn frame(sender: u8, number: u32, len: usize) -> Vec<u8> {
     frame
 }
 
-/// Reads frames to the end of the stream; answers how many came from each sender, in order.
+/// Reads frames to the end of the stream, checks their order, and returns the number that came from
+/// each sender.
 fn read_frames(client: &mut TcpStream, pause: Duration) -> [u32; 4] {
     let mut next = [0; 4];
     let mut head = [0; 9];
@@ -74,7 +76,7 @@ fn read_frames(client: &mut TcpStream, pause: Duration) -> [u32; 4] {
         let (sender, number) = (head[0], u32::from_le_bytes(head[1..5].try_into().unwrap()));
         let len = u32::from_le_bytes(head[5..].try_into().unwrap()) as usize;
         let expected = &mut next[sender as usize];
-        assert_eq!(number, *expected, "of sender {sender}");
+        assert_eq!(number, *expected, "the number of the next frame of sender {sender}");
         *expected += 1;
         let mut body = vec![0; len];
         client.read_exact(&mut body).unwrap();
@@ -94,7 +96,7 @@ fn several_services_fill_a_slow_reader_and_nothing_is_torn_lost_or_overtaken() {
         let id = owner.accepted();
         let reader = thread::spawn(move || read_frames(&mut client, Duration::from_micros(100)));
         const ROUNDS: u32 = 300;
-        // More than the system takes, so that its rest is handed over.
+        // More than the system accepts at once, so that the rest is handed over.
         others[0].call(move |net| net.send(id, frame(0, 0, 8_000_000)).unwrap());
         thread::scope(|scope| {
             for (index, strings) in others.into_iter().enumerate() {
@@ -129,9 +131,9 @@ fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
         let (_, at) = listen(&runtime, owner.service, ListenOptions::default());
         let begin = Instant::now();
         let mut rounds = 0;
-        // Until a worker itself met a reset a few times, not the network thread.
+        // Until a few resets have met a worker's write, and not the network thread's.
         while runtime.handle().stats().direct_writes.failed < 3 {
-            assert!(begin.elapsed() < BOUND, "no worker met one of {rounds} resets");
+            assert!(begin.elapsed() < BOUND, "too few of {rounds} resets met a worker's write");
             rounds += 1;
             let client = client(at);
             let id = owner.accepted();
@@ -151,19 +153,19 @@ fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
                 _ => None,
             });
             assert!(matches!(reason, CloseReason::Fault(_)), "{reason:?}");
-            assert_eq!(errors, 1);
+            assert_eq!(errors, 1, "fatal errors of {id}");
         }
         assert!(runtime.handle().info().unwrap().iter().all(|info| info.peer.is_none()));
     });
 }
 
-/// So often a namer says the name at a time.
+/// The number of copies of a name in one message.
 const NAMES: usize = 1 << 18;
 
-/// A socket to be told its name, and how often it was refused.
+/// A socket to send its name to, and the number of refusals so far.
 struct Named(SocketId, u32);
 
-/// Sends its name to each socket that it hears of, and goes on for a while when that is gone.
+/// Sends each posted socket its own name, and goes on for a while after that is gone.
 struct Namer {
     refused: Arc<AtomicU64>,
 }
@@ -172,9 +174,9 @@ impl Service for Namer {
     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
         const REFUSED_MAX: u32 = 500;
         let Message::Posted { value, .. } = message else { return };
-        let Ok(named) = value.downcast::<Named>() else { panic!("sockets are posted") };
+        let Ok(named) = value.downcast::<Named>() else { panic!("only names are posted") };
         let Named(id, mut refused) = *named;
-        // So much that the write takes a while.
+        // So many bytes that the write takes a while.
         match net.send(id, id.to_bits().to_le_bytes().repeat(NAMES)) {
             Ok(_) | Err(SendError::SocketFull(_)) => {}
             Err(SendError::Stale(_) | SendError::Closing(_)) => {
@@ -189,8 +191,8 @@ impl Service for Namer {
     }
 }
 
-/// Few places, given away again and again while workers still write to who was there before: each
-/// client sees its own id alone.
+/// Few places are used again and again while workers still write to their former sockets: each
+/// client gets its own id and no other.
 #[test]
 fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
     bounded("recycling", || {
@@ -207,7 +209,7 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
                 namers.iter().for_each(|namer| net.post(*namer, Named(*accepted, 0)).unwrap());
                 net.start(*accepted).unwrap();
             }
-            // The client has read enough: closed at once, whoever writes.
+            // The client has read enough. Close at once, although a worker may be writing.
             Message::Data { socket, .. } => net.close(*socket).unwrap(),
             Message::Close { socket, .. } => told.lock().unwrap().push(*socket),
             _ => {}
@@ -217,33 +219,33 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
             let mut client = client(at);
             let mut own = [0; 8];
             client.read_exact(&mut own).unwrap();
-            // While it is read, workers write, and do not only queue.
+            // As long as the client reads, workers write directly instead of queueing.
             let mut more = vec![0; round % 4 * 8 * NAMES];
             client.read_exact(&mut more).unwrap();
             assert!(more.chunks_exact(8).all(|name| name == own), "round {round}");
             client.write_all(b"enough").unwrap();
             let mut rest = Vec::new();
-            // Closed with a reset, if something was lost.
+            // The close is a reset if bytes were lost.
             if let Err(error) = client.read_to_end(&mut rest) {
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset);
             }
             for name in rest.chunks_exact(8) {
-                assert_eq!(name, own, "round {round}: another socket's bytes");
+                assert_eq!(name, own, "round {round}: bytes of another socket");
             }
         }
-        eventually("each ends once", || closes.lock().unwrap().len() == ROUNDS);
+        eventually("each connection ends once", || closes.lock().unwrap().len() == ROUNDS);
         let mut ids = closes.lock().unwrap().clone();
         ids.sort_by_key(|id| id.to_bits());
         ids.dedup();
-        assert_eq!(ids.len(), ROUNDS, "an id ended twice");
-        let places = ids.iter().map(|id| id.index()).max().expect("there were some");
-        assert!(places < 4, "places are given away again");
-        assert!(refused.load(Ordering::Relaxed) > 0, "nobody wrote to a socket that was gone");
-        assert!(runtime.handle().stats().direct_writes.writes > 0);
+        assert_eq!(ids.len(), ROUNDS, "different ids that ended");
+        let last = ids.iter().map(|id| id.index()).max().expect("there were some");
+        assert!(last < 4, "index {last} was used with a limit of 4 sockets");
+        assert!(refused.load(Ordering::Relaxed) > 0, "no send went to a socket that was gone");
+        assert!(runtime.handle().stats().direct_writes.writes > 0, "no worker wrote directly");
     });
 }
 
-/// Sends back what comes.
+/// Sends back what it gets.
 struct Echo;
 
 impl Service for Echo {

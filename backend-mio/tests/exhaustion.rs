@@ -1,5 +1,5 @@
-//! Out of descriptors. The test runs itself a second time as a child with a low limit; what the
-//! clients see is judged by the parent, whose own limit is untouched.
+//! A server that is out of descriptors. The test runs itself a second time as a child process with
+//! a low limit. The parent, whose own limit is unchanged, has the clients and judges what they see.
 
 mod support;
 
@@ -32,7 +32,7 @@ fn clients_wait_in_the_backlog_until_descriptors_are_free() {
     });
 }
 
-/// The parent: eight clients, three descriptors.
+/// The parent: it has eight clients, for a server with three free descriptors.
 fn judge(workers: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "clients_wait_in_the_backlog_until_descriptors_are_free", "--nocapture"])
@@ -44,8 +44,8 @@ fn judge(workers: &str) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut line_after = move |prefix: &str| -> String {
         loop {
-            let line = lines.next().expect("the child lives").unwrap();
-            // The harness may have begun the line with the test's name.
+            let line = lines.next().expect("the child is still running").unwrap();
+            // The test harness may have begun the line with the test's name.
             if let Some((_, rest)) = line.split_once(prefix) {
                 return rest.to_owned();
             }
@@ -62,12 +62,14 @@ fn judge(workers: &str) {
     assert_eq!(is_served.iter().filter(|served| **served).count(), FREE, "{is_served:?}");
     ask(&mut child, "measure");
     let busy_micros: u64 = line_after("busy ").parse().unwrap();
+    // The listener retries with growing pauses; without them it would spin.
     assert!(busy_micros < 100_000, "{busy_micros} us of CPU in one second of waiting");
     ask(&mut child, "free");
     serve_round(&mut clients, &mut is_served, BOUND);
+    // The edge of the waiting clients is gone, so only the retry makes the listener accept them.
     assert_eq!(is_served, [true; CLIENTS], "a client hangs although descriptors are free");
     ask(&mut child, "end");
-    assert_eq!(line_after("errors "), "1", "one stretch of failures is told once");
+    assert_eq!(line_after("errors "), "1", "errors reported for one period of failures");
     assert!(child.wait().unwrap().success());
 }
 
@@ -84,7 +86,7 @@ fn serve_round(clients: &mut [TcpStream], is_served: &mut [bool], bound: Duratio
     }
 }
 
-/// The child: echoes under a limit of descriptors, all but three of which are taken.
+/// The child: it echoes under a limit of descriptors, all but three of which are taken.
 fn serve_with_few_descriptors(workers: usize) {
     const LIMIT: u64 = 64;
     let runtime = Runtime::builder().workers(workers).build().unwrap();

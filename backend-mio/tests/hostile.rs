@@ -1,5 +1,5 @@
-//! Peers and services that mean no good, or know no better: what they hold is bounded, others are
-//! served meanwhile, and a counter shows it.
+//! Hostile or careless peers and services: what they hold is bounded, others are still served, and
+//! a counter shows it.
 
 mod support;
 
@@ -22,7 +22,7 @@ use tidelock_mio::Runtime;
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
 const MAILBOX_BYTES_MAX: usize = 256 << 10;
 
-/// Limits that one peer reaches soon.
+/// Limits that a single peer reaches soon.
 fn narrow() -> Config {
     Config {
         warn_bytes: OUTBOX_BYTES_MAX / 4,
@@ -33,7 +33,7 @@ fn narrow() -> Config {
     }
 }
 
-/// A service of its own that echoes: whoever else there is.
+/// A client of another service, which must still be served.
 struct Other {
     stream: TcpStream,
     _strings: Strings,
@@ -50,7 +50,7 @@ impl Other {
     fn answers(&mut self) {
         self.stream.write_all(b"still there?").unwrap();
         let mut answer = [0; 12];
-        self.stream.read_exact(&mut answer).expect("others are served");
+        self.stream.read_exact(&mut answer).expect("other clients are still served");
         assert_eq!(&answer, b"still there?");
     }
 }
@@ -65,7 +65,7 @@ fn echo(runtime: &Runtime) -> (Strings, SocketAddr) {
     (strings, at)
 }
 
-/// Sends low-priority messages until no more are taken.
+/// Sends low-priority messages until the outbox is full.
 fn flood(strings: &Strings, id: SocketId) {
     eventually("the outbox is full", || {
         strings.call(move |net| {
@@ -96,7 +96,7 @@ fn a_peer_that_never_reads_holds_one_outbox_until_the_flush_stalls() {
             for _ in 0..10 {
                 flood(&strings, id);
                 let charged_bytes = runtime.handle().stats().charged_bytes;
-                // What the other was sent may stand among it.
+                // An echo for the other client may be part of it.
                 assert!(charged_bytes <= OUTBOX_BYTES_MAX as u64 + 1024, "{charged_bytes} B");
                 other.answers();
             }
@@ -104,7 +104,7 @@ fn a_peer_that_never_reads_holds_one_outbox_until_the_flush_stalls() {
             strings.call(move |net| net.shutdown(id).unwrap());
             let (reason, unsent) = strings.close_of(id);
             assert_eq!(reason, CloseReason::TimedOut(Timeout::Flush));
-            assert!(unsent > 0);
+            assert!(unsent > 0, "nothing was left unsent");
             other.answers();
             eventually("it is counted, and its memory free", || {
                 let stats = runtime.handle().stats();
@@ -121,7 +121,7 @@ fn a_peer_that_talks_and_takes_nothing_is_given_the_time_of_its_own_socket() {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
             let stall = SocketOption::Timeout(Timeout::WriteStall, Duration::from_millis(300));
-            // So that the system does not take all of it at once.
+            // Keeps the system from accepting everything at once.
             let narrow = SocketOption::SendBuffer(4096);
             let options =
                 ListenOptions::default().auto_start(true).accepted(narrow).accepted(stall);
@@ -130,7 +130,7 @@ fn a_peer_that_talks_and_takes_nothing_is_given_the_time_of_its_own_socket() {
             let id = strings.accepted();
             flood(&strings, id);
             eventually("it is given up and counted, and its memory free", || {
-                // So that nothing else would end it; it may be closed at any moment.
+                // Keeps every other timeout from ending it. The write fails once it is closed.
                 let _may_be_over = greedy.write(b".");
                 other.answers();
                 let stats = runtime.handle().stats();
@@ -139,7 +139,7 @@ fn a_peer_that_talks_and_takes_nothing_is_given_the_time_of_its_own_socket() {
             });
             let (reason, unsent) = strings.close_of(id);
             assert_eq!(reason, CloseReason::TimedOut(Timeout::WriteStall));
-            assert!(unsent > 0);
+            assert!(unsent > 0, "nothing was left unsent");
             other.answers();
         }
     });
@@ -156,7 +156,7 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
         for runtime in runtimes_with(&config) {
             let mut other = Other::connect(&runtime);
             let strings = Strings::spawn(&runtime);
-            // So that the system does not take all of it at once.
+            // Keeps the system from accepting everything at once.
             let narrow = SocketOption::SendBuffer(4096);
             let options = ListenOptions::default().auto_start(true).accepted(narrow);
             let (_, at) = listen(&runtime, strings.service, options);
@@ -165,7 +165,7 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_a_bounded_time() {
             flood(&strings, id);
             strings.call(move |net| net.shutdown(id).unwrap());
             eventually("the time for the flush is over", || {
-                // The reset, when it comes, may come between two bytes.
+                // The reset may come between any two bytes.
                 let has_byte = slow.read_exact(&mut [0]).is_ok();
                 other.answers();
                 let stats = runtime.handle().stats();
@@ -196,7 +196,7 @@ fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
                 assert!(alive <= u64::from(SOCKETS_MAX), "{alive} sockets");
                 mux.listeners_stalled > 0
             });
-            // It stands behind all of them.
+            // It comes after all of them in the backlog.
             let mut polite = client(at);
             polite.write_all(b"hello").unwrap();
             polite.read_exact(&mut [0; 5]).expect("its turn comes");
@@ -204,7 +204,7 @@ fn connections_that_say_nothing_wait_in_the_backlog_and_make_way() {
                 runtime.handle().stats().mux.timed_out(Timeout::Idle) >= SILENT as u64
             });
             for mut stream in silent {
-                assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "nobody said anything");
+                assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "bytes for a silent client");
             }
         }
     });
@@ -226,11 +226,11 @@ fn a_flood_of_connections_is_accepted_no_faster_than_the_listener_says() {
             for _ in 0..FLOOD {
                 strings.accepted();
             }
-            // A machine that stops may be late, and never early.
+            // A slow machine may be late, but never early.
             assert!(begin.elapsed() >= Duration::from_millis(100 * (FLOOD as u64 - 4)));
             eventually("it is counted", || {
                 let paced = runtime.handle().stats().mux.accepts_paced;
-                // Where several network threads share the burst, it may be that few come to one.
+                // Several network threads share the burst, so few may get through at once.
                 let at_once = if runtime.handle().shards() == 1 { 4 } else { 1 };
                 assert!(paced <= FLOOD as u64 - at_once, "{paced} had to wait");
                 paced > 0
@@ -263,12 +263,12 @@ fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
                     Ok(count) => sent += count,
                     Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
                 }
-                assert!(sent < garbage.len(), "16 MiB were taken from a peer nobody listens to");
+                assert!(sent < garbage.len(), "16 MiB were read for a service that blocks");
                 other.answers();
                 runtime.handle().stats().mux.mailboxes_filled >= 1
             });
             let bytes_in = runtime.handle().stats().mux.bytes_in;
-            // One read may go beyond the limit.
+            // The last read may exceed the limit.
             assert!(bytes_in < MAILBOX_BYTES_MAX as u64 + (2 << 20), "{bytes_in} B");
             release.send(()).unwrap();
             drop(loud);
@@ -281,14 +281,14 @@ fn garbage_for_a_service_that_blocks_fills_one_mailbox_and_no_more() {
                 Message::Close { socket, .. } if *socket == id => Some(()),
                 _ => None,
             });
-            assert!(got == garbage[..sent], "{} of {sent} B, or others", got.len());
+            assert!(got == garbage[..sent], "{} of {sent} B came, or other bytes", got.len());
             other.answers();
         }
     });
 }
 
 #[test]
-fn a_service_that_goes_on_sending_to_who_is_gone_is_counted_and_costs_nothing() {
+fn sends_to_a_socket_that_is_gone_are_counted_and_cost_nothing() {
     bounded("stale", || {
         for runtime in runtimes_with(&narrow()) {
             let mut other = Other::connect(&runtime);
@@ -306,7 +306,7 @@ fn a_service_that_goes_on_sending_to_who_is_gone_is_counted_and_costs_nothing() 
             });
             let stats = runtime.handle().stats();
             assert_eq!(stats.stale_sends - begin, count);
-            assert_eq!(stats.charged_bytes, 0, "nothing of it is kept");
+            assert_eq!(stats.charged_bytes, 0, "bytes charged for refused sends");
             other.answers();
         }
     });
@@ -321,7 +321,7 @@ fn a_service_that_blocks_the_network_thread_is_seen_and_nothing_is_lost() {
         let strings = Strings::spawn(&runtime);
         let order: support::Order = Box::new(|_net| std::thread::sleep(BLOCKED));
         runtime.handle().post(strings.service, order).unwrap();
-        // Others may have to wait for it, and are served then.
+        // Other clients may have to wait for it, and are served afterwards.
         other.answers();
         eventually("the longest turn shows", || {
             let longest = runtime.handle().stats().turns.quantile(1000);
@@ -378,14 +378,14 @@ fn a_reset_in_any_state_is_one_close() {
                     && stats.mux.broken == broken
                     && stats.charged_bytes == 0
             });
-            let more: Vec<_> = strings.messages.try_iter().collect();
-            assert!(more.is_empty(), "{} messages after the ends", more.len());
+            let more: Vec<_> = strings.messages.try_iter().map(|it| it.to_string()).collect();
+            assert!(more.is_empty(), "messages after the last `Close`: {more:?}");
         }
     });
 }
 
 #[test]
-fn an_end_that_nobody_handles_and_sends_to_who_is_gone_hold_nothing() {
+fn an_ignored_end_and_sends_to_a_socket_that_is_gone_hold_nothing() {
     bounded("neglect", || {
         let config = Config { half_open_timeout: Duration::from_millis(200), ..narrow() };
         for runtime in runtimes_with(&config) {

@@ -1,4 +1,5 @@
-//! A runtime that waits does not spin. One test in a process of its own: it measures the process.
+//! A runtime that waits does not spin. This test has a process of its own, because it measures the
+//! CPU time of the process.
 
 mod support;
 
@@ -28,13 +29,14 @@ fn waiting_for_anything_costs_no_time() {
                 let id = strings.accepted();
                 (peer, id)
             };
-            // Input that nobody reads, with an end behind it; output that nobody takes; silence.
+            // Input that is not read, with an end after it; output that the peer does not read;
+            // silence.
             let (mut unread, _) = accept();
             unread.write_all(b"unread").unwrap();
             unread.shutdown(Shutdown::Write).unwrap();
             let (_full, full_id) = accept();
             let (_silent, silent_id) = accept();
-            // A writing end has nothing to read, a full one nothing to write.
+            // The writing end of a full pipe has nothing to read, and nothing can be written.
             let (_reader, writer) = std::io::pipe().unwrap();
             strings.call(move |net| {
                 net.send(full_id, vec![0; 16 << 20]).unwrap();

@@ -1,5 +1,5 @@
-//! Nothing is left behind. One test in a process of its own: it counts the process's descriptors
-//! and threads, and what its children inherit.
+//! A runtime leaves nothing behind. This test has a process of its own, because it counts the
+//! descriptors and threads of the process, and the descriptors that a child inherits.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -17,7 +17,7 @@ fn entries(directory: &str) -> usize {
     fs::read_dir(directory).unwrap().count()
 }
 
-/// How many descriptors a child process has, with the one that it lists them with.
+/// Returns the number of descriptors of a child process, including the one that it lists them with.
 fn inherited_descriptors() -> usize {
     let listed = Command::new("ls").arg("/proc/self/fd").output().unwrap();
     assert!(listed.status.success());
@@ -46,7 +46,7 @@ fn use_everything(inherited: usize) {
             net.connect(target, ConnectOptions::default()).unwrap();
         });
         assert_eq!(inherited_descriptors(), inherited, "a child inherits a descriptor of ours");
-        // A handle that outlives the runtime keeps no descriptor of it.
+        // A handle that outlives the runtime keeps no descriptor alive.
         let handle = runtime.handle().clone();
         if ends_with_drop {
             drop(runtime);
@@ -67,8 +67,8 @@ fn a_runtime_that_ended_leaves_no_descriptor_and_no_thread() {
         for _ in 0..2 {
             use_everything(inherited);
         }
-        assert_eq!(entries("/proc/self/fd"), descriptors);
-        // Resolver threads are not joined, and may take a moment.
+        assert_eq!(entries("/proc/self/fd"), descriptors, "descriptors of this process");
+        // Resolver threads are not joined, and may take a moment to end.
         eventually("the threads end", || {
             let threads = fs::read_dir("/proc/self/task").unwrap();
             let names = threads

@@ -1,4 +1,4 @@
-//! Start, work and end of a runtime.
+//! The start, work and end of a runtime.
 
 mod support;
 
@@ -18,7 +18,7 @@ use tidelock_mio::{BuildError, Runtime};
 
 const PENDING: usize = 8 << 20;
 
-/// A client is connected and eight megabytes wait for it.
+/// Connects a client, with eight megabytes queued for it.
 fn with_pending(runtime: &Runtime) -> (Strings, std::net::TcpStream) {
     let strings = Strings::spawn(runtime);
     let (_, at) = listen(runtime, strings.service, ListenOptions::default());
@@ -29,7 +29,7 @@ fn with_pending(runtime: &Runtime) -> (Strings, std::net::TcpStream) {
 }
 
 #[test]
-fn what_is_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
+fn output_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
     bounded("shutdown delivers", || {
         for runtime in runtimes() {
             let (_strings, mut peer) = with_pending(&runtime);
@@ -41,13 +41,13 @@ fn what_is_pending_at_the_shutdown_is_delivered_to_a_peer_that_reads() {
             let report = runtime.shutdown(BOUND);
             assert!(report.is_complete);
             assert_eq!((report.exit.unsent_bytes, report.exit.unsent), (0, Vec::new()));
-            assert!(reader.join().unwrap() == pattern(PENDING, 8), "the peer misses bytes");
+            assert!(reader.join().unwrap() == pattern(PENDING, 8), "the peer got other bytes");
         }
     });
 }
 
 #[test]
-fn what_is_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
+fn output_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
     bounded("shutdown counts", || {
         for runtime in runtimes() {
             let (strings, mut peer) = with_pending(&runtime);
@@ -69,8 +69,9 @@ fn what_is_pending_at_the_shutdown_is_counted_if_the_peer_does_not_read() {
             while let Ok(count @ 1..) = peer.read(&mut chunk) {
                 got.extend_from_slice(&chunk[..count]);
             }
-            assert!(got.len() as u64 + unsent <= PENDING as u64, "bytes counted and delivered");
-            assert!(got == pattern(PENDING, 8)[..got.len()], "not a prefix");
+            let got_bytes = got.len() as u64;
+            assert!(got_bytes + unsent <= PENDING as u64, "{got_bytes} B came, {unsent} B unsent");
+            assert!(got == pattern(PENDING, 8)[..got.len()], "the peer got other bytes");
         }
     });
 }
@@ -177,18 +178,18 @@ fn a_service_that_panics_is_released_and_the_others_go_on() {
                 other.read_exact(&mut buffer[..5]).unwrap();
             }
             eventually("the panicked service is dropped", || dropped.load(Ordering::SeqCst) == 1);
-            // Its id goes back when the last network thread has closed its sockets.
-            eventually("it is not alive any more", || runtime.handle().post(first, 1).is_err());
+            // Its id is freed once the last network thread has closed its sockets.
+            eventually("it is no longer alive", || runtime.handle().post(first, 1).is_err());
             drop((victim, other));
             let report = runtime.shutdown(BOUND);
             assert!(report.is_complete);
-            assert_eq!(dropped.load(Ordering::SeqCst), 2, "each service is dropped once");
+            assert_eq!(dropped.load(Ordering::SeqCst), 2, "drops of two services");
         }
     });
 }
 
 #[test]
-fn info_tells_about_every_socket() {
+fn info_reports_every_socket() {
     bounded("info", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
@@ -226,7 +227,7 @@ fn a_listen_that_fails_names_the_reason() {
             assert_eq!(listen(strings.service, taken).kind(), ErrorKind::AddrInUse);
             let foreign = SocketAddr::from(([192, 0, 2, 1], 0));
             assert_eq!(listen(strings.service, foreign).kind(), ErrorKind::AddrNotAvailable);
-            // An option that no accepted socket could take is told at once, not at each accept.
+            // An option that no accepted socket could take fails at once, and not at each accept.
             let never = Keepalive { idle: Duration::ZERO, interval: Duration::ZERO, count: 0 };
             let options = ListenOptions::default().accepted(SocketOption::Keepalive(Some(never)));
             let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -331,7 +332,7 @@ fn a_service_runs_on_one_thread_at_a_time_and_its_posts_keep_their_order() {
     const POSTS: u64 = 5_000;
     const SENDERS: usize = 4;
 
-    /// Checks the order of each sender, and passes a count of its own on.
+    /// Checks the order of the posts of each sender, and posts a count of its own.
     struct Counter {
         next: [u64; SENDERS],
         passed_on: u64,
@@ -340,10 +341,10 @@ fn a_service_runs_on_one_thread_at_a_time_and_its_posts_keep_their_order() {
     }
     impl Service for Counter {
         fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
-            assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "on two threads");
+            assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "other calls at this time");
             let Message::Posted { from: None, value } = message else { panic!("{message}") };
             let (sender, number) = *value.downcast::<(usize, u64)>().unwrap();
-            assert_eq!(self.next[sender], number, "sender {sender} out of order");
+            assert_eq!(self.next[sender], number, "the next post of sender {sender}");
             self.next[sender] += 1;
             net.post(self.to, self.passed_on).unwrap();
             self.passed_on += 1;
@@ -358,7 +359,7 @@ fn a_service_runs_on_one_thread_at_a_time_and_its_posts_keep_their_order() {
     impl Service for Last {
         fn on_message(&mut self, _net: &mut Net<'_>, message: Message) {
             let Message::Posted { from: Some(_), value } = message else { panic!("{message}") };
-            assert_eq!(*value.downcast::<u64>().unwrap(), self.next, "a service's posts");
+            assert_eq!(*value.downcast::<u64>().unwrap(), self.next, "the service's next post");
             self.next += 1;
             if self.next == POSTS * SENDERS as u64 {
                 self.done.send(()).unwrap();
@@ -383,7 +384,7 @@ fn a_service_runs_on_one_thread_at_a_time_and_its_posts_keep_their_order() {
                 });
             }
         });
-        all_seen.recv_timeout(BOUND).expect("every post is seen");
+        all_seen.recv_timeout(BOUND).expect("every post arrives");
     });
 }
 

@@ -1,4 +1,4 @@
-//! The counters through the `metrics` facade.
+//! The figures of a runtime, through the `metrics` facade.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use metrics::{
 };
 use tidelock_mio::Runtime;
 
-/// Keeps what it is given.
+/// A recorder that keeps the values that it gets.
 #[derive(Clone, Default)]
 struct Notebook {
     figures: Arc<Mutex<BTreeMap<String, f64>>>,
@@ -92,7 +92,7 @@ impl Recorder for Notebook {
 #[test]
 fn every_figure_reaches_the_recorder_that_is_installed() {
     let runtime = Runtime::builder().build().unwrap();
-    // The answer comes from the network thread, so it has looked for events by then.
+    // The answer comes from the network thread, so that has polled at least once.
     assert_eq!(runtime.handle().info().unwrap(), []);
     let stats = runtime.handle().stats();
     let notebook = Notebook::default();
@@ -105,6 +105,7 @@ fn every_figure_reaches_the_recorder_that_is_installed() {
     assert_eq!(figures["tidelock_turns_total"], stats.turns.count() as f64);
     let described = notebook.described.lock().unwrap();
     for sample in stats.samples() {
-        assert!(described.iter().any(|name| name == sample.name), "{} has no words", sample.name);
+        let is_described = described.iter().any(|name| name == sample.name);
+        assert!(is_described, "{} has no description", sample.name);
     }
 }

@@ -1,4 +1,4 @@
-//! Host names, looked up in a way that the program brings.
+//! Host names, looked up by a resolver of the program.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{Strings, bounded};
 use tidelock_core::{ConnectOptions, FaultKind, Message, Operation, Target};
 use tidelock_mio::{Resolve, Runtime};
 
-/// Knows two names, and how many lookups were under way at once.
+/// A resolver with two names, which records how many lookups ran at the same time.
 #[derive(Default)]
 struct Names {
     inside: AtomicUsize,
@@ -62,6 +62,6 @@ fn names_are_looked_up_as_the_program_says_and_by_as_many_threads() {
                 (name, other) => panic!("{name}: {other}"),
             }
         }
-        assert_eq!(inside_max.load(Ordering::SeqCst), 3, "of six lookups at a time");
+        assert_eq!(inside_max.load(Ordering::SeqCst), 3, "lookups at a time, of six");
     });
 }

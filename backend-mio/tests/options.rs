@@ -1,4 +1,4 @@
-//! Options of sockets, by what they do.
+//! The effects of socket options.
 
 mod support;
 
@@ -11,7 +11,7 @@ use tidelock_core::{
 };
 use tidelock_mio::Runtime;
 
-/// Where a datagram socket is once it is open.
+/// Opens a datagram socket and returns its id and address.
 fn open_datagram(strings: &Strings, options: UdpOptions) -> (SocketId, SocketAddr) {
     let id = strings.call(move |net| net.udp(options).unwrap());
     match strings.next() {
@@ -27,7 +27,7 @@ fn next_payload(strings: &Strings) -> Vec<u8> {
     })
 }
 
-/// A socket sends to a group through the loopback; one that joined gets it until it leaves.
+/// Sends to a group over the loopback interface: a socket that has joined gets it until it leaves.
 fn speak_to_a_group(runtime: &Runtime, group: Ipv4Addr, interface: Ipv4Addr) {
     let joined = Multicast::V4 { group, interface };
     let any = Ipv4Addr::UNSPECIFIED;
@@ -49,7 +49,7 @@ fn speak_to_a_group(runtime: &Runtime, group: Ipv4Addr, interface: Ipv4Addr) {
     assert_eq!(next_payload(&member), b"joined");
     member
         .call(move |net| net.set_option(member_id, SocketOption::LeaveMulticast(joined)).unwrap());
-    // The option is set before the answer comes.
+    // Commands keep their order, so the option is set before `info` is answered.
     member.call(|net| net.info());
     member.until(|message| matches!(message, Message::Info(_)).then_some(()));
     say("left");
@@ -97,7 +97,7 @@ fn an_ipv6_listener_is_for_both_families_or_for_one() {
                 let port = listened.unwrap().1.port().unwrap();
                 assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok());
                 let reached = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-                assert_eq!(reached, !only_v6, "IPv4 reaches a listener with OnlyV6({only_v6})");
+                assert_eq!(reached, !only_v6, "an IPv4 client with OnlyV6({only_v6}) connected");
             }
         }
     });
@@ -114,8 +114,8 @@ fn listeners_share_a_port_if_each_asked_for_it() {
         let alone = second.handle().listen(two.service, at.clone(), ListenOptions::default());
         assert_eq!(alone.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
         second.handle().listen(two.service, at.clone(), shared()).unwrap();
-        // The system spreads by a hash of the ends; that one listener gets none of 200 is less
-        // likely than the machine failing meanwhile.
+        // The system picks a listener by a hash of both ends. That one of them gets none of 200 is
+        // less likely than a failure of the machine.
         let clients: Vec<_> = (0..200).map(|_| TcpStream::connect(ip(&at)).unwrap()).collect();
         for strings in [&one, &two] {
             strings.until(|message| matches!(message, Message::Accept { .. }).then_some(()));

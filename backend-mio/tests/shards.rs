@@ -1,4 +1,4 @@
-//! Several network threads.
+//! Runtimes with several network threads.
 
 mod support;
 
@@ -22,15 +22,15 @@ fn runtime(workers: usize, config: Config) -> Runtime {
     builder.config(config).build().unwrap()
 }
 
-/// Services on the network threads, on workers, and on workers that write themselves.
+/// Runtimes with services on the network threads, on workers, and on workers that write directly.
 fn runtimes() -> [Runtime; 3] {
     [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
         runtime(workers, Config { direct_write, ..Config::default() })
     })
 }
 
-/// So many clients that each network thread gets some: that one of three gets none happens once in
-/// 10^10 times.
+/// Enough clients that each network thread gets some: that one of three gets none has a chance of
+/// 1 in 10^10.
 const CLIENTS: usize = 60;
 
 fn clients(at: SocketAddr) -> Vec<TcpStream> {
@@ -53,12 +53,12 @@ fn every_network_thread_has_sockets_and_every_service_all_of_them() {
             let (listener, at) = listen(&runtime, strings.service, auto_start());
             let mut clients = clients(at);
             let ids: BTreeSet<SocketId> = clients.iter().map(|_| strings.accepted()).collect();
-            assert_eq!(ids.len(), CLIENTS, "each has an id of its own");
+            assert_eq!(ids.len(), CLIENTS, "different ids");
             let shards: BTreeSet<u32> = ids.iter().map(|id| id.shard()).collect();
-            assert_eq!(shards.len(), SHARDS as usize, "{shards:?}");
+            assert_eq!(shards.len(), SHARDS as usize, "shards that have sockets: {shards:?}");
             for client in &mut clients {
                 client.write_all(b"over there").unwrap();
-                client.read_exact(&mut [0; 10]).expect("whoever is at home answers");
+                client.read_exact(&mut [0; 10]).expect("the service answers from any shard");
             }
             let infos = runtime.handle().info().unwrap();
             assert!(infos.is_sorted_by_key(|info| info.socket));
@@ -69,7 +69,7 @@ fn every_network_thread_has_sockets_and_every_service_all_of_them() {
             let stats = runtime.handle().stats();
             assert_eq!(stats.mux.opened, CLIENTS as u64 + 1);
             let handle = runtime.handle().clone();
-            // Their peers do not close, so it takes all the time.
+            // The peers do not close, so the shutdown takes all of its time.
             let report = runtime.shutdown(Duration::from_millis(300));
             assert!(report.is_complete);
             assert_eq!(report.exit.closed, CLIENTS as u64 + 1);
@@ -130,7 +130,7 @@ fn pausing_and_starting_again_and_again_loses_no_answer_and_no_client() {
 }
 
 #[test]
-fn who_starts_a_listener_is_told_of_everybody_who_comes() {
+fn the_service_that_starts_a_listener_gets_every_accept() {
     bounded("hand over", || {
         for runtime in runtimes() {
             let [old, new] = [(); 2].map(|()| Strings::spawn(&runtime));
@@ -138,9 +138,9 @@ fn who_starts_a_listener_is_told_of_everybody_who_comes() {
             let clients = clients(at);
             new.call(move |net| net.start(listener).unwrap());
             clients.iter().for_each(|_| _ = new.accepted());
-            // Its former owner ends, and takes nothing with it.
+            // The former owner ends, and the listener goes on.
             runtime.handle().release(old.service).unwrap();
-            eventually("it is gone", || runtime.handle().stats().services == 1);
+            eventually("the former owner is gone", || runtime.handle().stats().services == 1);
             let _more = self::clients(at);
             clients.iter().for_each(|_| _ = new.accepted());
             runtime.handle().release(new.service).unwrap();
@@ -156,7 +156,7 @@ fn a_listener_that_closes_in_a_storm_says_so_once_and_last() {
             let strings = Strings::spawn(&runtime);
             let (listener, at) = listen(&runtime, strings.service, auto_start());
             let storm = thread::spawn(move || {
-                // It ends when nobody listens any more.
+                // It ends once connections are refused.
                 while TcpStream::connect(at).is_ok() {}
             });
             (0..CLIENTS).for_each(|_| _ = strings.accepted());
@@ -169,9 +169,9 @@ fn a_listener_that_closes_in_a_storm_says_so_once_and_last() {
                 _ => None,
             });
             storm.join().unwrap();
-            let rebound = TcpListener::bind(at).expect("the address is free");
+            let rebound = TcpListener::bind(at).expect("the address is free again");
             while let Ok(message) = strings.messages.recv_timeout(Duration::from_millis(50)) {
-                assert!(message.socket() != Some(listener), "{message} after its end");
+                assert!(message.socket() != Some(listener), "{message} after its `Close`");
             }
             drop(rebound);
         }
@@ -216,7 +216,7 @@ fn all_places_are_used_and_a_listener_needs_one_on_each_network_thread() {
             let mut by_shard: BTreeMap<u32, Vec<SocketId>> = BTreeMap::new();
             ids.iter().for_each(|id| by_shard.entry(id.shard()).or_default().push(*id));
             assert_eq!(by_shard.len(), SHARDS as usize);
-            // One place for the listener itself, and none for its part on the last thread.
+            // Free a place on every network thread but the last.
             for shard in 0..SHARDS - 1 {
                 let id = by_shard[&shard][0];
                 strings.call(move |net| net.close(id).unwrap());
@@ -224,7 +224,7 @@ fn all_places_are_used_and_a_listener_needs_one_on_each_network_thread() {
             }
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let refused = runtime.handle().listen(strings.service, any, ListenOptions::default());
-            assert!(refused.is_err(), "it would miss a part");
+            assert!(refused.is_err(), "a listener without a place on the last network thread");
             let id = by_shard[&(SHARDS - 1)][0];
             strings.call(move |net| net.close(id).unwrap());
             strings.close_of(id);
@@ -233,13 +233,13 @@ fn all_places_are_used_and_a_listener_needs_one_on_each_network_thread() {
     });
 }
 
-/// Says what it was told, and panics when it is asked to.
+/// A service that echoes, and panics when it is asked to.
 struct Fragile;
 
 impl Service for Fragile {
     fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
         match message {
-            Message::Data { bytes, .. } if &bytes[..] == b"fall" => panic!("as it was asked to"),
+            Message::Data { bytes, .. } if &bytes[..] == b"fall" => panic!("as asked"),
             Message::Data { socket, bytes } => drop(net.send(socket, bytes)),
             _ => {}
         }
@@ -262,7 +262,7 @@ fn a_service_that_panics_loses_its_sockets_everywhere_and_no_others() {
             }
             lost[0].write_all(b"fall").unwrap();
             for client in &mut lost {
-                assert_eq!(client.read(&mut [0]).unwrap_or(0), 0, "its service is gone");
+                assert_eq!(client.read(&mut [0]).unwrap_or(0), 0, "bytes after the panic");
             }
             eventually("nobody listens", || TcpStream::connect(at).is_err());
             kept.iter_mut().for_each(|client| client.write_all(b".").unwrap());
@@ -273,7 +273,7 @@ fn a_service_that_panics_loses_its_sockets_everywhere_and_no_others() {
     });
 }
 
-/// Is spawned, says so, and ends.
+/// A service that opens a listener, closes it, and ends.
 struct Mayfly;
 
 impl Service for Mayfly {
@@ -310,7 +310,7 @@ fn services_come_and_go_and_their_places_are_used_again() {
 }
 
 #[test]
-fn whoever_waits_for_the_total_hears_of_room_that_another_thread_made() {
+fn a_service_that_waits_for_the_total_is_told_of_room_on_another_thread() {
     bounded("total", || {
         const LIMIT: usize = 256 << 10;
         let config = Config {
@@ -327,7 +327,7 @@ fn whoever_waits_for_the_total_hears_of_room_that_another_thread_made() {
             let ids: Vec<SocketId> = clients.iter().map(|_| strings.accepted()).collect();
             let full = ids[0];
             let other = *ids.iter().find(|id| id.shard() != full.shard()).unwrap();
-            // The peer reads nothing, so at some time all that there may be is queued.
+            // The peer reads nothing, so the queue grows up to the total.
             eventually("the total is full", || {
                 strings.call(move |net| match net.send(full, vec![7; 16 << 10]) {
                     Ok(_) => false,
@@ -340,8 +340,8 @@ fn whoever_waits_for_the_total_hears_of_room_that_another_thread_made() {
             let reader = clients.iter_mut();
             reader.for_each(|client| client.set_nonblocking(true).unwrap());
             let mut buffer = vec![0; 64 << 10];
-            eventually("it is told", || {
-                // Only what the other thread wrote is read.
+            eventually("the waiting service is told", || {
+                // What the network thread of the full socket wrote is read here, and nothing else.
                 for client in &mut clients {
                     if let Err(error) = client.read(&mut buffer) {
                         assert_eq!(error.kind(), ErrorKind::WouldBlock);

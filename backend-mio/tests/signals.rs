@@ -1,5 +1,5 @@
-//! Interrupted waits. The test runs itself a second time as a child, which is stopped and
-//! continued: on Linux that ends a wait of the poller with EINTR.
+//! Waits that a signal interrupts. The test runs itself a second time as a child process, which is
+//! stopped and continued: on Linux that ends a wait of the poller with EINTR.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -30,7 +30,7 @@ fn a_signal_ends_a_wait_and_nothing_else() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // Kept until the end: the child's harness writes a result.
+        // Kept until the end, because the child's test harness still writes its result.
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let at: SocketAddr = lines
             .by_ref()
@@ -51,7 +51,7 @@ fn a_signal_ends_a_wait_and_nothing_else() {
     });
 }
 
-/// The child: echoes until its input ends.
+/// The child: it echoes until its input ends.
 fn serve() {
     let runtime = Runtime::builder().build().unwrap();
     let strings = Strings::spawn_reacting(&runtime, |net, message| {

@@ -1,4 +1,4 @@
-//! Each socket's life is a span, and what happens to it is inside.
+//! The span of each socket, and the events inside it.
 
 mod support;
 
@@ -18,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// One span: its fields, what was said inside, and whether it is over.
+/// One span: its fields, the events inside it, and `true` once it has ended.
 #[derive(Clone, Debug, Default)]
 struct Life {
     fields: HashMap<&'static str, String>,
@@ -32,14 +32,14 @@ impl Visit for Life {
     }
 }
 
-/// Keeps every socket's span.
+/// A subscriber that keeps the span of every socket.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<HashMap<u64, Life>>>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _context: Context<'_, S>) {
         if attributes.metadata().name() == "socket" {
-            assert!(attributes.is_root(), "a socket outlives the turn in which it begins");
+            assert!(attributes.is_root(), "the span of a socket is inside that of a turn");
             let mut life = Life::default();
             attributes.record(&mut life);
             self.0.lock().unwrap().insert(id.into_u64(), life);
@@ -63,13 +63,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {
         if let Some(life) = self.0.lock().unwrap().get_mut(&id.into_u64()) {
-            // The registry may give the number to another span.
-            assert!(!std::mem::replace(&mut life.is_over, true), "a span ends twice");
+            // The registry may use the number again, for another span.
+            assert!(!std::mem::replace(&mut life.is_over, true), "a span ended twice");
         }
     }
 }
 
-/// Echoes, and asks for a connect that nobody takes.
+/// A service that echoes, and begins a connect to a port where nobody listens.
 struct Echo {
     nobody: SocketAddr,
 }
@@ -93,7 +93,7 @@ fn a_socket_is_a_span_from_its_opening_to_its_close() {
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let runtime = Runtime::builder().workers(0).build().unwrap();
-    // Its port was free a moment ago.
+    // The listener is dropped at once, so its port refuses connections.
     let nobody = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let echo = runtime.handle().spawn(Box::new(Echo { nobody })).unwrap();
     let at = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -118,13 +118,13 @@ fn a_socket_is_a_span_from_its_opening_to_its_close() {
             life.fields.get(field).is_some_and(|text| *text == value.to_string())
                 && (field == "peer" || life.fields["kind"] == "\"listener\"")
         });
-        let life = found.next().unwrap_or_else(|| panic!("no {field} {value}: {lives:?}"));
-        assert!(found.next().is_none(), "two with {field} {value}: {lives:?}");
+        let life = found.next().unwrap_or_else(|| panic!("no span has {field} {value}: {lives:?}"));
+        assert!(found.next().is_none(), "two spans have {field} {value}: {lives:?}");
         life
     };
     for life in lives.values() {
-        assert!(life.is_over, "{life:?}");
-        assert!(life.fields["id"].starts_with('#'), "{life:?}");
+        assert!(life.is_over, "a span has not ended: {life:?}");
+        assert!(life.fields["id"].starts_with('#'), "a span has no id: {life:?}");
     }
     let listener = life_of("local", local);
     assert_eq!(listener.said.first().unwrap(), "listening");

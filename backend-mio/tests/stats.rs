@@ -1,4 +1,4 @@
-//! What an operator sees.
+//! The figures for operators.
 
 mod support;
 
@@ -11,7 +11,7 @@ use tidelock_core::{Config, ListenOptions, Message, SendError, SocketState, Time
 use tidelock_mio::Runtime;
 
 #[test]
-fn what_goes_through_is_counted_and_sockets_by_their_state() {
+fn traffic_is_counted_and_sockets_by_their_state() {
     bounded("counts", || {
         for runtime in runtimes() {
             let handle = runtime.handle().clone();
@@ -47,7 +47,7 @@ fn what_goes_through_is_counted_and_sockets_by_their_state() {
             assert!(stats.mux.messages_in >= 1);
             assert!(stats.calls.polls > 0 && stats.calls.accepts > 0);
             assert!(stats.calls.reads > 0 && stats.calls.writes + stats.direct_writes.writes > 0);
-            assert!(stats.calls.wake_ups > 0, "this thread asked for several things");
+            assert!(stats.calls.wake_ups > 0, "no command of this thread woke the network thread");
             assert!(stats.turns.count() > 0 && stats.turns.quantile(500).is_some());
             assert_eq!(stats.services, 1);
             drop(client);
@@ -108,7 +108,7 @@ fn limits_that_are_reached_are_counted() {
                     })
                     .count()
             });
-            assert!(refused > 0, "the system took 10 MB at once");
+            assert!(refused > 0, "the system accepted 10 MB at once");
             eventually("a refused send is counted, and not again until there is room", || {
                 handle.stats().mux.sends_refused == 1
             });
@@ -129,14 +129,15 @@ fn limits_that_are_reached_are_counted() {
                 });
             }
             release.send(()).unwrap();
-            // A place for the listener, one for the stream, and one that waits for a connection.
+            // The listener has a place, the stream has one, and the third is kept for the next
+            // connection.
             let _second = client(at);
             strings.accepted();
             let _third = client(at);
             eventually("a listener without a place is counted", || {
                 handle.stats().mux.listeners_stalled >= 1
             });
-            eventually("one that nobody started is counted", || {
+            eventually("a socket that was not started is counted", || {
                 handle.stats().mux.timed_out(Timeout::Start) >= 1
             });
             let timeouts: u64 = handle.stats().mux.timeouts().map(|(_, count)| count).sum();

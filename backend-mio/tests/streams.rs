@@ -1,4 +1,4 @@
-//! Streams on real sockets, in ways that plain clients rarely go.
+//! Streams on real sockets, in situations that simple clients rarely cause.
 
 mod support;
 
@@ -36,7 +36,7 @@ fn tiny_buffers_tear_no_message_and_keep_the_order_of_priorities() {
             strings.call(move |net| net.send_low(id, first).unwrap());
             eventually("the low message has begun and is stuck", || bytes_out(&runtime, id) > 0);
             let before = bytes_out(&runtime, id);
-            assert!(before < 300_000, "the write was whole, not partial");
+            assert!(before < 300_000, "the system accepted all {before} B at once");
             let (low, high, parts) = (pattern(100_000, 2), pattern(1_000, 3), pattern(3_000, 4));
             let (low_copy, high_copy) = (low.clone(), high.clone());
             let split = parts.chunks(1_000).map(|part| part.to_vec().into()).collect();
@@ -48,7 +48,8 @@ fn tiny_buffers_tear_no_message_and_keep_the_order_of_priorities() {
             });
             let mut got = Vec::new();
             client.read_to_end(&mut got).unwrap();
-            assert!(got == [begun, high, parts, low].concat(), "{} B came out of order", got.len());
+            let is_in_order = got == [begun, high, parts, low].concat();
+            assert!(is_in_order, "{} B came, or out of order", got.len());
             drop(client);
             assert_eq!(strings.close_of(id), (CloseReason::Shutdown, 0));
         }
@@ -115,7 +116,7 @@ fn own_half_close_sends_fin_and_reads_the_answer() {
 }
 
 #[test]
-fn a_reset_is_told_after_the_data_before_it() {
+fn a_reset_is_reported_after_the_data_before_it() {
     bounded("reset", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
@@ -128,7 +129,7 @@ fn a_reset_is_told_after_the_data_before_it() {
             reset(peer);
             let words = strings.until(|message| match message {
                 Message::Data { bytes, .. } => Some(bytes.clone()),
-                Message::Close { .. } => panic!("closed before the data"),
+                Message::Close { .. } => panic!("`Close` came before the data"),
                 _ => None,
             });
             assert_eq!(words, "last words");
@@ -209,7 +210,11 @@ fn closing_with_unsent_bytes_counts_them_and_resets() {
                     Err(error) => break Some(error.kind()),
                 }
             };
-            assert_eq!(end, Some(ErrorKind::ConnectionReset), "the loss must show");
+            assert_eq!(
+                end,
+                Some(ErrorKind::ConnectionReset),
+                "the end of a stream that lost bytes"
+            );
         }
     });
 }
@@ -219,7 +224,7 @@ fn a_refused_connect_says_so() {
     bounded("refused", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            // Bound, so that nobody else gets the port, and not listening.
+            // Bound, so that no other socket gets the port, but not listening.
             let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
             let at = bound.local_addr().unwrap().as_socket().unwrap();
@@ -231,7 +236,7 @@ fn a_refused_connect_says_so() {
             match strings.next() {
                 Message::Error { socket, fault, operation: Operation::Connect, fatal: true } => {
                     assert_eq!((socket, fault.kind), (id, FaultKind::ConnectionRefused));
-                    assert!(fault.os.is_some(), "the system's number is kept");
+                    assert!(fault.os.is_some(), "the fault lost the system's number");
                 }
                 other => panic!("{other}"),
             }
@@ -252,7 +257,7 @@ fn a_name_is_tried_at_each_of_its_addresses() {
     bounded("localhost", || {
         for runtime in runtimes() {
             let strings = Strings::spawn(&runtime);
-            // Only IPv4 listens; where the name has an IPv6 address too, that one refuses.
+            // The server listens on IPv4 only; if the name has an IPv6 address too, that refuses.
             let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
             let port = server.local_addr().unwrap().port();
             let id = strings.call(move |net| {
@@ -280,11 +285,11 @@ fn a_name_that_does_not_exist_fails_without_stopping_others() {
         let runtime = Runtime::builder().build().unwrap();
         let strings = Strings::spawn(&runtime);
         let id = strings.call(|net| {
-            // A name that is reserved for having no address.
+            // RFC 6761 reserves `invalid`: no name in it has an address.
             let target = Target::host("nothing.invalid", 1);
             net.connect(target, ConnectOptions::default()).unwrap()
         });
-        // The network thread serves others meanwhile: this would not come otherwise.
+        // The network thread is not blocked by the lookup, so it answers this.
         assert!(runtime.handle().info().unwrap().iter().any(|info| info.socket == id));
         let (reason, _) = strings.close_of(id);
         match reason {

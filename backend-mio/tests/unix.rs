@@ -17,7 +17,7 @@ use tidelock_core::{
 };
 use tidelock_mio::Runtime;
 
-/// A folder of one test, gone with it.
+/// A directory of one test, which is removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -40,7 +40,7 @@ impl Drop for Folder {
     }
 }
 
-/// Both ways, whole, in order, and to the end.
+/// Streams carry all bytes in both directions, in order, to the end.
 fn converse(runtime: &Runtime, at: Endpoint) {
     let server = Strings::spawn_reacting(runtime, |net, message| {
         if let Message::Data { socket, bytes } = message {
@@ -50,7 +50,7 @@ fn converse(runtime: &Runtime, at: Endpoint) {
     let client = Strings::spawn(runtime);
     let options = ListenOptions::default().auto_start(true);
     let (listener, local) = runtime.handle().listen(server.service, at.clone(), options).unwrap();
-    assert_eq!(local, at, "a listener is where it was asked to be");
+    assert_eq!(local, at, "the address of the listener");
     let sent = pattern(1_000_000, 7);
     let (to, copy) = (at.clone(), sent.clone());
     let id = client.call(move |net| {
@@ -94,7 +94,7 @@ fn a_path_carries_both_ways_and_its_file_goes_with_the_listener() {
         let (path, at) = folder.socket("echo");
         for runtime in runtimes() {
             converse(&runtime, at.clone());
-            assert!(!path.exists(), "the file stays");
+            assert!(!path.exists(), "the file of a closed listener is left");
         }
     });
 }
@@ -129,12 +129,12 @@ fn the_file_of_a_listener_that_is_gone_makes_way_and_nothing_else_does() {
         let options = ListenOptions::default;
         let (abandoned, at) = folder.socket("abandoned");
         drop(UnixListener::bind(&abandoned).unwrap());
-        assert!(abandoned.exists(), "a plain listener leaves its file");
+        assert!(abandoned.exists(), "the standard library's listener removed its file");
         let kept = listen_at(&runtime, &at, options().reuse_address(false));
         assert_eq!(kept, Err(ADDRESS_IN_USE));
         listen_at(&runtime, &at, options()).unwrap();
         UnixStream::connect(&abandoned).unwrap();
-        assert_eq!(listen_at(&runtime, &at, options()), Err(ADDRESS_IN_USE), "somebody listens");
+        assert_eq!(listen_at(&runtime, &at, options()), Err(ADDRESS_IN_USE), "it is in use");
         UnixStream::connect(&abandoned).unwrap();
         let (file, at) = folder.socket("file");
         fs::write(&file, "precious").unwrap();
@@ -156,7 +156,7 @@ fn the_file_of_another_listener_stays() {
         fs::rename(&path, folder.0.join("elsewhere")).unwrap();
         listen_at(&second, &at, ListenOptions::default()).unwrap();
         drop(first);
-        UnixStream::connect(&path).expect("the second listener is where it was");
+        UnixStream::connect(&path).expect("the second listener still has its file");
         drop(second);
         assert!(!path.exists());
     });
@@ -222,7 +222,7 @@ fn a_client_can_have_a_name() {
     });
 }
 
-/// Ten bytes that carry a descriptor: a read stops behind them, whatever follows.
+/// Sends ten bytes that carry a descriptor. A read stops after them, whatever follows.
 fn send_with_descriptor(peer: &UnixStream, bytes: &[u8]) {
     let passed = [peer.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -1,15 +1,15 @@
-//! Indices that are taken and given back.
+//! Allocation of the indices and generations that ids consist of.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
 use slab::Slab;
 
-/// Indices on a slab, and how often each was taken.
+/// A slab of indices, each with the generation that tells its successive holders apart.
 #[derive(Debug)]
 pub(crate) struct Allocator {
     pub(crate) taken: Slab<()>,
-    /// The generation that the next id at each index gets, or that the living one has.
+    /// The generation of the id that holds each index, or of the next one where the index is free.
     pub(crate) generations: Vec<NonZeroU32>,
     first_generation: NonZeroU32,
     pub(crate) max: u32,
@@ -17,17 +17,17 @@ pub(crate) struct Allocator {
 
 impl Allocator {
     pub(crate) fn new(max: u32, first_generation: NonZeroU32) -> Self {
-        assert!(max > 0, "a valid configuration admits at least one");
-        assert!(first_generation.get() > 0 && max < u32::MAX, "an id would be all ones");
+        // No id may be all ones: tidelock-mio wakes its poller by that token.
+        assert!((1..u32::MAX).contains(&max), "a limit of {max} indices is zero or too large");
         Self { taken: Slab::new(), generations: Vec::new(), first_generation, max }
     }
 
-    /// Whether nothing can be taken.
+    /// Returns `true` if every index is taken.
     pub(crate) fn is_full(&self) -> bool {
-        assert!(self.taken.len() <= self.max as usize, "more are taken than there may be");
         self.taken.len() == self.max as usize
     }
 
+    /// Takes the index that was freed last, or a new one if none is free.
     pub(crate) fn take(&mut self) -> Option<(u32, NonZeroU32)> {
         if self.taken.len() >= self.max as usize {
             return None;
@@ -36,46 +36,38 @@ impl Allocator {
         if index == self.generations.len() {
             self.generations.push(self.first_generation);
         }
-        assert!(index < self.generations.len(), "a slab's indices grow by one");
-        assert!(index < self.max as usize, "a slab reuses its indices");
-        assert!(self.taken.len() <= self.generations.len(), "an index without a generation");
+        assert!(index < self.max as usize, "index {index} was issued with a limit of {}", self.max);
         Some((index as u32, self.generations[index]))
     }
 
+    /// Gives an index back. Ids of this generation are stale from now on.
     pub(crate) fn free(&mut self, index: u32, generation: NonZeroU32) {
-        assert!(self.is_current(index, generation), "{index}.{generation} is freed twice");
+        assert!(self.is_current(index, generation), "{index}.{generation} was freed twice");
         self.taken.remove(index as usize);
-        // After the last generation comes the first: zero is no generation.
+        // The generation wraps around to one: zero would make an id's bits look like no id at all.
         self.generations[index as usize] = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        assert!(!self.is_current(index, generation), "{index}.{generation} outlives its end");
     }
 
     pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
         self.generations.hash(state);
-        // A slab tells the order of its free places only when they are taken.
+        // A slab shows the order of its free list only by handing the indices out.
         let mut next = self.taken.clone();
         while next.len() < self.generations.len() {
-            let index = next.insert(());
-            assert!(index < self.generations.len(), "a free place was never taken");
-            index.hash(state);
+            next.insert(()).hash(state);
         }
-        assert_eq!(next.len(), self.generations.len(), "a place without a generation");
-        assert!(next.len() <= self.max as usize, "an index beyond the limit");
     }
 
     pub(crate) fn check(&self) {
-        assert!(self.taken.len() <= self.max as usize, "more ids are taken than there may be");
-        assert!(self.taken.len() <= self.generations.len(), "an id without a generation");
-        assert!(self.generations.len() <= self.max as usize, "an index beyond the limit");
+        let (taken, issued) = (self.taken.len(), self.generations.len());
+        assert!(taken <= issued, "{taken} indices are taken, {issued} have a generation");
+        assert!(issued <= self.max as usize, "{issued} indices with a limit of {}", self.max);
         let last = self.taken.iter().next_back().map(|(index, ())| index);
-        let has_generation = last.is_none_or(|last| last < self.generations.len());
-        assert!(has_generation, "{last:?} is taken and has no generation");
+        assert!(last.is_none_or(|last| last < issued), "index {last:?} has no generation");
     }
 
+    /// Returns `true` if the index is taken, and was taken in this generation.
     pub(crate) fn is_current(&self, index: u32, generation: NonZeroU32) -> bool {
-        let is_taken = self.taken.contains(index as usize);
         let current = self.generations.get(index as usize);
-        debug_assert!(!is_taken || current.is_some(), "{index} was taken without a generation");
-        is_taken && current == Some(&generation)
+        self.taken.contains(index as usize) && current == Some(&generation)
     }
 }

@@ -1,4 +1,4 @@
-//! What a service asks.
+//! The commands of services to a Mux.
 
 use std::any::Any;
 use std::fmt;
@@ -14,69 +14,69 @@ use crate::{
 /// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
 pub type Descriptor = Box<dyn Any + Send>;
 
-/// What a service asks, on its way to the Mux.
+/// A request of a service, on its way to the Mux.
 ///
-/// `Net` makes commands and `Mux::handle_command` takes them. A command is made only after the
-/// gate admitted it, so its announced bytes are already charged; the Mux answers commands that
-/// the socket's fate has overtaken.
+/// `Net` makes commands and `Mux::handle_command` takes them. The socket's gate has admitted a
+/// command before it is made, so the bytes of a send are already charged. The socket may close
+/// while the command is on its way; the Mux answers such a command.
 #[non_exhaustive]
 pub enum Command {
     /// Open a listener under the id.
     Listen {
         /// The id, taken at the call.
         id: SocketId,
-        /// Ids for the parts of it that other Muxes of the runtime have.
+        /// The ids of the listener's twins, one in each other Mux of the runtime.
         parts: Vec<SocketId>,
-        /// Who asked; the owner.
+        /// The service that asked, and owns the socket.
         owner: ServiceId,
-        /// Where.
+        /// The address to listen at.
         at: Endpoint,
-        /// How.
+        /// The listener's options.
         options: Box<ListenOptions>,
     },
     /// Connect a stream under the id.
     Connect {
         /// The id, taken at the call.
         id: SocketId,
-        /// Who asked; the owner.
+        /// The service that asked, and owns the socket.
         owner: ServiceId,
-        /// To where.
+        /// The endpoint, or the host name and port, to connect to.
         target: Box<Target>,
-        /// How.
+        /// The options of the connection.
         options: Box<ConnectOptions>,
     },
     /// Take a descriptor over under the id.
     Adopt {
         /// The id, taken at the call.
         id: SocketId,
-        /// Who asked; the owner.
+        /// The service that asked, and owns the socket.
         owner: ServiceId,
-        /// What.
+        /// The descriptor to adopt.
         descriptor: Descriptor,
-        /// Do not read before `start`.
+        /// `true` if nothing is to be read before `start`.
         paused: bool,
     },
     /// Open a datagram socket under the id.
     Udp {
         /// The id, taken at the call.
         id: SocketId,
-        /// Who asked; the owner.
+        /// The service that asked, and owns the socket.
         owner: ServiceId,
-        /// How.
+        /// The socket's options.
         options: Box<UdpOptions>,
     },
     /// Set a datagram socket's peer.
     UdpConnect {
         /// The socket.
         id: SocketId,
-        /// Its only peer from now on.
+        /// The only peer from now on.
         peer: Endpoint,
     },
-    /// Begin or resume reading; the asker becomes the owner.
+    /// Begin or resume reading; the service that asks becomes the owner.
     Start {
         /// The socket.
         id: SocketId,
-        /// Who asked.
+        /// The service that asked.
         by: ServiceId,
     },
     /// Stop reading.
@@ -84,22 +84,22 @@ pub enum Command {
         /// The socket.
         id: SocketId,
     },
-    /// Discard what is unsent, and close.
+    /// Discard unsent output, and close.
     Close {
         /// The socket.
         id: SocketId,
     },
-    /// Flush, FIN, read and discard until the peer's FIN, close.
+    /// Flush, send FIN, read and discard until the peer's FIN, then close.
     Shutdown {
         /// The socket.
         id: SocketId,
     },
-    /// Flush, FIN, keep reading; close after the peer's FIN.
+    /// Flush, send FIN, keep delivering what is read, and close after the peer's FIN.
     Finish {
         /// The socket.
         id: SocketId,
     },
-    /// The owner wants a socket to outlive the peer's FIN.
+    /// Keep the socket open after the peer's FIN.
     KeepOpen {
         /// The socket.
         id: SocketId,
@@ -115,87 +115,88 @@ pub enum Command {
     Send {
         /// The socket.
         id: SocketId,
-        /// Whether low-priority.
+        /// `true` for low priority.
         low: bool,
         /// The message.
         bytes: Bytes,
     },
-    /// Send one message that lies in several parts.
+    /// Send one message that consists of several buffers.
     SendVectored {
         /// The socket.
         id: SocketId,
-        /// Whether low-priority.
+        /// `true` for low priority.
         low: bool,
-        /// The parts; none is empty.
+        /// The buffers; none is empty.
         parts: Box<[Bytes]>,
     },
     /// Send one datagram.
     SendTo {
         /// The socket.
         id: SocketId,
-        /// To whom.
+        /// The destination.
         to: Endpoint,
-        /// The datagram.
+        /// The payload.
         bytes: Bytes,
     },
-    /// A send was refused because an outbox was full: the asker waits for `SendReady`.
+    /// Send `SendReady` once there is room again: a send was refused because an outbox was full.
     AwaitSendReady {
         /// The socket.
         id: SocketId,
-        /// Who waits.
+        /// The service that waits.
         by: ServiceId,
-        /// The charge that has to fit.
+        /// The charge of the refused message, which has to fit.
         charge_bytes: usize,
-        /// Whether the total was full, not the socket.
+        /// `true` if all outboxes together were full, `false` if this socket's was.
         total: bool,
     },
-    /// What is left of a write that a worker thread did itself; output is the Mux's own again.
+    /// The rest of a write that a worker thread began itself. It hands the right to write the
+    /// stream back to the Mux.
     FinishWrite(Box<Unfinished>),
-    /// A worker thread wrote a stream itself, and the Mux waited for that.
+    /// A worker thread has finished a write of its own that the Mux waits for.
     Flush {
         /// The socket.
         id: SocketId,
     },
-    /// The owner has handled `Eof`: shut the socket down, unless something speaks against it.
+    /// Shut the socket down after `Eof`, unless it is to be kept open or has another owner now.
     FinishAfterEof {
         /// The socket.
         id: SocketId,
-        /// Who handled `Eof`.
+        /// The service that handled `Eof`.
         owner: ServiceId,
     },
-    /// Tell about all sockets.
+    /// Report on all sockets.
     Info {
-        /// Who asked.
+        /// The service that asked.
         by: ServiceId,
     },
     /// Arm a timer.
     SetTimer {
-        /// The timer, numbered by its service.
+        /// The timer; ids of timers are unique within their service.
         timer: TimerId,
-        /// Whose it is.
+        /// The service that the timer belongs to.
         service: ServiceId,
-        /// When it is due.
+        /// The time at which it is due.
         deadline: Instant,
     },
     /// Disarm a timer.
     CancelTimer {
         /// The timer.
         timer: TimerId,
-        /// Whose it is.
+        /// The service that the timer belongs to.
         service: ServiceId,
     },
     /// Start a service.
     Spawn {
-        /// Its id, taken at the call.
+        /// The id, taken at the call.
         id: ServiceId,
         /// The service.
         service: Box<dyn Service>,
     },
     /// Hand a value to a service.
     Post {
-        /// To whom.
+        /// The receiver.
         to: ServiceId,
-        /// From whom; `None` for code outside services.
+        /// The sender; `None` for code outside services.
         from: Option<ServiceId>,
         /// The value.
         value: Box<dyn Any + Send>,
@@ -204,55 +205,59 @@ pub enum Command {
     Release {
         /// The service.
         service: ServiceId,
-        /// `false`: its sockets are shut down. `true` (it panicked): they are closed.
+        /// `false` if its sockets are to be shut down; `true`, after a panic, if they are to be
+        /// closed.
         abrupt: bool,
     },
-    /// A service has handled messages of this charge.
+    /// Take handled messages off the charge of a service's mailbox.
     Handled {
         /// The service.
         service: ServiceId,
-        /// The sum of their [`charge_bytes`](crate::Message::charge_bytes).
+        /// The sum of the messages' [`charge_bytes`](crate::Message::charge_bytes).
         charge_bytes: usize,
-        /// The shard whose Mux told it these messages.
+        /// The shard whose Mux delivered the messages.
         shard: u32,
-        /// Whether `Exit` was among them.
+        /// `true` if `Exit` was among them.
         exit: bool,
     },
-    /// Stop the runtime: tell every service, flush, and be done after `within` at the latest.
+    /// Stop the runtime: tell every service, flush, and end after `within` at the latest.
     Exit {
-        /// The time for all of it.
+        /// The time allowed for all of it.
         within: Duration,
     },
-    /// What another Mux of the same runtime asks, in
+    /// A request of another Mux of the same runtime, which came out of that one as
     /// [`Delivery::Command`](crate::Delivery::Command).
     Shard(ShardCommand),
 }
 
 impl Command {
-    /// What every command must be, whoever made it. Nothing that a service does can break this:
-    /// ids may be stale, endpoints may be nonsense, and times may lie in the past.
+    /// Asserts what `Net` and the gates guarantee of every command. No service can break it: ids
+    /// may be stale, endpoints may be nonsense, and times may lie in the past.
     pub(crate) fn check(&self) {
         match self {
             Command::Connect { id, target, .. } => {
-                assert!(target.is_valid(), "{id}: {target} is refused at the call");
+                assert!(target.is_valid(), "{id}: the call admitted the invalid target {target}");
             }
             Command::SendVectored { id, parts, .. } => {
                 let is_empty = parts.iter().any(Bytes::is_empty);
-                assert!(!is_empty, "{id}: empty parts are dropped at the call");
+                assert!(!is_empty, "{id}: the call left an empty buffer among {}", parts.len());
             }
             Command::AwaitSendReady { id, charge_bytes, .. } => {
                 let is_one = *charge_bytes >= MESSAGE_OVERHEAD_BYTES;
-                assert!(is_one, "{id} awaits {charge_bytes} B, less than one message");
+                assert!(is_one, "{id}: a charge of {charge_bytes} B is less than one message's");
             }
             Command::Handled { service, charge_bytes, .. } => {
                 let is_one = *charge_bytes >= MESSAGE_OVERHEAD_BYTES;
-                assert!(is_one, "{service} handled {charge_bytes} B, less than one message");
+                assert!(
+                    is_one,
+                    "{service}: a charge of {charge_bytes} B is less than one message's"
+                );
             }
             _ => {}
         }
     }
 
-    /// The socket that it is about, if it is about one.
+    /// Returns the socket that the command is about, if it is about one.
     pub fn socket(&self) -> Option<SocketId> {
         match self {
             Command::Listen { id, .. }
@@ -287,7 +292,7 @@ impl Command {
     }
 }
 
-/// One line for a trace.
+/// Formats the command as one line for a trace.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,14 +1,14 @@
-//! Every limit and every timeout, in one value.
+//! The limits and timeouts of a runtime.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::Timeout;
 
-/// What one message costs besides its bytes, charged wherever it is queued.
+/// The fixed cost of one queued message, charged in addition to its bytes.
 ///
-/// A million one-byte sends are not free; without this, 64 MiB of *payload* would be some
-/// 4 GiB of memory.
+/// Without it, 64 MiB of *payload* in one-byte sends would pass the limit and take some 4 GiB of
+/// memory.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
 
 /// The limits and timeouts of one runtime. Names end in their unit.
@@ -20,92 +20,94 @@ pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Sockets of all kinds at a time. Default 65,536; an unused place costs nothing until the
-    /// 256 places around it are first touched. A listener that accepts holds one place more, for
-    /// the connection that comes next. Of several network threads each has an equal part. At most
-    /// 67,108,863, for no id names more.
+    /// Sockets of all kinds that may be open at a time. Default 65,536. The table grows in steps of
+    /// 256 places, so an unused place costs nothing until its step is reached. A listener that
+    /// accepts holds one place more, for the next connection. Several network threads share the
+    /// limit in equal parts. At most 67,108,863, because an id has no bits for more.
     pub sockets_max: u32,
-    /// Services at a time. Default 65,536.
+    /// Services that may be alive at a time. Default 65,536.
     pub services_max: u32,
-    /// Connections taken from one listener before others are served. Default 16.
+    /// Connections accepted from one listener before other sockets are served. Default 16.
     pub accepts_per_turn: u32,
-    /// Reads from one socket before others are served. Default 4.
+    /// Reads from one socket before other sockets are served. Default 4.
     pub reads_per_turn: u32,
-    /// Bytes written to one socket before others are served. Default 1 MiB.
+    /// Bytes written to one socket before other sockets are served. Default 1 MiB.
     pub write_bytes_per_turn: usize,
-    /// Sockets served by one `turn`. Default 8: small turns keep what a socket's service touches
-    /// in the cache between the read and the write.
+    /// Sockets served by one `turn`. Default 8: in a small turn the data of a socket and of its
+    /// service stays in the cache from the read to the write of the answer.
     pub sockets_per_turn: u32,
     /// Commands that a driver hands over between two turns. Default 1,024.
     pub commands_per_turn: u32,
-    /// Messages that one service handles before others are served. Default 64.
+    /// Messages that one service handles before other services are served. Default 64.
     pub messages_per_batch: u32,
-    /// Commands that one service asks before others are served: when a call brings it there, its
-    /// other messages wait for its next batch. Default 1,024. A single call may go beyond it.
+    /// Commands that one service makes before other services are served: once a call has reached
+    /// the limit, the service's remaining messages wait for its next batch. Default 1,024. A single
+    /// call may exceed it.
     pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     pub read_buffer_bytes_min: usize,
-    /// The largest read buffer. Default 1 MiB. A stream begins with 32 KiB, or this if it is less,
-    /// and gets twice that while its reads fill what they are given, half of it while they leave
-    /// most. Bytes that fill half of a buffer are handed over with it, and charged with all of it;
+    /// The largest read buffer. Default 1 MiB. A stream begins with 32 KiB, or this if it is less.
+    /// Its buffer doubles while reads fill it, and halves while they leave most of it empty. Bytes
+    /// that fill at least half of a buffer are handed over in it and charged with its full size;
     /// fewer are copied out, so that a small message which a service keeps pins no large buffer.
     pub read_buffer_bytes_max: usize,
-    /// Unsent bytes of one socket from which its owner gets `Warning`. Default 1 MiB.
+    /// Unsent bytes of one socket at which its owner gets `Warning`. Default 1 MiB.
     pub warn_bytes: usize,
-    /// Unsent bytes of one socket, each message charged with 64 bytes more. Default 64 MiB.
-    /// At least twice [`warn_bytes`](Self::warn_bytes), at most 512 MiB.
+    /// The most unsent bytes of one socket; each message is charged with 64 bytes more. Default
+    /// 64 MiB. At least twice [`warn_bytes`](Self::warn_bytes), at most 512 MiB.
     pub outbox_bytes_max: usize,
-    /// Unsent bytes of all sockets, charged likewise. Default 1 GiB.
+    /// The most unsent bytes of all sockets together, charged likewise. Default 1 GiB.
     /// At least [`outbox_bytes_max`](Self::outbox_bytes_max).
     pub total_bytes_max: usize,
-    /// Bytes waiting in one service's mailbox from which reading for that service stops; it goes
-    /// on below half of it. Default 16 MiB.
+    /// Bytes in one service's mailbox at which reading for that service stops; it resumes below
+    /// half of it. Default 16 MiB.
     pub mailbox_bytes_max: usize,
-    /// Largest datagram that is sent or received whole. Default 65,507, the most IPv4 carries.
+    /// The largest datagram that is sent or received whole. Default 65,507, the most that IPv4
+    /// carries.
     pub datagram_bytes_max: usize,
-    /// Time for a connect, with name resolution and every address. Default 10 s.
+    /// Time for a connect, including name resolution and every address. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long an address of a name is tried before the next one is tried beside it: the first to
-    /// connect wins, the others are closed (RFC 8305, *Happy Eyeballs*; its Connection Attempt
-    /// Delay). Default 250 ms, as there; at least 10 ms. Each further attempt is a socket of its
-    /// own, which counts for [`sockets_max`](Self::sockets_max) until the race is over.
+    /// The Connection Attempt Delay of RFC 8305 (*Happy Eyeballs*): an address of a name that has
+    /// not connected within this time competes with the next one; the first to connect wins, and
+    /// the others are closed. Default 250 ms, as in the RFC; at least 10 ms. Each further attempt
+    /// is a socket, and counts towards [`sockets_max`](Self::sockets_max) until the race is over.
     pub connection_attempt_delay: Duration,
-    /// Time for the resolution of a connect's name, within the time for the whole. Default 10 s: all
-    /// of that.
+    /// Time for the name resolution of a connect, within
+    /// [`connect_timeout`](Self::connect_timeout). Default 10 s: all of it.
     pub resolve_timeout: Duration,
-    /// Time without one byte accepted by the system while a shut-down socket is flushed.
+    /// Time that the flush of a shut-down socket may go without the system accepting a byte.
     /// Default 10 s.
     pub flush_stall_timeout: Duration,
     /// Time for the whole flush of a shut-down socket. Default off.
     pub flush_timeout: Option<Duration>,
-    /// Time to wait for the peer's FIN after own `shutdown`'s FIN. Default 10 s.
+    /// Time to wait for the peer's FIN after the FIN of a `shutdown`. Default 10 s.
     pub linger_timeout: Duration,
-    /// Time that a half-closed socket may be silent: after the peer's FIN without a byte written,
-    /// after own `finish` without a byte read. Default 60 s.
+    /// Time that a half-closed socket may be silent: without a byte written after the peer's FIN,
+    /// or without a byte read after `finish`. Default 60 s.
     pub half_open_timeout: Duration,
     /// Time that an accepted socket may wait for `start`. Default 60 s.
     pub start_timeout: Duration,
-    /// Time that an open stream may be silent in both directions. While it is paused nothing is
-    /// counted, and `start` counts anew. Default off.
+    /// Time that an open stream may be silent in both directions. The time does not run while the
+    /// stream is paused, and `start` restarts it. Default off.
     pub idle_timeout: Option<Duration>,
-    /// Time that an open stream may go without a byte read, however much is written: a peer that is
-    /// gone, or says nothing. As with `idle_timeout` nothing is counted while it is paused, and
-    /// `start` counts anew. Default off.
+    /// Time that an open stream may go without a byte read, however much is written: it detects a
+    /// peer that is gone or silent. Like `idle_timeout` it does not run while the stream is paused,
+    /// and `start` restarts it. Default off.
     pub read_idle_timeout: Option<Duration>,
-    /// Time that the system may take nothing of what is queued for an open stream: a peer that
-    /// does not read. Default off.
+    /// Time that the system may accept nothing of the queued output of an open stream: it detects a
+    /// peer that does not read. Default off.
     pub write_stall_timeout: Option<Duration>,
-    /// First pause after a listener met the limit of descriptors or of memory; doubled at each
+    /// The first pause of a listener that ran out of descriptors or memory; it doubles at each
     /// further failure. Default 100 ms.
     pub accept_retry_min: Duration,
-    /// Longest such pause. Default 1 s.
+    /// The longest such pause. Default 1 s.
     pub accept_retry_max: Duration,
-    /// Whether services on worker threads write streams themselves where nothing is queued, at the
-    /// end of each batch, without waking the network thread. Default off. It saves the way through
-    /// another thread for each answer; services on the network thread never need it.
+    /// Lets a worker thread write a stream itself at the end of a batch, if nothing is queued for
+    /// it, without waking the network thread. Default off. It saves each answer a hand-over to
+    /// another thread; services on the network thread never need it.
     pub direct_write: bool,
-    /// The generation of the first id at each place. Default 1; tests of the wrap-around start
-    /// near its end.
+    /// The generation of the first id at each place. Default 1; tests of the wrap-around start near
+    /// the largest.
     pub first_generation: u32,
 }
 
@@ -150,16 +152,16 @@ impl Default for Config {
 /// The read buffer that every stream begins with.
 const READ_BUFFER_BYTES_FIRST: usize = 32 << 10;
 
-/// The least that RFC 8305 allows (section 5: it must not be less).
+/// The least delay that RFC 8305 allows (section 5: "MUST NOT be less than 10 milliseconds").
 pub(crate) const CONNECTION_ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
 
-/// One place less than there are, so that no id is all ones.
+/// One place fewer than the bits of an id can name, so that no id is all ones.
 const IDS_MAX: u32 = crate::id::PLACES_MAX - 1;
 
 impl Config {
-    /// The size of the smallest read buffer that so many bytes fit into: 32 KiB, twice that, and
-    /// so on up to [`read_buffer_bytes_max`](Self::read_buffer_bytes_max), which is also the
-    /// answer for more.
+    /// Returns the size of the smallest read buffer that holds `bytes`. The sizes are 32 KiB and
+    /// its doubles up to [`read_buffer_bytes_max`](Self::read_buffer_bytes_max), which is also
+    /// returned for larger `bytes`.
     ///
     /// ```
     /// # use tidelock_core::Config;
@@ -173,12 +175,11 @@ impl Config {
         while buffer < bytes.min(largest) {
             buffer = buffer.saturating_mul(2).min(largest);
         }
-        assert!(buffer >= bytes.min(largest), "{bytes} B do not fit into {buffer}");
         buffer
     }
 
-    /// The time after which a socket that has none of its own is over; `None`: never. Of a flush
-    /// the time without progress.
+    /// Returns the duration of a timeout for a socket that does not set its own, or `None` if it is
+    /// off. For a flush this is the time without progress.
     pub(crate) fn timeout(&self, which: Timeout) -> Option<Duration> {
         match which {
             Timeout::Idle => self.idle_timeout,
@@ -191,9 +192,9 @@ impl Config {
         }
     }
 
-    /// What must not be zero.
+    /// The fields that must not be zero, by name.
     fn limits(&self) -> [(&'static str, u128); 15] {
-        let limits = [
+        [
             ("sockets_max", self.sockets_max.into()),
             ("services_max", self.services_max.into()),
             ("accepts_per_turn", self.accepts_per_turn.into()),
@@ -209,15 +210,13 @@ impl Config {
             ("datagram_bytes_max", self.datagram_bytes_max as u128),
             ("first_generation", self.first_generation.into()),
             ("accept_retry_min (ns)", self.accept_retry_min.as_nanos()),
-        ];
-        assert!(limits.iter().all(|(name, _)| !name.is_empty()), "a limit without a name");
-        limits
+        ]
     }
 
-    /// Checks that no limit is zero and that no two contradict.
+    /// Checks that no limit is zero and that no two limits contradict each other.
     ///
     /// # Errors
-    /// The first contradiction found, with both names and values.
+    /// The first zero or contradiction found, with the names and values.
     pub fn validate(&self) -> Result<(), ConfigError> {
         for (name, value) in self.limits() {
             if value == 0 {
@@ -250,7 +249,8 @@ impl Config {
                 "total_bytes_max",
                 self.total_bytes_max as u128,
             ),
-            // Each message is charged at least 64 bytes, and at most 2^24 - 1 are counted.
+            // The gate counts announced sends in 24 bits, and each is charged at least 64 bytes: up
+            // to this limit the charge is full before the count is.
             ("outbox_bytes_max", self.outbox_bytes_max as u128, "what can be counted", 512 << 20),
             (
                 "datagram_bytes_max",
@@ -270,26 +270,20 @@ impl Config {
                 return Err(ConfigError::Contradiction { lower, lower_value, upper, upper_value });
             }
         }
-        // What the core divides by, loops to, and subtracts without looking again.
-        assert!(self.sockets_per_turn > 0 && self.accepts_per_turn > 0, "a turn does nothing");
-        assert!(self.read_buffer_bytes_max > 0, "a read asks for nothing");
-        assert!(self.warn_bytes <= self.outbox_bytes_max / 2, "a warning comes too late");
-        assert!(self.outbox_bytes_max <= self.total_bytes_max, "a socket exceeds the total");
-        assert!(!self.accept_retry_max.is_zero(), "a listener would spin");
         Ok(())
     }
 }
 
-/// Why a [`Config`] was rejected.
+/// The reason why a [`Config`] is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A limit of zero would let nothing through.
+    /// A limit is zero, and would let nothing through.
     Zero {
         /// The field.
         name: &'static str,
     },
-    /// Two fields contradict: the first must not be above the second.
+    /// Two fields contradict each other: the first must not be above the second.
     Contradiction {
         /// The field (or the multiple of it) that is too large.
         lower: &'static str,

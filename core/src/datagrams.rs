@@ -6,85 +6,77 @@ use bytes::Bytes;
 
 use crate::{Endpoint, MESSAGE_OVERHEAD_BYTES, Priority};
 
-/// One datagram to be sent.
+/// One datagram that waits to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Datagram {
-    /// To whom; the socket's peer if `None`.
+    /// The destination; `None` is the socket's peer.
     pub(crate) to: Option<Endpoint>,
-    /// What; may be empty.
+    /// The payload; may be empty.
     pub(crate) payload: Bytes,
 }
 
-/// The unsent datagrams of one socket: high first, and first of all the one that has begun.
+/// The unsent datagrams of one socket. High priority goes before low; the datagram that has begun
+/// goes before both.
 #[derive(Debug, Default, Hash)]
 pub(crate) struct Datagrams {
-    /// Nothing while nothing waits: most sockets carry no datagrams, and most that do are idle.
+    /// `None` while nothing waits. Most sockets carry no datagrams, and most of those that do are
+    /// idle, so they pay one word for this.
     waiting: Option<Box<Waiting>>,
 }
 
 #[derive(Debug, Default, Hash)]
 struct Waiting {
-    /// The one that a pending `send_to` has.
+    /// The datagram that was offered to `send_to`. It stays in front until that call is final.
     begun: Option<Datagram>,
     high: VecDeque<Datagram>,
     low: VecDeque<Datagram>,
-    /// Invariant: the sum of all payloads.
+    /// Invariant: the sum of the lengths of all payloads.
     pending_bytes: usize,
 }
 
 impl Waiting {
     fn len(&self) -> usize {
-        let waiting = self.high.len() + self.low.len();
-        assert!(self.begun.is_some() || waiting > 0, "memory is held for nothing");
-        usize::from(self.begun.is_some()) + waiting
+        usize::from(self.begun.is_some()) + self.high.len() + self.low.len()
     }
 }
 
 impl Datagrams {
     pub(crate) fn push(&mut self, datagram: Datagram, priority: Priority) {
-        let len_before = self.len();
         let waiting = self.waiting.get_or_insert_default();
         waiting.pending_bytes += datagram.payload.len();
-        assert!(datagram.payload.len() <= waiting.pending_bytes, "the sum overflowed");
         match priority {
             Priority::High => waiting.high.push_back(datagram),
             Priority::Low => waiting.low.push_back(datagram),
         }
-        assert_eq!(self.len(), len_before + 1, "one datagram is one, an empty one too");
     }
 
-    /// The next one; it has begun and stays in front until it is popped.
+    /// Returns the next datagram. It counts as begun, and stays in front until
+    /// [`pop_begun`](Self::pop_begun).
     pub(crate) fn begin(&mut self) -> Option<&Datagram> {
-        let len_before = self.len();
         let waiting = self.waiting.as_mut()?;
         if waiting.begun.is_none() {
             waiting.begun = waiting.high.pop_front().or_else(|| waiting.low.pop_front());
         }
-        assert_eq!(waiting.len(), len_before, "beginning loses no datagram");
-        assert!(waiting.begun.is_some(), "one of those that wait has begun");
         waiting.begun.as_ref()
     }
 
-    /// Removes the one that has begun.
+    /// Removes the datagram that has begun.
     pub(crate) fn pop_begun(&mut self) -> Datagram {
-        let waiting = self.waiting.as_mut().expect("a datagram was begun");
-        let datagram = waiting.begun.take().expect("a datagram was begun");
+        let waiting = self.waiting.as_mut().expect("a datagram has begun");
+        let datagram = waiting.begun.take().expect("a datagram has begun");
         let is_last = waiting.high.is_empty() && waiting.low.is_empty();
-        let len = datagram.payload.len();
-        assert!(len <= waiting.pending_bytes, "{len} B of {} are done", waiting.pending_bytes);
+        let (len, pending_bytes) = (datagram.payload.len(), waiting.pending_bytes);
+        assert!(len <= pending_bytes, "a datagram of {len} B is done, but {pending_bytes} B wait");
         waiting.pending_bytes -= len;
         if is_last {
-            assert_eq!(waiting.pending_bytes, 0, "bytes without datagrams");
+            assert_eq!(waiting.pending_bytes, 0, "no datagram waits, but bytes are counted");
             self.waiting = None;
         }
         datagram
     }
 
     pub(crate) fn len(&self) -> usize {
-        let len = self.waiting.as_ref().map_or(0, |waiting| waiting.len());
-        debug_assert_eq!(len == 0, self.is_empty(), "a queue without a datagram is kept");
-        debug_assert!(len > 0 || self.pending_bytes() == 0, "nothing waits, and it has bytes");
-        len
+        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,25 +88,22 @@ impl Datagrams {
     }
 
     pub(crate) fn charge_bytes(&self) -> usize {
-        assert!(self.pending_bytes() == 0 || !self.is_empty(), "bytes without datagrams");
         self.pending_bytes() + self.len() * MESSAGE_OVERHEAD_BYTES
     }
 
-    /// Drops everything and answers how many payload bytes that was.
+    /// Drops all datagrams and returns the number of payload bytes dropped.
     pub(crate) fn clear(&mut self) -> usize {
-        let dropped = std::mem::take(self).pending_bytes();
-        assert!(self.is_empty() && self.pending_bytes() == 0, "a datagram outlived its socket");
-        dropped
+        std::mem::take(self).pending_bytes()
     }
 
     /// # Panics
     /// If an invariant is broken.
     pub(crate) fn check_invariants(&self) {
         let Some(waiting) = &self.waiting else { return };
-        assert!(waiting.len() > 0, "empty, but allocated");
+        assert!(waiting.len() > 0, "an empty queue of datagrams is still allocated");
         let all = waiting.begun.iter().chain(&waiting.high).chain(&waiting.low);
         let bytes: usize = all.map(|datagram| datagram.payload.len()).sum();
-        assert_eq!(bytes, waiting.pending_bytes, "the count of datagram bytes is off");
+        assert_eq!(bytes, waiting.pending_bytes, "payload bytes that wait, and their count");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a socket is, and where it may be asked to connect to.
+//! The ends of sockets, and the targets of connects.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,13 +15,13 @@ pub enum Endpoint {
     Ip(SocketAddr),
     /// A Unix-domain socket.
     Unix(UnixName),
-    /// No name: the far end of an adopted pipe or terminal, of a socket pair, of a Unix-domain
+    /// No name: the far end of an adopted pipe or terminal, of a socket pair, or of a Unix-domain
     /// socket that was not bound.
     Unnamed,
 }
 
 impl Endpoint {
-    /// The IP address with its port, if this endpoint has one.
+    /// Returns the IP address with its port, if this endpoint has one.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Endpoint::Ip(address) => Some(*address),
@@ -29,7 +29,7 @@ impl Endpoint {
         }
     }
 
-    /// The Unix-domain name, if this endpoint has one.
+    /// Returns the Unix-domain name, if this endpoint has one.
     pub fn unix_name(&self) -> Option<&UnixName> {
         match self {
             Endpoint::Unix(name) => Some(name),
@@ -37,11 +37,9 @@ impl Endpoint {
         }
     }
 
-    /// The port, if this endpoint has one.
+    /// Returns the port, if this endpoint has one.
     pub fn port(&self) -> Option<u16> {
-        let port = self.socket_addr().map(|address| address.port());
-        debug_assert!(port.is_none() || self.unix_name().is_none(), "{self} has a port");
-        port
+        self.socket_addr().map(|address| address.port())
     }
 }
 
@@ -73,15 +71,16 @@ impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
     }
 }
 
-/// What `connect` is asked to reach.
+/// The target of a `connect`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
     /// A known endpoint.
     Endpoint(Endpoint),
-    /// A name that the backend resolves, off the network thread; the addresses are tried in turn.
+    /// A name that the backend resolves, off the network thread. Its addresses are tried in the
+    /// order in which the resolver gives them.
     Host {
-        /// The host name, or an address in text; not empty, at most 255 bytes, no NUL.
+        /// The host name: 1 to 255 bytes, without a NUL.
         host: Box<str>,
         /// The port.
         port: u16,
@@ -89,18 +88,16 @@ pub enum Target {
 }
 
 impl Target {
-    /// The target `host`:`port`. A textual IP address is taken as an address at once.
+    /// Returns the target `host`:`port`. An IP address in text becomes [`Target::Endpoint`], which
+    /// needs no resolver.
     pub fn host(host: &str, port: u16) -> Self {
-        let target = match host.parse::<IpAddr>() {
+        match host.parse::<IpAddr>() {
             Ok(address) => Target::Endpoint(Endpoint::from((address, port))),
             Err(_not_an_address) => Target::Host { host: host.into(), port },
-        };
-        let is_known = matches!(target, Target::Endpoint(_));
-        debug_assert!(!is_known || target.is_valid(), "{target} is an address");
-        target
+        }
     }
 
-    /// Whether the host name could name anything.
+    /// Returns `true` if the target can name anything at all.
     pub(crate) fn is_valid(&self) -> bool {
         match self {
             Target::Endpoint(endpoint) => *endpoint != Endpoint::Unnamed,

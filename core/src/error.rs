@@ -1,4 +1,4 @@
-//! What a command can answer at the call: one small enum per operation.
+//! The errors that a command returns at the call: one small enum per operation.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ impl fmt::Display for Stale {
 
 impl std::error::Error for Stale {}
 
-/// Why no socket was opened.
+/// The reason why no socket was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -26,7 +26,7 @@ pub enum OpenError {
     LimitReached,
     /// The runtime is shutting down.
     Stopped,
-    /// The target could not name anything: an empty name, one over 255 bytes, or with a NUL.
+    /// The host name is empty, longer than 255 bytes, or contains a NUL.
     InvalidTarget,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Why no service was started.
+/// The reason why no service was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -65,39 +65,41 @@ impl fmt::Display for SpawnError {
 
 impl std::error::Error for SpawnError {}
 
-/// What an accepted send says: how much now waits on that socket.
+/// The answer to an admitted send: how much now waits on that socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// The socket's charge after this send, in bytes: unsent payload, and 64 bytes a message.
-    /// A sender that watches it needs no `Warning`.
+    /// The socket's charge after this send, in bytes: the unsent payload, plus 64 bytes for each
+    /// message. A sender that watches it needs no `Warning`.
     pub charged_bytes: usize,
 }
 
-/// Why nothing was sent. Each variant gives back what was to be sent: `Bytes`, or the parts.
+/// The reason why nothing was sent. Each variant gives the message back: its `Bytes`, or its
+/// parts.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError<T = Bytes> {
     /// The id is not alive.
     Stale(T),
-    /// `shutdown`, `finish` or `close` was called, or a write failed.
+    /// The output has ended: `shutdown`, `finish` or `close` was called, or a write failed.
     Closing(T),
-    /// A listener sends nothing.
+    /// The socket is a listener, which sends nothing.
     IsListener(T),
-    /// A datagram socket without a peer: use `send_to`, or `udp_connect` first. Also `send_to`
-    /// on a stream.
+    /// The datagram socket has no peer: use `send_to`, or `udp_connect` first. Also the answer to
+    /// `send_to` on a stream.
     NoPeer(T),
-    /// Longer than `outbox_bytes_max` or `datagram_bytes_max` ever allows.
+    /// The message is larger than `outbox_bytes_max` or `datagram_bytes_max` ever allows.
     TooLarge(T),
-    /// The socket's outbox is full. One `SendReady` follows when it is below half.
+    /// The socket's outbox is full. One `SendReady` follows once it is below half of its limit.
     SocketFull(T),
-    /// All outboxes together are full. One `SendReady` follows when they are below 7/8.
+    /// All outboxes together are full. One `SendReady` follows once they are below 7/8 of their
+    /// limit.
     TotalFull(T),
     /// The runtime is shutting down, and the socket is gone.
     Stopped(T),
 }
 
 impl<T> SendError<T> {
-    /// What a service is told of a refusal.
+    /// Translates a gate's refusal into the error that a service gets.
     pub(crate) fn of(refusal: Refusal, is_stopped: bool, value: T) -> Self {
         match refusal {
             Refusal::Stale if is_stopped => SendError::Stopped(value),
@@ -111,7 +113,7 @@ impl<T> SendError<T> {
         }
     }
 
-    /// What was to be sent.
+    /// Returns the message that was not sent.
     pub fn into_inner(self) -> T {
         match self {
             SendError::Stale(value)
@@ -153,7 +155,7 @@ impl<T> fmt::Display for SendError<T> {
 
 impl<T> std::error::Error for SendError<T> {}
 
-/// Why a value was not posted; gives it back.
+/// The reason why a value was not posted. Each variant gives the value back.
 #[non_exhaustive]
 pub enum PostError {
     /// The service is not alive.

@@ -1,4 +1,4 @@
-//! What a backend reports.
+//! The events that a backend reports.
 
 use std::fmt;
 
@@ -7,22 +7,23 @@ use bytes::Bytes;
 use crate::backend::{Accepted, Connected};
 use crate::{Endpoint, Fault, SocketId};
 
-/// What a backend reports, owed after an `Answer::Later`; see [`Backend`](crate::Backend).
+/// A report of a backend, owed after an `Answer::Later`; see [`Backend`](crate::Backend).
 ///
 /// A readiness backend reports [`Event::Ready`]; a completion backend reports the results
-/// themselves, each of them final. Stale ids are harmless: the Mux compares generations.
+/// themselves, each of them final. Events of stale ids are harmless, because the Mux compares
+/// generations.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The calls named by the bits may answer something else than `Later` now. May be spurious,
-    /// repeated, merged.
+    /// The calls named by the bits may now answer something other than `Later`. The event may be
+    /// spurious, repeated, or merged from several.
     Ready {
         /// The socket.
         id: SocketId,
-        /// Which calls.
+        /// The calls.
         readiness: Readiness,
     },
-    /// Name resolution ended; both styles of backend report it so.
+    /// Completes `resolve`, with both styles of backend.
     Resolved {
         /// The socket.
         id: SocketId,
@@ -49,7 +50,7 @@ pub enum Event {
     Received {
         /// The socket.
         id: SocketId,
-        /// The answer; empty bytes are the end of the stream.
+        /// The answer; empty bytes mean the end of the stream.
         result: Result<Bytes, Fault>,
     },
     /// Completes `receive_from`.
@@ -63,7 +64,7 @@ pub enum Event {
     Written {
         /// The socket.
         id: SocketId,
-        /// How many of the offered bytes were taken: at least one.
+        /// The number of the offered bytes that were taken: at least one.
         result: Result<usize, Fault>,
     },
     /// Completes `send_to`.
@@ -81,22 +82,25 @@ pub enum Event {
 }
 
 impl Event {
-    /// What every event must be: the contract of [`Backend`](crate::Backend), as far as an event
-    /// shows it by itself.
+    /// Asserts the contract of [`Backend`](crate::Backend), as far as a single event shows it.
     pub(crate) fn check(&self) {
         match self {
             Event::Ready { .. } | Event::Resolved { .. } | Event::Connected { .. } => {}
             Event::Accepted { listener, id, .. } => {
-                assert_ne!(listener, id, "a listener was offered as its own child");
-                assert_ne!(listener.index(), id.index(), "{id} has the place of its listener");
+                assert_ne!(
+                    listener.index(),
+                    id.index(),
+                    "{id} was accepted in its listener's place"
+                );
             }
             Event::Received { .. } | Event::SentTo { .. } | Event::Closed { .. } => {}
             Event::ReceivedFrom { id, result } => {
+                // 65,535 less the UDP header: the most that a datagram carries, over IPv6.
                 let len = result.as_ref().map_or(0, |(_, payload)| payload.len());
-                assert!(len <= 65_527, "{id}: {len} B in a datagram");
+                assert!(len <= 65_527, "{id}: a datagram of {len} B, more than UDP carries");
             }
             Event::Written { id, result } => {
-                assert_ne!(*result, Ok(0), "{id}: a write completed with nothing");
+                assert_ne!(*result, Ok(0), "{id}: a write completed without having taken a byte");
             }
         }
     }
@@ -115,7 +119,7 @@ impl Event {
         }
     }
 
-    /// The socket that it is about (the listener, for `Accepted`).
+    /// Returns the socket that the event is about; for `Accepted`, the listener.
     pub fn socket(&self) -> SocketId {
         match self {
             Event::Ready { id, .. }
@@ -131,7 +135,8 @@ impl Event {
     }
 }
 
-/// One line for a trace: the socket, and what matters of the answer.
+/// Formats the event as one line for a trace: the socket, and the gist of the answer. Payloads
+/// are shown by their length only.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name(), self.socket())?;
@@ -166,29 +171,29 @@ impl fmt::Display for Event {
     }
 }
 
-/// One set of readiness bits.
+/// The calls that may go on, as the bits of one readiness event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Readiness {
-    /// `read`, `accept` or `receive_from` may go on.
+    /// `read`, `accept` or `receive_from` may make progress.
     pub readable: bool,
-    /// `write`, `connect` or `send_to` may go on.
+    /// `write`, `connect` or `send_to` may make progress.
     pub writable: bool,
-    /// The peer sent FIN; there may be data before it.
+    /// The peer sent FIN. Unread data may precede it, so this alone is not the end of the stream.
     pub peer_closed: bool,
-    /// The socket broke, or both directions ended.
+    /// The socket failed, or both directions ended.
     pub failed: bool,
 }
 
 impl Readiness {
-    /// Only readable.
+    /// Readable, and nothing else.
     pub const READABLE: Readiness =
         Readiness { readable: true, writable: false, peer_closed: false, failed: false };
-    /// Only writable.
+    /// Writable, and nothing else.
     pub const WRITABLE: Readiness =
         Readiness { readable: false, writable: true, peer_closed: false, failed: false };
 }
 
-/// The bits that are set, each behind a space.
+/// Lists the bits that are set, each after a space.
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = [

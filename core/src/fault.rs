@@ -1,30 +1,28 @@
-//! What went wrong below: the kernel's answers, named.
+//! Faults: the errors of the system, by meaning.
 
 use std::fmt;
 
 /// A failure of one call, captured at that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// The failure by meaning; the same on every system.
+    /// The meaning of the failure, which is the same on every system.
     pub kind: FaultKind,
-    /// The system's own number, where there was one.
+    /// The error number of the system, if a system call failed.
     pub os: Option<i32>,
 }
 
 impl Fault {
-    /// A fault that no system call reported.
+    /// Creates a fault that no system call reported.
     pub const fn new(kind: FaultKind) -> Self {
         Self { kind, os: None }
     }
 
-    /// What a fault that is told must be.
+    /// Asserts what holds for every fault that a service is told.
     pub(crate) fn check(self) {
-        assert_ne!(self.os, Some(0), "no error of a system has the number zero");
-        assert_ne!(self.kind, FaultKind::Cancelled, "nothing was cancelled: the socket lives");
-        assert!(
-            !self.kind.is_own_limit() || self.os.is_none(),
-            "the Mux's own limit is no answer of a system"
-        );
+        assert_ne!(self.os, Some(0), "{:?} with the error number of success", self.kind);
+        assert_ne!(self.kind, FaultKind::Cancelled, "a cancelled call was reported as a fault");
+        let is_of_system = !self.kind.is_own_limit() || self.os.is_none();
+        assert!(is_of_system, "{:?} is a limit of the Mux, but has error {:?}", self.kind, self.os);
     }
 }
 
@@ -49,8 +47,8 @@ impl fmt::Display for Fault {
 pub enum FaultKind {
     /// Nobody listens there (ECONNREFUSED).
     ConnectionRefused,
-    /// The listener has as many connections waiting as it takes, and the system does not wait for
-    /// room (EAGAIN of a Unix-domain connect); asking again later may help.
+    /// The listener's backlog is full, and the system does not wait for room (EAGAIN of a
+    /// Unix-domain connect). A later attempt may succeed.
     BacklogFull,
     /// The peer or the network broke the connection (ECONNRESET).
     ConnectionReset,
@@ -58,16 +56,16 @@ pub enum FaultKind {
     ConnectionAborted,
     /// The peer no longer receives (EPIPE).
     BrokenPipe,
-    /// The system gave up waiting (ETIMEDOUT), or a bound of the configuration passed.
+    /// The system gave up waiting (ETIMEDOUT), or a timeout of the configuration expired.
     TimedOut,
-    /// No way to the host (EHOSTUNREACH).
+    /// There is no route to the host (EHOSTUNREACH).
     HostUnreachable,
-    /// No way to the network (ENETUNREACH, ENETDOWN).
+    /// There is no route to the network, or it is down (ENETUNREACH, ENETDOWN).
     NetworkUnreachable,
-    /// The address is taken (EADDRINUSE).
+    /// The address is in use (EADDRINUSE).
     AddressInUse,
-    /// The address is not of this machine, or no port is free (EADDRNOTAVAIL); nothing stands at
-    /// the path of a Unix-domain socket (ENOENT, ENOTDIR).
+    /// The address does not belong to this machine, or no port is free (EADDRNOTAVAIL); or there
+    /// is nothing at the path of a Unix-domain socket (ENOENT, ENOTDIR).
     AddressNotAvailable,
     /// The system forbids it (EACCES, EPERM, EROFS).
     PermissionDenied,
@@ -75,31 +73,31 @@ pub enum FaultKind {
     DescriptorsExhausted,
     /// The system is out of memory or buffers (ENOMEM, ENOBUFS).
     OutOfMemory,
-    /// The datagram is larger than the system sends (EMSGSIZE).
+    /// The datagram is larger than the system can send (EMSGSIZE).
     MessageTooLarge,
     /// The name has no address.
     NameNotFound,
-    /// The resolver failed; asking again may help.
+    /// The resolver failed. A later attempt may succeed.
     NameResolution,
     /// The descriptor cannot be polled (a regular file).
     NotPollable,
-    /// The system rejects an argument (EINVAL, EAFNOSUPPORT, EDESTADDRREQ, …).
+    /// The system rejected an argument (EINVAL, EAFNOSUPPORT, EDESTADDRREQ, and others).
     InvalidInput,
-    /// The backend does not offer this.
+    /// The backend does not support this.
     Unsupported,
-    /// The Mux's own table of sockets is full; accepting resumes when one is free.
+    /// The Mux's own table of sockets is full; accepting resumes once a place is free.
     LimitReached,
-    /// Connections come faster than the listener accepts: the others wait
+    /// Connections arrive faster than the listener may accept them; the rest wait in the backlog
     /// ([`ListenOptions::accept_rate`](crate::ListenOptions::accept_rate)).
     RateLimited,
     /// The operation was cancelled, because its socket was closed.
     Cancelled,
-    /// Anything else: see [`Fault::os`].
+    /// Any other error; [`Fault::os`] has its number.
     Other,
 }
 
 impl FaultKind {
-    /// Whether it is the Mux that says no: such a fault passes, and no system reports it.
+    /// Returns `true` for a limit of the Mux itself. Such a fault passes, and no system reports it.
     pub(crate) const fn is_own_limit(self) -> bool {
         matches!(self, FaultKind::LimitReached | FaultKind::RateLimited)
     }
@@ -139,7 +137,7 @@ impl fmt::Display for FaultKind {
     }
 }
 
-/// Which operation a message of failure speaks of.
+/// The operation that failed, in an [`Error`](crate::Message::Error) message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Operation {
@@ -147,11 +145,11 @@ pub enum Operation {
     Listen,
     /// Accepting from a listener.
     Accept,
-    /// Looking a host name up.
+    /// Resolving a host name.
     Resolve,
     /// Connecting a stream.
     Connect,
-    /// Taking over a descriptor.
+    /// Adopting a descriptor.
     Adopt,
     /// Opening a datagram socket.
     Bind,
@@ -169,12 +167,12 @@ pub enum Operation {
     ConnectDatagram,
     /// Setting an option.
     SetOption,
-    /// Starting to read, moving ownership.
+    /// Starting to read, which also moves ownership.
     Start,
 }
 
 impl Operation {
-    /// Whether a socket can die of its failure.
+    /// Returns `true` if a failure of the operation can close the socket.
     pub(crate) fn can_be_fatal(self) -> bool {
         match self {
             Operation::Listen

@@ -1,4 +1,5 @@
-//! The names of sockets, services and timers: an index that is reused and a generation that is not.
+//! The ids of sockets, services and timers: an index that is reused, and a generation that tells
+//! its successive holders apart.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,7 +8,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 macro_rules! handle {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $write_index:path) => {
         $(#[$doc])*
-        // One number and not two: ids are compared at every look at a table.
+        // One number instead of two fields: every look-up compares ids, and an `Option` of one
+        // takes no extra space.
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name {
             bits: NonZeroU64,
@@ -16,8 +18,7 @@ macro_rules! handle {
         impl Ord for $name {
             #[inline]
             fn cmp(&self, other: &Self) -> Ordering {
-                // The index first, which stands in the lower half.
-                debug_assert!(self.to_bits() >> 32 != 0 && other.to_bits() >> 32 != 0);
+                // By index first, which is in the lower half.
                 self.bits.get().rotate_left(32).cmp(&other.bits.get().rotate_left(32))
             }
         }
@@ -30,45 +31,38 @@ macro_rules! handle {
         }
 
         impl $name {
-            /// Builds the id of `index` in its `generation`.
+            /// Returns the id of `index` in `generation`.
             #[inline]
             pub const fn new(index: u32, generation: NonZeroU32) -> Self {
                 let bits = ((generation.get() as u64) << 32) | index as u64;
-                let id = Self::from_bits(bits).expect("a generation is not zero");
-                debug_assert!(id.index() == index, "the generation covers the index");
-                debug_assert!(id.generation().get() == generation.get(), "it lost its bits");
-                id
+                Self::from_bits(bits).expect("a generation is not zero")
             }
 
-            /// The place in the table; reused by later ids.
+            /// Returns the place in the table, which later ids use again.
             #[inline]
             pub const fn index(self) -> u32 {
                 self.bits.get() as u32
             }
 
-            /// How often the place had been taken when this id was issued; never zero.
+            /// Returns the generation: how often the place had been taken when this id was issued.
             #[inline]
             pub const fn generation(self) -> NonZeroU32 {
-                NonZeroU32::new((self.bits.get() >> 32) as u32).expect("no id is without one")
+                NonZeroU32::new((self.bits.get() >> 32) as u32).expect("`from_bits` checked it")
             }
 
-            /// The id as one number, never zero: the generation in the upper half, the index in
-            /// the lower one. [`from_bits`](Self::from_bits) is the inverse.
+            /// Returns the id as one number, never zero: the generation is in the upper half, the
+            /// index in the lower. [`from_bits`](Self::from_bits) is the inverse.
             #[inline]
             pub const fn to_bits(self) -> u64 {
-                debug_assert!(self.bits.get() >> 32 != 0, "an id has a generation");
                 self.bits.get()
             }
 
-            /// The id whose [`to_bits`](Self::to_bits) is `bits`, or `None` if the generation
-            /// half is zero. The id need not be alive; it is a legal argument everywhere.
+            /// Returns the id whose [`to_bits`](Self::to_bits) is `bits`, or `None` if the half of
+            /// the generation is zero. The id need not be alive to be a legal argument.
             #[inline]
             pub const fn from_bits(bits: u64) -> Option<Self> {
                 match (NonZeroU64::new(bits), bits >> 32) {
-                    (Some(bits), 1..) => {
-                        debug_assert!(bits.get() > u32::MAX as u64, "a generation is above it");
-                        Some(Self { bits })
-                    }
+                    (Some(bits), 1..) => Some(Self { bits }),
                     _ => None,
                 }
             }
@@ -90,58 +84,54 @@ macro_rules! handle {
     };
 }
 
-/// How many of an index's upper bits name the shard of a socket.
+/// The number of upper bits of a socket's index that name its shard.
 const SHARD_BITS: u32 = 6;
 const PLACE_BITS: u32 = u32::BITS - SHARD_BITS;
 
-/// The most shards that a runtime may have: so many network threads.
+/// The most shards, and so network threads, that a runtime may have.
 pub const SHARDS_MAX: u32 = 1 << SHARD_BITS;
 
 /// The most sockets that one shard may have.
 pub(crate) const PLACES_MAX: u32 = 1 << PLACE_BITS;
 
 handle!(
-    /// Names one socket for its whole life; shown as `#12.3` (index, generation), and in a runtime
-    /// of several network threads as `#1/12.3` (shard, place, generation).
+    /// The id of one socket for its whole life. It is shown as `#12.3` (index, generation), and
+    /// outside the first shard of a runtime as `#1/12.3` (shard, place, generation).
     ///
-    /// Any value is a legal argument of any command in any state: one that is no longer alive is
-    /// answered with *stale*, and never touches the socket that has taken its place.
+    /// Any value is a legal argument of any command in any state. An id that is no longer alive is
+    /// answered with *stale*, and never reaches the socket that has taken its place.
     SocketId,
     "#",
     write_shard_and_place
 );
 
 impl SocketId {
-    /// The id of a place of a shard.
+    /// Returns the id of `place` in `shard`.
     pub(crate) const fn of_shard(shard: u32, place: u32, generation: NonZeroU32) -> Self {
-        assert!(shard < SHARDS_MAX && place < PLACES_MAX, "no id is so large");
-        let id = Self::new(shard << PLACE_BITS | place, generation);
-        assert!(id.shard() == shard && id.place() == place, "an id lost its bits");
-        id
+        assert!(
+            shard < SHARDS_MAX && place < PLACES_MAX,
+            "the index has too few bits for this place"
+        );
+        Self::new(shard << PLACE_BITS | place, generation)
     }
 
-    /// The shard whose Mux has the socket: the upper bits of the index. Zero in a runtime of one
-    /// network thread.
+    /// Returns the shard whose Mux has the socket: the upper bits of the index. It is zero in a
+    /// runtime of one network thread.
     #[inline]
     pub const fn shard(self) -> u32 {
-        let shard = self.index() >> PLACE_BITS;
-        debug_assert!(shard < SHARDS_MAX, "no runtime has so many shards");
-        shard
+        self.index() >> PLACE_BITS
     }
 
-    /// The place in the table of its shard: the lower bits of the index.
+    /// Returns the place in the table of the socket's shard: the lower bits of the index.
     #[inline]
     pub const fn place(self) -> u32 {
         Self::place_of(self.index())
     }
 
-    /// The place in the table of its shard that an [`index`](Self::index) has.
+    /// Returns the place that an [`index`](Self::index) has in the table of its shard.
     #[inline]
     pub const fn place_of(index: u32) -> u32 {
-        let place = index & (PLACES_MAX - 1);
-        debug_assert!(place < PLACES_MAX, "no shard has so many places");
-        debug_assert!(place <= index, "the shard is above the place");
-        place
+        index & (PLACES_MAX - 1)
     }
 }
 
@@ -149,9 +139,8 @@ fn write_whole(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{index}")
 }
 
-/// The place, and before it the shard if that is not the first.
+/// Writes the place, with the shard before it unless that is the first.
 fn write_shard_and_place(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    debug_assert!(index >> PLACE_BITS < SHARDS_MAX, "no runtime has so many shards");
     match index >> PLACE_BITS {
         0 => write!(f, "{}", SocketId::place_of(index)),
         shard => write!(f, "{shard}/{}", SocketId::place_of(index)),
@@ -159,13 +148,13 @@ fn write_shard_and_place(index: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result 
 }
 
 handle!(
-    /// Names one service: who owns a socket and is told about it; shown as `service4.1`.
+    /// The id of one service, which owns sockets and gets their messages; shown as `service4.1`.
     ServiceId,
     "service",
     write_whole
 );
 handle!(
-    /// Names one timer of one service; shown as `timer0.7`. It means nothing to other services.
+    /// The id of one timer of one service; shown as `timer0.7`. It means nothing to other services.
     TimerId,
     "timer",
     write_whole

@@ -2,7 +2,7 @@
 //! messages.
 //!
 //! The core has no clock, no thread, no socket, no ambient randomness and no log. A *driver*
-//! (tidelock-mio with real sockets, tidelock-sim with a simulated network) connects three things:
+//! (tidelock-mio with real sockets, tidelock-sim with a simulated network) connects three parts:
 //!
 //! ```text
 //! Service ─ Net ─▶ Command ─▶ Mux ◀─ Event ─ Backend
@@ -10,15 +10,16 @@
 //!    └── Dispatcher ◀─ Delivery ┘
 //! ```
 //!
-//! * [`Mux`] is the state machine. Commands and events only mark; [`Mux::turn`] does a bounded
-//!   amount of work and all of the I/O, through the [`Backend`] that it is given.
-//! * [`Net`] is what a [`Service`] may do inside a call. It answers at once, from the
+//! * [`Mux`] is the state machine. Commands and events only mark what there is to do;
+//!   [`Mux::turn`] does a bounded amount of work and all of the I/O, through the [`Backend`] that
+//!   it is given.
+//! * [`Net`] is the interface of a [`Service`] inside a call. It answers at once, from the
 //!   [`Directory`] that it shares with the Mux, and makes [`Command`]s.
 //! * [`Dispatcher`] holds the services and their mailboxes.
 //!
-//! A driver's loop: hand events and commands to the Mux, call `turn`, move what
-//! [`Mux::poll_delivery`] gives into the dispatcher, run batches, and wait until
-//! [`Mux::next_deadline`] when `turn` says idle.
+//! A driver loops over these steps: hand events and commands to the Mux, call `turn`, move what
+//! [`Mux::poll_delivery`] returns into the dispatcher, run batches, and, if `turn` reports idle,
+//! wait until [`Mux::next_deadline`].
 
 mod allocator;
 mod backend;

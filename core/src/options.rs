@@ -1,4 +1,4 @@
-//! What a socket is asked to be when it is opened, and afterwards.
+//! The options of sockets, when they are opened and afterwards.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
@@ -6,34 +6,35 @@ use std::time::Duration;
 
 use crate::{Endpoint, Multicast, Timeout};
 
-/// How to listen. `ListenOptions::default()` is what a server wants.
+/// The options of a listener. `ListenOptions::default()` suits a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ListenOptions {
-    /// Connections that the system keeps waiting. Default 1,024; the system may cap it.
+    /// Connections that the system keeps waiting. Default 1,024; the system may cap the number.
     pub backlog: u32,
     /// Do not accept before `start`. Default off.
     pub paused: bool,
-    /// Read from accepted sockets without waiting for `start`; the listener's owner owns them.
-    /// Default off.
+    /// Read from accepted sockets without waiting for `start`, as the listener's owner. Default
+    /// off.
     pub auto_start: bool,
     /// `SO_REUSEADDR`, so that a restart need not wait for old connections. For a Unix-domain
-    /// path: the file of a listener that is gone makes way; it is gone if nobody accepts a
-    /// connection there. Default on.
+    /// path, the file of a dead listener is replaced; a listener is dead if a connection to it is
+    /// refused. Default on.
     pub reuse_address: bool,
-    /// Options set on the listener before it is bound, as [`SocketOption::OnlyV6`]. Default: none.
+    /// Options set on the listener before it is bound, such as [`SocketOption::OnlyV6`]. Default:
+    /// none.
     pub options: Vec<SocketOption>,
-    /// Options that each accepted socket gets. Default: none.
+    /// Options set on each accepted socket. Default: none.
     pub accepted: Vec<SocketOption>,
-    /// How fast connections are accepted, at most; the others wait in the backlog. Once for each
-    /// stretch in which somebody had to wait the owner is told by a passing
+    /// The highest rate at which connections are accepted; the rest wait in the backlog. For each
+    /// period in which connections had to wait the owner gets one passing
     /// [`Error`](crate::Message::Error) of
-    /// [`FaultKind::RateLimited`](crate::FaultKind::RateLimited). Default: as fast as they come.
+    /// [`FaultKind::RateLimited`](crate::FaultKind::RateLimited). Default: no limit.
     pub accept_rate: Option<AcceptRate>,
 }
 
-/// How fast a listener accepts: against a flood of connections that costs its services more than
-/// it costs the peers.
+/// The highest rate at which a listener accepts. It protects against a flood of connections that
+/// costs the services more than it costs the peers.
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -46,9 +47,9 @@ pub struct ListenOptions {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AcceptRate {
-    /// So many connections in a second, evenly.
+    /// Connections per second, evenly spaced.
     pub per_second: NonZeroU32,
-    /// So many at once after a time without any.
+    /// Connections accepted at once after a time without any.
     pub burst: NonZeroU32,
 }
 
@@ -85,7 +86,7 @@ impl ListenOptions {
         self
     }
 
-    /// Lets the address be taken although old connections of it linger, or not.
+    /// Sets [`reuse_address`](Self::reuse_address).
     pub fn reuse_address(mut self, reuse_address: bool) -> Self {
         self.reuse_address = reuse_address;
         self
@@ -97,35 +98,36 @@ impl ListenOptions {
         self
     }
 
-    /// Adds an option that each accepted socket gets.
+    /// Adds an option that is set on each accepted socket.
     pub fn accepted(mut self, option: SocketOption) -> Self {
         self.accepted.push(option);
         self
     }
 
-    /// Accepts no faster than this.
+    /// Limits the rate at which connections are accepted.
     pub fn accept_rate(mut self, rate: AcceptRate) -> Self {
         self.accept_rate = Some(rate);
         self
     }
 }
 
-/// How to connect.
+/// The options of a connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ConnectOptions {
     /// Do not read before `start`. Default off.
     pub paused: bool,
-    /// Time for the whole attempt; default is the configuration's `connect_timeout`.
+    /// Time for the whole connect. Default: the configuration's `connect_timeout`.
     pub timeout: Option<Duration>,
-    /// How long an address of a name is tried before the next one is tried beside it; default is
-    /// the configuration's `connection_attempt_delay`. Less than 10 ms counts as 10 ms; with more
-    /// than `timeout` the next address is tried only when the one before has failed.
+    /// Time after which the next address of a name competes with those that have not connected
+    /// yet. Default: the configuration's `connection_attempt_delay`. Less than 10 ms counts as
+    /// 10 ms. If it is longer than `timeout`, an address is tried only after the one before it
+    /// has failed.
     pub attempt_delay: Option<Duration>,
-    /// The peer's FIN does not shut the socket down; see `keep_open`. Default off.
+    /// Do not shut the socket down at the peer's FIN; see `keep_open`. Default off.
     pub half_open: bool,
-    /// The local address to connect from. Default: the system chooses. From a port of one's own the
-    /// addresses of a name are tried one after the other, for two attempts cannot have one port.
+    /// The local address to connect from. Default: the system chooses. With a fixed port the
+    /// addresses of a name are tried one after the other, because two attempts cannot share it.
     pub bind: Option<Endpoint>,
     /// Options set before the connect.
     pub options: Vec<SocketOption>,
@@ -138,13 +140,13 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets the time for the whole attempt.
+    /// Sets the time for the whole connect.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets how long an address of a name is tried before the next one is tried beside it.
+    /// Sets [`attempt_delay`](Self::attempt_delay).
     pub fn attempt_delay(mut self, delay: Duration) -> Self {
         self.attempt_delay = Some(delay);
         self
@@ -169,13 +171,13 @@ impl ConnectOptions {
     }
 }
 
-/// How to open a datagram socket.
+/// The options of a datagram socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UdpOptions {
-    /// The local address. Default: any address, a port that the system chooses.
+    /// The local address. Default: any address, with a port that the system chooses.
     pub bind: Option<Endpoint>,
-    /// The only peer: what `send` sends to and what is received from.
+    /// The only peer: `send` sends to it, and datagrams of others are not received.
     pub peer: Option<Endpoint>,
     /// Do not receive before `start`. Default off.
     pub paused: bool,
@@ -209,17 +211,17 @@ impl UdpOptions {
     }
 }
 
-/// An option of one socket. The system's own default holds where none is set. One that the system
+/// An option of one socket. Without it, the system's default applies. An option that the system
 /// does not have, or that does not fit the socket, is refused with an `Error`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketOption {
-    /// How long this socket waits for something, in place of what the configuration says;
-    /// `Duration::MAX` is for ever, zero is not at all. For streams; datagram sockets have
-    /// [`Timeout::Flush`] alone, which is the time without progress, not that of the whole. It
-    /// counts from where the configuration's time would. The core keeps it: no system call is made.
+    /// A timeout of this socket, in place of the configuration's. `Duration::MAX` never expires,
+    /// zero expires at once. The time runs from the same moment as the configuration's would. For
+    /// streams; datagram sockets have only [`Timeout::Flush`], which is the time without
+    /// progress, not that of the whole flush. The core keeps it, so no system call is made.
     Timeout(Timeout, Duration),
-    /// `TCP_NODELAY`: send small segments at once.
+    /// `TCP_NODELAY`: sends small segments at once.
     Nodelay(bool),
     /// `SO_KEEPALIVE` with its times; `None` switches it off.
     Keepalive(Option<Keepalive>),
@@ -229,41 +231,43 @@ pub enum SocketOption {
     SendBuffer(u32),
     /// `SO_BROADCAST` for datagrams.
     Broadcast(bool),
-    /// `TCP_USER_TIMEOUT` (RFC 5482): how long sent bytes may stay without an acknowledgement
-    /// until the connection is given up, in whole milliseconds; `None` is the system's own rule.
-    /// Linux and Android.
+    /// `TCP_USER_TIMEOUT` (RFC 5482): the time that sent bytes may stay unacknowledged before the
+    /// connection is given up, in whole milliseconds; `None` is the system's own rule. Linux and
+    /// Android.
     UserTimeout(Option<Duration>),
     /// `IP_TOS` or `IPV6_TCLASS`, whichever fits the socket: the class of service (RFC 2474) in
     /// the upper six bits.
     TrafficClass(u8),
-    /// `IPV6_V6ONLY`: whether a socket bound to an IPv6 address is for IPv6 alone. Only before the
-    /// socket is bound.
+    /// `IPV6_V6ONLY`: restricts a socket bound to an IPv6 address to IPv6. It can be set only
+    /// before the socket is bound.
     OnlyV6(bool),
-    /// `SO_REUSEPORT`: several sockets share one address, and the system spreads what comes in
-    /// over them. Each must ask for it before it is bound.
+    /// `SO_REUSEPORT`: lets several sockets share one address; the system distributes what comes
+    /// in among them. Each must set it before it is bound.
     ReusePort(bool),
-    /// Receives what is sent to a group.
+    /// Joins a group, to receive what is sent to it.
     JoinMulticast(Multicast),
-    /// Receives no more what is sent to a group that was joined.
+    /// Leaves a group that was joined.
     LeaveMulticast(Multicast),
-    /// `IP_MULTICAST_IF`: the interface by which datagrams to an IPv4 group leave, by its address.
+    /// `IP_MULTICAST_IF`: the address of the interface through which datagrams to IPv4 groups
+    /// leave.
     MulticastInterfaceV4(Ipv4Addr),
-    /// `IPV6_MULTICAST_IF`: the interface by which datagrams to an IPv6 group leave, by its index.
+    /// `IPV6_MULTICAST_IF`: the index of the interface through which datagrams to IPv6 groups
+    /// leave.
     MulticastInterfaceV6(u32),
-    /// `IP_MULTICAST_LOOP` or `IPV6_MULTICAST_LOOP`: whether sockets of this host get what this
-    /// one sends to a group.
+    /// `IP_MULTICAST_LOOP` or `IPV6_MULTICAST_LOOP`: delivers datagrams of this socket to group
+    /// members on the same host, too.
     MulticastLoop(bool),
-    /// `IP_MULTICAST_TTL` or `IPV6_MULTICAST_HOPS`: over how many routers datagrams to a group go.
+    /// `IP_MULTICAST_TTL` or `IPV6_MULTICAST_HOPS`: the most hops that datagrams to a group make.
     MulticastHops(u8),
 }
 
-/// When a silent connection is probed.
+/// The times at which a silent connection is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Keepalive {
     /// Silence before the first probe.
     pub idle: Duration,
     /// Time between probes.
     pub interval: Duration,
-    /// Unanswered probes until the connection is given up.
+    /// Unanswered probes after which the connection is given up.
     pub count: u32,
 }

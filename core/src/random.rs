@@ -1,10 +1,10 @@
-//! Numbers that look random and are a pure function of a seed and a counter.
+//! Pseudorandom numbers as a pure function of a seed and a counter.
 
-/// The `counter`-th number of the sequence that `seed` names.
+/// Returns the `counter`-th number of the pseudorandom sequence of `seed`.
 ///
-/// The finaliser is that of SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number
-/// generators*, OOPSLA 2014). There is no state to share, so that drawing less for one entity
-/// shifts nothing for another. Not for secrets.
+/// This is SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number generators*, OOPSLA
+/// 2014). It has no state, so that one entity that draws less does not shift the numbers of
+/// another. It is not suitable for secrets.
 pub const fn mix(seed: u64, counter: u64) -> u64 {
     let mut value = seed.wrapping_add(counter.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

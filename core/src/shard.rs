@@ -1,4 +1,4 @@
-//! What the Muxes of one runtime ask of each other, and which of them a command is for.
+//! The requests between the Muxes of one runtime, and the routing of commands to them.
 
 use std::fmt;
 
@@ -8,67 +8,67 @@ use crate::{
     SocketOption,
 };
 
-/// What one Mux of a runtime asks of another; see [`Command::Shard`]. Drivers carry it.
+/// A request of one Mux to another of the same runtime; see [`Command::Shard`]. Drivers carry it.
 pub struct ShardCommand(pub(crate) ShardOrder);
 
-/// What one Mux asks of another.
+/// A request of one Mux to another.
 pub(crate) enum ShardOrder {
-    /// A service is going to be there, whose home is another shard.
+    /// A service exists whose home is another shard.
     Know { service: ServiceId },
     /// A service has handled `Exit`.
     Drain { service: ServiceId },
-    /// Tell `reply_to` about all sockets of the shard, on behalf of a service.
+    /// Report all sockets of the shard to `reply_to`, on behalf of a service.
     Info { by: ServiceId, reply_to: u32 },
-    /// The answer of shard `from`.
+    /// The answer of shard `from` to `Info`.
     InfoPart { by: ServiceId, from: u32, part: Box<InfoPart> },
-    /// An id that was taken for a part of a listener is not needed.
+    /// Free an id that was taken for a listener's twin, and is not needed.
     GiveBack { id: SocketId },
-    /// For the part of a listener that another Mux has.
+    /// A request to the twin of a listener.
     Twin { id: SocketId, order: TwinOrder },
-    /// From the part of a listener, to the Mux that has its id.
+    /// A report of a listener's twin, to the Mux that has the listener's own id.
     TwinReport { listener: SocketId, twin: SocketId, report: TwinReport },
 }
 
-/// What one shard knows for `info`.
+/// The report of one shard for `info`.
 #[derive(Default)]
 pub(crate) struct InfoPart {
-    /// Its sockets, in order of index.
+    /// The shard's sockets, in order of index.
     pub(crate) sockets: Vec<SocketInfo>,
-    /// How many connections it accepted for listeners of other shards.
+    /// The number of connections that the shard accepted for each listener of another shard.
     pub(crate) accepted: Vec<(SocketId, u64)>,
 }
 
-/// What a listener asks of each of its parts.
+/// A request of a listener to each of its twins.
 pub(crate) enum TwinOrder {
-    /// Accept from the descriptor, which listens already.
+    /// Accept from a descriptor that listens already.
     Open(Box<TwinOpening>),
     Start {
         by: ServiceId,
     },
-    /// Accept no more; answered by `Paused`.
+    /// Stop accepting; answered by `Paused`, behind the last `Accept`.
     Pause,
     SetOption(SocketOption),
-    /// End; answered by `Closed`.
+    /// Close; answered by `Closed`.
     Close,
 }
 
-/// How a part of a listener begins.
+/// The initial state of a listener's twin.
 pub(crate) struct TwinOpening {
     pub(crate) listener: SocketId,
     pub(crate) owner: ServiceId,
     pub(crate) descriptor: Descriptor,
     pub(crate) options: ListenOptions,
     pub(crate) timeouts: Option<Box<Timeouts>>,
-    /// Which part of the listener it is; the first is the listener itself.
+    /// The number of the twin among the parts of the listener; the listener itself is number 0.
     pub(crate) part: u32,
     pub(crate) is_reading: bool,
 }
 
-/// What a part of a listener tells.
+/// A report of a twin to its listener.
 pub(crate) enum TwinReport {
     Paused,
     AcceptFailed(Fault),
-    /// It is gone; the fault says why it never accepted, if it did not.
+    /// The twin is gone. The fault is the reason if it never came to accept.
     Closed(Option<Fault>),
 }
 
@@ -110,11 +110,11 @@ impl From<ShardOrder> for Command {
 }
 
 impl Command {
-    /// Makes of commands what each Mux of the runtime is to get, in the order in which it is to
-    /// get it. `push` takes a batch for one shard. All that it was given first must be where that
-    /// Mux finds it before what it was given next may be acted on.
+    /// Distributes commands among the Muxes of the runtime and drains `commands`.
     ///
-    /// With one Mux it pushes them as they are.
+    /// `push` gets the shard and a batch for it, and must take everything out of the batch. The
+    /// order of its calls matters: a batch must be in its shard's queue before any later batch,
+    /// even of another shard, may be handled. With one Mux the commands are pushed as they are.
     pub fn distribute(
         commands: &mut Vec<Command>,
         directory: &Directory,
@@ -124,13 +124,13 @@ impl Command {
         if shards == 1 {
             return push(0, commands);
         }
-        assert!(shards <= crate::SHARDS_MAX, "{shards} shards are more than an id can name");
         let mut batches: Vec<Vec<Command>> = (0..shards).map(|_| Vec::new()).collect();
-        // Every Mux knows a service before its first call can ask something of that Mux.
+        // Every Mux must know a service before any Mux runs its first call, in which it may ask
+        // something of each of them.
         for command in &*commands {
             let Command::Spawn { id, .. } = command else { continue };
             let home = directory.home_of(*id);
-            assert!(directory.is_service_alive(*id), "{id} was not taken");
+            assert!(directory.is_service_alive(*id), "{id} is spawned, but its id was not taken");
             for (shard, batch) in (0..).zip(&mut batches) {
                 if shard != home {
                     batch.push(ShardOrder::Know { service: *id }.into());
@@ -151,10 +151,9 @@ impl Command {
             }
         }
         push_all(&mut batches, &mut push);
-        assert!(commands.is_empty(), "a command is for nobody");
     }
 
-    /// The one Mux that it is for.
+    /// Returns the shard whose Mux handles the command.
     fn shard(&self, directory: &Directory) -> u32 {
         let shard = match self {
             Command::SetTimer { service, .. } | Command::CancelTimer { service, .. } => {
@@ -164,15 +163,18 @@ impl Command {
             Command::Spawn { id, .. } => directory.home_of(*id),
             Command::Post { to, .. } => directory.home_of(*to),
             Command::Handled { shard, .. } => *shard,
-            Command::Release { .. } | Command::Exit { .. } => unreachable!("{self:?} is for all"),
-            Command::Shard(_) => unreachable!("{self:?} is addressed already"),
-            // Of an id that nobody issued every Mux says that it is stale.
+            Command::Release { .. } | Command::Exit { .. } => {
+                unreachable!("{self:?} is for all Muxes")
+            }
+            Command::Shard(_) => unreachable!("{self:?} came with its address"),
+            // An id that was never issued may name a shard that does not exist; any Mux can answer
+            // that it is stale.
             about_a_socket => match about_a_socket.socket() {
                 Some(id) => id.shard().min(directory.shards() - 1),
-                None => unreachable!("{self:?} is about no socket"),
+                None => unreachable!("{self:?} has no socket to route it by"),
             },
         };
-        assert!(shard < directory.shards(), "{self:?} is for no shard");
+        assert!(shard < directory.shards(), "{self:?}: no such shard: {shard}");
         shard
     }
 }
@@ -181,19 +183,17 @@ fn push_all(batches: &mut [Vec<Command>], push: &mut impl FnMut(u32, &mut Vec<Co
     for (shard, batch) in (0..).zip(batches) {
         if !batch.is_empty() {
             push(shard, batch);
-            assert!(shard < crate::SHARDS_MAX, "shard {shard} is more than an id can name");
-            debug_assert!(batch.is_empty(), "shard {shard} did not take what is its");
+            debug_assert!(batch.is_empty(), "{} commands for shard {shard} are left", batch.len());
             batch.clear();
         }
     }
 }
 
 impl Message {
-    /// The shard whose Mux told it to a service whose home is `home`: that of the socket, and of
-    /// what was accepted, not of the listener.
+    /// Returns the shard whose Mux delivered the message to a service whose home is `home`. That
+    /// is the socket's shard; for `Accept` the accepted socket's, because a listener's twin in any
+    /// shard may have accepted it.
     pub(crate) fn shard(&self, home: u32) -> u32 {
-        let is_home = matches!(self, Message::Timer { .. } | Message::Posted { .. });
-        debug_assert!(!is_home || self.socket().is_none(), "{self} is about a socket");
         match (self, self.socket()) {
             (Message::Accept { accepted, .. }, _) => accepted.shard(),
             (_, Some(socket)) => socket.shard(),
@@ -238,7 +238,7 @@ mod tests {
             of(0, &["Spawn service0.1"]),
             of(1, &["Spawn service1.1"]),
         ];
-        assert_eq!(pushed, expected, "whoever is spawned first may ask anything of any Mux");
+        assert_eq!(pushed, expected, "every `Know` is pushed before any `Spawn`");
     }
 
     #[test]

@@ -1,56 +1,56 @@
-//! Counters of one Mux.
+//! The counters of one Mux.
 
 use crate::{CloseReason, SocketState, Timeout};
 
-/// Counters since the start, and how many sockets there are.
+/// The counters of one Mux since its start, and its number of sockets in each state.
 ///
-/// A snapshot: plain numbers, which cost the Mux an addition each and nothing when nobody looks.
+/// This is a snapshot. Each counter costs the Mux one addition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Events whose id was stale.
+    /// Events with a stale id.
     pub stale_events: u64,
-    /// Commands whose id was stale when they arrived.
+    /// Commands whose id was stale on arrival.
     pub stale_commands: u64,
     /// Messages whose owner was gone.
     pub undelivered: u64,
-    /// Sockets that were opened: ids returned by commands, and accepted connections.
+    /// Sockets opened: ids returned by commands, and accepted connections.
     pub opened: u64,
-    /// Sockets that were closed.
+    /// Sockets closed.
     pub closed: u64,
-    /// Of these, sockets that broke after they were open: reset by the peer, or failed otherwise
+    /// Sockets among `closed` that failed while open: reset by the peer, or by another fault
     /// ([`CloseReason::Fault`](crate::CloseReason::Fault)).
     pub broken: u64,
-    /// Of these, sockets that never opened
+    /// Sockets among `closed` that never opened
     /// ([`CloseReason::ConnectFailed`](crate::CloseReason::ConnectFailed)).
     pub opens_failed: u64,
-    /// Accepts that failed because the connection had gone meanwhile.
+    /// Accepts that failed because the connection was already gone.
     pub accepts_aborted: u64,
-    /// Accepts that failed otherwise.
+    /// Accepts that failed for another reason.
     pub accepts_failed: u64,
-    /// Payload bytes that came in, over all sockets.
+    /// Payload bytes received by all sockets.
     pub bytes_in: u64,
-    /// Payload bytes that the system took, over all sockets; without those that services on worker
-    /// threads wrote themselves, which whoever runs them counts as they go.
+    /// Payload bytes that the system accepted from all sockets. Bytes that worker threads wrote
+    /// themselves are not included; the driver that runs the workers counts them.
     pub bytes_out: u64,
     /// `Data` and `Udp` messages produced.
     pub messages_in: u64,
-    /// Messages of services wholly taken by the system, counted like `bytes_out`.
+    /// Messages that the system accepted whole, counted like `bytes_out`.
     pub messages_out: u64,
-    /// Sends that were refused with `SocketFull` or `TotalFull`. What a service tries again before
-    /// it was told `SendReady` is not counted again.
+    /// Sends refused with `SocketFull` or `TotalFull`. A service that tries again before it gets
+    /// `SendReady` is not counted again.
     pub sends_refused: u64,
-    /// Times that a service's mailbox reached `mailbox_bytes_max`, so that reading stopped for it.
+    /// Times that a service's mailbox reached `mailbox_bytes_max`, so that reading for it stopped.
     pub mailboxes_filled: u64,
-    /// Times that a listener found the table of sockets full, so that its clients wait in the
-    /// backlog.
+    /// Times that a listener found the table of sockets full, so that its clients had to wait in
+    /// the backlog.
     pub listeners_stalled: u64,
-    /// Connections that came faster than their listener's rate, and waited.
+    /// Connections that arrived faster than their listener's rate, and had to wait.
     pub accepts_paced: u64,
-    /// Addresses of names that were tried while another was under way: beyond the first, each a
-    /// connection attempt delay later (RFC 8305).
+    /// Attempts at an address of a name while another address was being tried (RFC 8305): the
+    /// first address of a name is not counted.
     pub attempts_beside: u64,
-    /// Connects that such an attempt won.
+    /// Connects won by such an attempt.
     pub connects_by_racer: u64,
     timeouts: [u64; Timeout::ALL.len()],
     sockets: [u64; STATES.len()],
@@ -72,46 +72,40 @@ const STATES: [SocketState; 10] = [
 const _: () = {
     let mut at = 0;
     while at < STATES.len() {
-        assert!(STATES[at] as usize == at, "a state is counted at its place");
+        assert!(STATES[at] as usize == at, "`STATES` is in the order of the enum");
         at += 1;
     }
     let mut at = 0;
     while at < Timeout::ALL.len() {
-        assert!(Timeout::ALL[at] as usize == at, "a timeout is counted at its place");
+        assert!(Timeout::ALL[at] as usize == at, "`Timeout::ALL` is in the order of the enum");
         at += 1;
     }
 };
 
 impl Stats {
-    /// Sockets that a timeout closed.
+    /// Returns the number of sockets that a timeout closed.
     pub fn timed_out(&self, which: Timeout) -> u64 {
-        let count = self.timeouts[which as usize];
-        assert!(count <= self.opened, "{which:?}: more timed out than were opened");
-        count
+        self.timeouts[which as usize]
     }
 
-    /// Sockets by what timed out.
+    /// Returns the number of sockets that each timeout closed.
     pub fn timeouts(&self) -> impl Iterator<Item = (Timeout, u64)> {
-        assert!(self.timeouts.iter().sum::<u64>() <= self.opened, "more timed out than there were");
         Timeout::ALL.into_iter().zip(self.timeouts)
     }
 
-    /// Sockets that are in a state now.
+    /// Returns the number of sockets that are in a state now.
     pub fn sockets_in(&self, state: SocketState) -> u64 {
-        let count = self.sockets[state as usize];
-        assert!(count <= self.opened, "more are in {state:?} than were opened");
-        count
+        self.sockets[state as usize]
     }
 
-    /// The sockets that are alive, by state.
+    /// Returns the number of live sockets in each state.
     pub fn sockets(&self) -> impl Iterator<Item = (SocketState, u64)> {
-        assert!(self.sockets.iter().sum::<u64>() <= self.opened, "more are alive than were opened");
         STATES.into_iter().zip(self.sockets)
     }
 
-    /// Adds what another Mux of the same runtime counted.
+    /// Adds the counters of another Mux of the same runtime.
     pub fn merge(&mut self, other: &Stats) {
-        // Named one by one, so that a new counter is not forgotten.
+        // Destructured, so that the compiler asks for every new counter.
         let Self {
             stale_events,
             stale_commands,
@@ -165,15 +159,12 @@ impl Stats {
     }
 
     pub(crate) fn count_timeout(&mut self, which: Timeout) {
-        let before = self.timeouts.iter().sum::<u64>();
-        assert!(before < self.opened, "{which:?}: more timed out than were opened");
         self.timeouts[which as usize] += 1;
     }
 
-    /// A socket is closed.
+    /// Counts a socket that has closed.
     pub(crate) fn count_close(&mut self, reason: CloseReason) {
         self.closed += 1;
-        assert!(self.closed <= self.opened, "one closed before it was opened");
         match reason {
             CloseReason::Fault(_) => self.broken += 1,
             CloseReason::ConnectFailed(_) => self.opens_failed += 1,
@@ -184,15 +175,16 @@ impl Stats {
             | CloseReason::OwnerGone
             | CloseReason::Exit => {}
         }
-        assert!(self.broken + self.opens_failed <= self.closed, "more failed than closed");
     }
 
-    /// A socket enters `to`, and was counted in `from` until now.
+    /// Moves a socket from the count of `from` to that of `to`. `None` is for one that is new, or
+    /// gone.
     pub(crate) fn count_state(&mut self, from: Option<SocketState>, to: Option<SocketState>) {
-        assert_ne!(from, to, "a socket that stays is not counted again");
-        assert_ne!(from, Some(SocketState::Closing).filter(|_| to.is_some()), "it is closed");
+        assert_ne!(from, to, "a state was entered twice");
+        let is_revived = from == Some(SocketState::Closing) && to.is_some();
+        assert!(!is_revived, "a socket went from {from:?} to {to:?}");
         if let Some(from) = from {
-            assert!(self.sockets[from as usize] > 0, "nobody was counted in {from:?}");
+            assert!(self.sockets[from as usize] > 0, "no socket is counted in {from:?}");
             self.sockets[from as usize] -= 1;
         }
         if let Some(to) = to {
@@ -201,12 +193,15 @@ impl Stats {
     }
 
     /// # Panics
-    /// If what was counted does not add up.
+    /// If the counters contradict each other.
     pub(crate) fn check(&self) {
-        assert!(self.closed <= self.opened, "more closed than opened");
-        let sockets: u64 = self.sockets.iter().sum();
-        assert_eq!(self.opened - self.closed, sockets, "opened and closed do not add up");
-        let timeouts: u64 = self.timeouts.iter().sum();
-        assert!(timeouts <= self.opened, "more timed out than were opened");
+        let (opened, closed) = (self.opened, self.closed);
+        assert!(closed <= opened, "{closed} sockets closed of {opened} opened");
+        let failed = self.broken + self.opens_failed;
+        assert!(failed <= closed, "{failed} sockets failed of {closed} closed");
+        let alive: u64 = self.sockets.iter().sum();
+        assert_eq!(alive, opened - closed, "sockets by state, and those opened less those closed");
+        let timed_out: u64 = self.timeouts.iter().sum();
+        assert!(timed_out <= opened, "{timed_out} sockets timed out of {opened} opened");
     }
 }

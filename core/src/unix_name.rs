@@ -1,4 +1,4 @@
-//! What Unix-domain sockets are called.
+//! The names of Unix-domain sockets.
 
 use std::error::Error;
 use std::fmt;
@@ -16,55 +16,50 @@ use std::path::Path;
 /// Source: POSIX `sys/un.h` for paths, Linux `unix(7)` for abstract names.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnixName {
-    /// As the kernel has it, without the NUL behind a path: an abstract name begins with one.
-    /// Invariant: no other NUL in a path, and something besides the first byte.
+    /// The name as the kernel has it, without the NUL that ends a path; an abstract name begins
+    /// with a NUL. Invariant: a path is not empty and contains no NUL; an abstract name has at
+    /// least one byte after the first.
     bytes: Box<[u8]>,
 }
 
 impl UnixName {
-    /// The longest name in bytes, on Linux: `sun_path` has 108, and one is the NUL before an
-    /// abstract name or behind a path. Other systems take less and say so when it is used.
+    /// The longest name in bytes. This is the limit of Linux: `sun_path` has 108 bytes, one of
+    /// which is the NUL before an abstract name or after a path. Other systems have less room, and
+    /// refuse a longer name when it is used.
     pub const BYTES_MAX: usize = 107;
 
-    /// The socket at a path. A relative one is taken from where the process is at the call.
+    /// Returns the name of the socket at `path`. The system resolves a relative path against the
+    /// working directory at the time of use.
     ///
     /// # Errors
-    /// If the path is empty, longer than [`BYTES_MAX`](Self::BYTES_MAX), or has a NUL.
+    /// If the path is empty, longer than [`BYTES_MAX`](Self::BYTES_MAX), or contains a NUL.
     pub fn path(path: impl AsRef<Path>) -> Result<Self, UnixNameError> {
         let bytes = path.as_ref().as_os_str().as_encoded_bytes();
         check(bytes)?;
         if bytes.contains(&0) {
             return Err(UnixNameError::HasNul);
         }
-        assert_ne!(bytes[0], 0, "a path would be an abstract name");
-        assert!(bytes.len() <= Self::BYTES_MAX, "the system has no room for it");
         Ok(Self { bytes: bytes.into() })
     }
 
-    /// A name in Linux's abstract namespace: no file, and gone with the socket. Any byte is
-    /// allowed, also NUL. Other systems refuse it when it is used.
+    /// Returns a name in Linux's abstract namespace. It has no file and disappears with the socket;
+    /// any byte is allowed, including NUL. Other systems refuse it when it is used.
     ///
     /// # Errors
     /// If the name is empty or longer than [`BYTES_MAX`](Self::BYTES_MAX).
     pub fn abstract_name(name: &[u8]) -> Result<Self, UnixNameError> {
         check(name)?;
-        let name = Self { bytes: [&[0], name].concat().into() };
-        assert!(name.path_bytes().is_none(), "an abstract name is no path");
-        assert!(name.bytes.len() <= Self::BYTES_MAX + 1, "the system has no room for it");
-        Ok(name)
+        Ok(Self { bytes: [&[0], name].concat().into() })
     }
 
-    /// The path as the system spells it; `None` for an abstract name.
+    /// Returns the path in the system's encoding, or `None` for an abstract name.
     pub fn path_bytes(&self) -> Option<&[u8]> {
-        assert!(!self.bytes.is_empty(), "a name has at least one byte");
         (self.bytes[0] != 0).then_some(&self.bytes)
     }
 
-    /// The abstract name without the NUL before it; `None` for a path.
+    /// Returns the abstract name without its leading NUL, or `None` for a path.
     pub fn abstract_bytes(&self) -> Option<&[u8]> {
-        let name = self.bytes.strip_prefix(&[0]);
-        assert!(name != Some(&[]), "an abstract name has at least one byte besides the first");
-        name
+        self.bytes.strip_prefix(&[0])
     }
 }
 
@@ -76,7 +71,8 @@ fn check(bytes: &[u8]) -> Result<(), UnixNameError> {
     }
 }
 
-/// What is no text is escaped as in Rust's byte strings; an abstract name stands behind an `@`.
+/// Escapes bytes that are not printable ASCII as in Rust's byte strings, and writes an `@` before
+/// an abstract name.
 impl fmt::Display for UnixName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.abstract_bytes() {
@@ -92,18 +88,18 @@ impl fmt::Debug for UnixName {
     }
 }
 
-/// Why something is no [`UnixName`].
+/// The reason why something is not a valid [`UnixName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnixNameError {
-    /// It is empty; the system would give a name of its own.
+    /// The name is empty; the system would choose one itself.
     Empty,
-    /// It is longer than [`UnixName::BYTES_MAX`].
+    /// The name is longer than [`UnixName::BYTES_MAX`].
     TooLong {
-        /// Its length.
+        /// The length of the name.
         bytes: usize,
     },
-    /// A path with a NUL would end there.
+    /// The path contains a NUL, at which the system would cut it off.
     HasNul,
 }
 

@@ -1,12 +1,14 @@
-//! The loom test compiles the library's files from a root of its own. What the library's root
-//! mounts and exports must stand there too, else only a build with `--cfg loom` would tell.
+//! Compares the root of the loom test with that of the library.
+//!
+//! The loom test compiles the library's files from a root of its own, which must mount and export
+//! the same. Without this test only a build with `--cfg loom` would show what is missing.
 
 use std::collections::BTreeSet;
 
-/// A module or an export of a root: `mod slot` or `time::Instant`.
+/// Returns the modules and exports of a root: `mod slot`, or `time::Instant`.
 fn names_of(root: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    // An export may go over several lines; a statement ends at its semicolon.
+    // An export may span several lines; a statement ends at its semicolon.
     for statement in root.split(';') {
         let code = |line: &&str| !line.starts_with("//") && !line.starts_with('#');
         let statement: String = statement.lines().map(str::trim).filter(code).collect();
@@ -26,7 +28,7 @@ fn names_of(root: &str) -> BTreeSet<String> {
 fn the_loom_test_mounts_the_whole_library() {
     let library = names_of(include_str!("../src/lib.rs"));
     let loom = names_of(include_str!("loom/main.rs"));
-    assert!(library.len() > 60, "the library's root was read in part: {library:?}");
+    assert!(library.len() > 60, "part of the library's root was not understood: {library:?}");
     let missing: Vec<_> = library.difference(&loom).collect();
     assert_eq!(missing, Vec::<&String>::new(), "core/tests/loom/main.rs lacks these");
 }

@@ -1,4 +1,4 @@
-//! One client.
+//! One client of the load generator.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -10,15 +10,16 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::mix::Role;
 
-/// What a slow reader has on its way.
+/// The bytes that a slow reader has under way.
 const SLOW_WINDOW_BYTES: u64 = 128 << 10;
-/// What it takes at a time, and how long it waits then.
+/// The bytes that it reads at a time, and the pause after each read.
 const SLOW_READ_BYTES: usize = 4 << 10;
 const SLOW_PAUSE: Duration = Duration::from_millis(50);
-/// Between two lives.
+/// The pause between two connections of a client.
 const REST: Duration = Duration::from_millis(20);
 
-/// Byte `offset` of the client with `number` is `offset + number`; this repeats what that counts.
+/// The bytes that clients send: byte `offset` of the client with `number` is `offset + number`. The
+/// pattern repeats, so every stretch of it can be borrowed from one buffer.
 pub(crate) struct Pattern(Vec<u8>);
 
 impl Pattern {
@@ -36,13 +37,13 @@ impl Pattern {
     }
 }
 
-/// How a connection ended, or that it goes on.
+/// The state of a connection after a step.
 #[derive(Debug)]
 pub(crate) enum Step {
     GoesOn,
-    /// As it should.
+    /// It ended as it should.
     Ended,
-    /// As it should not.
+    /// It failed, for this reason.
     Broken(String),
 }
 
@@ -52,30 +53,30 @@ pub(crate) struct Client {
     role: Role,
     number: u64,
     is_connected: bool,
-    /// How many bytes it will send in this life.
+    /// The bytes to send on this connection.
     target: u64,
-    /// How many may be on their way.
+    /// The bytes that may be under way.
     window: u64,
     sent: u64,
     received: u64,
     message_bytes: u64,
     has_shut_down: bool,
-    /// When the messages that are on their way were begun.
+    /// The times at which the messages under way were begun.
     begun: VecDeque<Instant>,
     reads_at: Instant,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Default)]
 pub(crate) struct Gain {
     pub(crate) bytes: u64,
-    /// How long each message took that came back whole.
+    /// The round-trip times of the messages that came back whole.
     pub(crate) round_trips: Vec<Duration>,
 }
 
 impl Client {
-    /// Begins to connect. On the loopback each has a source address of its own, so that those that
-    /// were closed lately do not use up the ports.
+    /// Begins to connect. On the loopback interface the clients use 64 source addresses, so that
+    /// connections in TIME_WAIT do not use up the ports.
     pub(crate) fn connect(
         to: SocketAddr,
         role: Role,
@@ -120,17 +121,17 @@ impl Client {
         &mut self.stream
     }
 
-    /// When it must be served even if nothing happens.
+    /// Returns `true` if the client must be served although no event came.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.role == Role::Slow && self.reads_at <= now
     }
 
-    /// How long the next one waits.
+    /// Returns the pause before the next connection.
     pub(crate) fn rest(&self) -> Duration {
         REST
     }
 
-    /// Writes and reads what can be.
+    /// Writes and reads until the system answers *would block*.
     pub(crate) fn work(&mut self, pattern: &Pattern, gain: &mut Gain, now: Instant) -> Step {
         match self.try_work(pattern, gain, now) {
             Ok(step) => step,
@@ -156,7 +157,7 @@ impl Client {
             Ok(Step::GoesOn) => {}
             other => return other,
         }
-        // What came back makes room.
+        // The bytes that came back have made room in the window.
         self.write(pattern, now)?;
         Ok(Step::GoesOn)
     }
@@ -179,7 +180,7 @@ impl Client {
                 self.begun.extend((0..begun).map(|_| now));
             }
         }
-        // Half of those that end do so early: what they sent must come back all the same.
+        // Half of the clients that end send FIN first: all of their bytes must still come back.
         let ends_early = self.role == Role::Churn && self.number.is_multiple_of(2);
         if ends_early && self.sent == self.target && !self.has_shut_down {
             self.stream.shutdown(Shutdown::Write)?;
@@ -233,5 +234,5 @@ impl Client {
     }
 }
 
-/// `connect` has begun, and goes on without us.
+/// The error of a `connect` that has begun, and goes on in the background.
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();

@@ -1,4 +1,4 @@
-//! All clients.
+//! The clients together.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::mix::Mix;
 use crate::process::allow_descriptors;
 use crate::{Failure, Load};
 
-/// How often those are looked at that wait for a time.
+/// The interval at which clients that wait for a time are checked.
 const TICK: Duration = Duration::from_millis(10);
 
 /// All clients, in one thread.
@@ -23,36 +23,36 @@ pub(crate) struct Crowd {
     message_bytes: u64,
     places: Vec<Place>,
     pattern: Pattern,
-    /// How many connections were begun; each has its number.
+    /// The number of connections begun, which also numbers them.
     begun: u64,
     totals: Totals,
-    /// Since the last report.
+    /// The totals since the last report.
     recent: Totals,
     reported_at: Instant,
 }
 
-/// Where one client after the other is.
+/// A place for one client after the other.
 enum Place {
     Rests(Instant),
     Lives(Box<Client>),
 }
 
-/// What was done.
+/// The totals of the clients.
 #[derive(Clone)]
 pub(crate) struct Totals {
     ended: u64,
     bytes: u64,
     round_trips_micros: Histogram<u64>,
     broken: u64,
-    /// What was wrong with the first.
+    /// The reason of the first failure.
     first: Option<String>,
 }
 
 impl Crowd {
-    /// Clients that have not begun yet.
+    /// Creates clients that have not connected yet.
     ///
     /// # Errors
-    /// If the system does not allow so many.
+    /// If the system does not allow that many descriptors.
     pub(crate) fn new(to: SocketAddr, load: &Load) -> Result<Self, Failure> {
         allow_descriptors(load.connections)?;
         let now = Instant::now();
@@ -70,7 +70,8 @@ impl Crowd {
         })
     }
 
-    /// Goes on for so long, and calls `each_second` with the number of the second that is over.
+    /// Runs the clients for `time`, and calls `each_second` with the number of seconds that have
+    /// passed.
     pub(crate) fn run(
         &mut self,
         time: Duration,
@@ -121,7 +122,7 @@ impl Crowd {
     }
 
     fn serve(&mut self, index: usize, now: Instant) -> Result<(), Failure> {
-        // What comes after its end is nobody's.
+        // An event may still come for a client that has ended.
         let Place::Lives(client) = &mut self.places[index] else { return Ok(()) };
         let mut gain = Gain::default();
         let step = client.work(&self.pattern, &mut gain, now);
@@ -148,7 +149,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// What was done since the last report, for people.
+    /// Returns a readable report on the time since the last one.
     pub(crate) fn take_report(&mut self) -> String {
         let recent = std::mem::replace(&mut self.recent, Totals::new());
         let now = Instant::now();
@@ -187,7 +188,7 @@ impl Crowd {
 
 impl Totals {
     fn new() -> Self {
-        // Up to an hour, in three digits.
+        // Up to an hour, with three significant digits.
         let histogram = Histogram::new_with_max(3_600_000_000, 3).expect("the bounds are sane");
         Self { ended: 0, bytes: 0, round_trips_micros: histogram, broken: 0, first: None }
     }

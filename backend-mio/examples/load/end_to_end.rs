@@ -1,4 +1,4 @@
-//! Clients against servers, good and bad.
+//! Clients against good and bad servers.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -23,7 +23,7 @@ fn load_of(arguments: &str) -> Load {
     }
 }
 
-/// What the crowd says of a server.
+/// Returns the totals of a load on the server at `to`, or the verdict against it.
 fn judge(to: SocketAddr, arguments: &str) -> Result<String, String> {
     let mut crowd = Crowd::new(to, &load_of(arguments)).unwrap();
     crowd.run(Duration::from_millis(500), |_, _| {}).map_err(|error| error.to_string())?;
@@ -31,7 +31,7 @@ fn judge(to: SocketAddr, arguments: &str) -> Result<String, String> {
     Ok(crowd.totals().to_string())
 }
 
-/// Serves each connection, until the test is over.
+/// Starts a server that passes each connection to `serve`, and returns its address.
 fn bad_server(serve: fn(TcpStream)) -> SocketAddr {
     let listener = TcpListener::bind(ANY_PORT).unwrap();
     let address = listener.local_addr().unwrap();
@@ -58,9 +58,9 @@ fn every_role_gets_its_own_bytes_back_from_tidelock() {
 }
 
 #[test]
-fn what_a_server_does_wrong_is_told() {
+fn errors_of_a_server_are_reported() {
     let wrong = bad_server(|mut stream| {
-        // A client that has gone is no fault of this one.
+        // The client may be gone already.
         if let Ok(count @ 1..) = stream.read(&mut [0; 64]) {
             stream.write_all(&vec![0xff; count]).ok();
         }
@@ -72,7 +72,7 @@ fn what_a_server_does_wrong_is_told() {
         let mut buffer = [0; 10];
         if let Ok(count @ 1..) = stream.read(&mut buffer) {
             stream.write_all(&buffer[..count]).ok();
-            // What is unread would reset the connection.
+            // A close with unread input would reset the connection.
             stream.read_exact(&mut [0; 54]).ok();
         }
     });
@@ -88,7 +88,7 @@ fn what_a_server_does_wrong_is_told() {
 }
 
 #[test]
-fn bad_arguments_are_told() {
+fn bad_arguments_are_reported() {
     for (arguments, part) in [
         ("--time 0s", "a time above 0"),
         ("--time 10", "as 30s or 10m"),

@@ -1,9 +1,10 @@
 //! A load generator for echo servers, and the soak of this one.
 //!
 //! ```text
-//! load serve [AT] [--workers N] [--shards N] [--direct]     an echo server, until its standard input ends
 //! load run TO [--time T] [--connections N]     a load on any echo server
 //! load soak [--time T] [--connections N]       both, in two processes, and a judgement
+//! load serve [AT] [--workers N] [--shards N] [--direct]
+//!                                              an echo server, until its standard input ends
 //! ```
 //!
 //! Clients are written over mio alone and check every byte that comes back. Some stay and talk,
@@ -40,7 +41,7 @@ enum Command {
     Serve(serve::Options),
     /// Load on an echo server
     Run {
-        /// Where the server listens
+        /// The address of the server
         to: SocketAddr,
         #[command(flatten)]
         load: Load,
@@ -54,13 +55,13 @@ enum Command {
     },
 }
 
-/// What the load is.
+/// The parameters of the load.
 #[derive(Args, Clone)]
 struct Load {
-    /// How long, as 30s or 10m
+    /// The duration, as 30s or 10m
     #[arg(long, default_value = "10s", value_parser = parse_time)]
     time: Duration,
-    /// So many connections at a time
+    /// The number of connections at a time
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=15_000))]
     connections: u32,
     /// Bytes of a message
@@ -98,7 +99,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why it failed, for people.
+/// The reason of a failure, in words.
 type Failure = Box<dyn std::error::Error>;
 
 fn run(to: SocketAddr, load: &Load) -> Result<(), Failure> {

@@ -1,17 +1,17 @@
-//! Who does what.
+//! The roles of clients, and their shares.
 
 use std::str::FromStr;
 
-/// What a client does.
+/// The role of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// One message there and back, and the next.
+    /// Sends one message, waits for it to come back, and goes on with the next.
     Steady,
-    /// Some messages; then it ends its output and reads to the end, or just closes; and anew.
+    /// Sends some messages, sends FIN and reads to the end, or just closes; then it connects again.
     Churn,
-    /// Much at once, and it reads a little now and then.
+    /// Sends much at once, and reads a little now and then.
     Slow,
-    /// Some messages, and then a reset; and anew.
+    /// Sends some messages and resets the connection; then it connects again.
     Reset,
 }
 
@@ -24,7 +24,7 @@ impl Role {
     ];
 }
 
-/// Shares of the roles.
+/// The shares of the roles.
 #[derive(Clone, Debug)]
 pub(crate) struct Mix {
     shares: Vec<(Role, u32)>,
@@ -54,11 +54,11 @@ impl FromStr for Mix {
 }
 
 impl Mix {
-    /// The role of the client with this number: every stretch of as many as the shares add up to
-    /// has each role as often as its share says.
+    /// Returns the role of the client with this number. Of each run of as many clients as the
+    /// shares add up to, every role gets exactly its share.
     pub(crate) fn role(&self, index: usize) -> Role {
         let whole: u32 = self.shares.iter().map(|(_, share)| share).sum();
-        // A stride without a common factor spreads the roles; the shares stay exact.
+        // A stride that is coprime to the sum visits every place once, in a spread order.
         let stride =
             (1..).map(|step| whole / 8 * 5 + step).find(|stride| is_coprime(*stride, whole));
         let mut place =
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_mix_is_told() {
+    fn an_invalid_mix_is_reported() {
         for (text, part) in [
             ("steady", "expected steady="),
             ("fast=3", "the roles are steady"),

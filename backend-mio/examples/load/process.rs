@@ -1,4 +1,4 @@
-//! Processes: what the system lets this one have, and a server in one of its own.
+//! The limits of this process, and a server in a process of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,12 +10,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::Failure;
 use crate::serve::{LISTENING, Server};
 
-/// Lets this process, and those that it starts, hold as many descriptors as the system allows.
+/// Raises the limit of descriptors of this process, and of those that it starts, to what
+/// `connections` need.
 ///
 /// # Errors
-/// If that is fewer than `connections` need.
+/// If the system's hard limit is lower.
 pub(crate) fn allow_descriptors(connections: u32) -> Result<(), Failure> {
-    /// The poller, the listener, the standard ones, and what is being opened.
+    /// The poller, the listener, the standard streams, and descriptors that are being opened.
     const OTHERS: u64 = 64;
     let limit = getrlimit(Resource::Nofile);
     let wanted = u64::from(connections) + OTHERS;
@@ -33,7 +34,7 @@ pub(crate) fn allow_descriptors(connections: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A server that runs until it is told to end.
+/// A server in a process of its own, which runs until it is stopped.
 pub(crate) struct Served {
     child: Child,
     stdin: ChildStdin,
@@ -42,7 +43,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// This program, as a server.
+    /// Starts this program as a server.
     pub(crate) fn start(server: &Server) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -62,7 +63,7 @@ impl Served {
         self.address
     }
 
-    /// Its resident memory.
+    /// Returns the server's resident memory.
     pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -70,15 +71,15 @@ impl Served {
         Ok(kilobytes.ok_or("Linux tells the resident memory in kB")?.parse::<u64>()? << 10)
     }
 
-    /// How many descriptors it holds.
+    /// Returns the number of descriptors that the server holds.
     pub(crate) fn descriptors(&self) -> Result<usize, Failure> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
     }
 
-    /// Lets it end; answers what it says then.
+    /// Stops the server and returns its last output.
     ///
     /// # Errors
-    /// If it ends with a failure.
+    /// If the server ends with a failure.
     pub(crate) fn stop(self) -> Result<String, Failure> {
         let Self { mut child, stdin, mut stdout, .. } = self;
         drop(stdin);

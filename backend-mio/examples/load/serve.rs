@@ -1,4 +1,4 @@
-//! The server.
+//! The echo server.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -10,19 +10,19 @@ use tidelock_mio::Runtime;
 
 use crate::Failure;
 
-/// What comes before its address.
+/// The text before the address, which the parent process reads.
 pub(crate) const LISTENING: &str = "listening on ";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Where it listens
+    /// The address to listen at
     #[arg(default_value = "127.0.0.1:0")]
     at: SocketAddr,
     #[command(flatten)]
     server: Server,
 }
 
-/// How the server works.
+/// The settings of the server.
 #[derive(Args, Clone)]
 pub(crate) struct Server {
     /// Worker threads; with 0 the service runs on the network thread
@@ -37,7 +37,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The same on the command line.
+    /// Returns the settings as arguments of the command line.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let (workers, shards) = (self.workers.to_string(), self.shards.to_string());
         let mut arguments =
@@ -49,7 +49,7 @@ impl Server {
     }
 }
 
-/// Sends back what it gets.
+/// A service that sends back what it gets.
 pub(crate) struct Echo;
 
 impl Service for Echo {
@@ -58,7 +58,7 @@ impl Service for Echo {
             && let Err(error) = net.send(socket, bytes)
         {
             tracing::debug!(%socket, %error, "an echo is lost; closing");
-            // It may have closed by itself meanwhile; then nothing is left to do.
+            // An error means that the socket is already closed.
             net.close(socket).ok();
         }
     }
@@ -71,7 +71,7 @@ impl Service for Echo {
 /// Serves until the standard input ends.
 ///
 /// # Errors
-/// If it cannot, or if something is left at the end.
+/// If the server cannot start, or if sockets or charged bytes are left at the end.
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     const DRAIN: Duration = Duration::from_secs(10);
     let Options { at, server } = options;

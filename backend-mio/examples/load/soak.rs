@@ -1,4 +1,4 @@
-//! The soak: hours in small. Memory stays flat, nothing is left, every byte comes back.
+//! The soak test: memory stays flat, nothing is left, and every byte comes back.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use crate::process::{Served, allow_descriptors};
 use crate::serve::Server;
 use crate::{Failure, Load};
 
-/// How far the means of resident memory in the third and the fourth quarter may lie apart, in
-/// percent. What is queued for slow readers moves from second to second, and single samples with
-/// it; what grows moves the mean.
+/// The most by which the mean resident memory of the third and the fourth quarter may differ, in
+/// percent. Single samples move with the bytes queued for slow readers, so the means are compared:
+/// a leak moves those.
 const FLAT_PERCENT: u64 = 2;
-/// How long the server may take to see that all clients have gone.
+/// The time in which the server must see that all clients have gone.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
-/// A shorter one says nothing about memory.
+/// The fewest samples of memory to judge by.
 const SAMPLES_MIN: usize = 60;
 
 /// Runs the load against a server in a process of its own.
 ///
 /// # Errors
-/// If a connection ended as it should not, memory grew, or something is left.
+/// If a connection failed, memory grew, or something is left.
 pub(crate) fn soak(load: &Load, server: &Server) -> Result<(), Failure> {
-    // The server inherits it.
+    // The server process inherits the limit.
     allow_descriptors(load.connections)?;
     let served = Served::start(server)?;
     let descriptors_before = served.descriptors()?;
@@ -69,7 +69,7 @@ fn wait_until_gone(served: &Served, descriptors_before: usize) -> Result<(), Fai
     }
 }
 
-/// In the second half memory does not grow.
+/// Checks that memory does not grow in the second half.
 fn judge_memory(resident: &[u64]) -> Result<(), Failure> {
     if resident.len() < SAMPLES_MIN {
         println!("too short to judge the memory: {} of {SAMPLES_MIN} s", resident.len());

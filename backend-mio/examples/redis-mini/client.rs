@@ -1,4 +1,4 @@
-//! One client: its unfinished request, and what waits until it reads its replies.
+//! One client: its unfinished request, and the input and replies that wait until it reads.
 
 use std::collections::VecDeque;
 
@@ -9,28 +9,28 @@ use crate::resp::Parser;
 
 /// One client.
 ///
-/// A client that does not read its replies is *held*: nothing of it is read or executed until
-/// the outbox has room again. What it had sent before waits in its backlog.
+/// A client that does not read its replies is *held*: its requests are neither read nor executed
+/// until the outbox has room again. Input that had already come waits in its backlog.
 pub(crate) struct Client {
     pub(crate) socket: SocketId,
     pub(crate) parser: Parser,
     /// Input that came while the client was held.
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
-    /// Replies that the outbox did not take.
+    /// Replies that the outbox refused.
     unsent: VecDeque<Bytes>,
     unsent_bytes: usize,
-    /// The outbox was full; `SendReady` is to come.
+    /// The outbox was full, and `SendReady` has not come yet.
     awaits_ready: bool,
-    /// A `Warning` came; the one with zero is to come.
+    /// A `Warning` came, and the one with zero bytes has not come yet.
     is_warned: bool,
-    /// Reading was stopped.
+    /// Reading is paused.
     is_paused: bool,
-    /// The peer sent FIN while something waited.
+    /// The peer sent FIN while input or replies waited.
     saw_eof: bool,
-    /// It said goodbye, or broke the protocol: it gets what waits, and no more.
+    /// It quit, or broke the protocol: it gets the replies that wait, and no more.
     pub(crate) is_ending: bool,
-    /// What the service has counted of `charge_bytes`.
+    /// The `charge_bytes` that the service has counted.
     pub(crate) counted_bytes: usize,
 }
 
@@ -52,24 +52,24 @@ impl Client {
         }
     }
 
-    /// Whether the client must read before more of it is executed.
+    /// Returns `true` if the client must read its replies before more requests are executed.
     pub(crate) fn is_held(&self) -> bool {
         self.awaits_ready || self.is_warned
     }
 
-    /// Replies that the outbox did not take, in bytes.
+    /// Returns the bytes of replies that the outbox refused.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.unsent_bytes
     }
 
-    /// What the client makes the server keep, in bytes.
+    /// Returns the bytes that the server keeps for the client.
     pub(crate) fn charge_bytes(&self) -> usize {
         self.parser.kept_bytes() + self.backlog_bytes + self.unsent_bytes
     }
 
-    /// Keeps input for later; `in_front` if it is the rest of what was taken from the backlog.
+    /// Keeps input for later; `in_front` is for the rest of input that came from the backlog.
     pub(crate) fn put_by(&mut self, input: &[u8], in_front: bool) {
-        // A copy, because a slice would pin the whole buffer that it came in.
+        // A copy, because a slice would keep the whole read buffer alive.
         let input = Bytes::copy_from_slice(input);
         self.backlog_bytes += input.len();
         if in_front {
@@ -79,7 +79,7 @@ impl Client {
         }
     }
 
-    /// The next input that was kept, unless the client is held.
+    /// Takes the next input from the backlog, unless the client is held.
     pub(crate) fn next_input(&mut self) -> Option<Bytes> {
         if self.is_held() || self.is_ending {
             return None;
@@ -96,47 +96,48 @@ impl Client {
         self.send_kept(net);
     }
 
-    /// `SendReady` came.
+    /// Handles `SendReady`.
     pub(crate) fn handle_ready(&mut self, net: &mut Net<'_>) {
         self.awaits_ready = false;
         self.send_kept(net);
     }
 
-    /// `Warning` came.
+    /// Handles `Warning`.
     pub(crate) fn handle_warning(&mut self, net: &mut Net<'_>, pending_bytes: u64) {
         self.is_warned = pending_bytes > 0;
         self.pause_if_held(net);
     }
 
-    /// `Eof` came: what waits is still answered. If nothing does, the runtime ends the socket.
+    /// Handles `Eof`. Requests and replies that wait are still served; without any, the runtime
+    /// shuts the socket down.
     pub(crate) fn handle_eof(&mut self, net: &mut Net<'_>) {
         if self.unsent.is_empty() && self.backlog.is_empty() {
             return;
         }
         self.saw_eof = true;
-        // An error says that the socket died meanwhile; its `Close` is on the way.
+        // An error means that the socket is gone; its `Close` is on the way.
         let _is_stale = net.keep_open(self.socket);
     }
 
-    /// Tries to send whatever was kept, whether or not there is room; for the last moment.
+    /// Tries to send all replies that wait, even without `SendReady`; at the exit.
     pub(crate) fn send_last(&mut self, net: &mut Net<'_>) {
         self.awaits_ready = false;
         self.send_kept(net);
     }
 
-    /// Reads on, or ends the connection, if nothing waits any more.
+    /// Resumes reading, or ends the connection, once nothing waits.
     pub(crate) fn settle(&mut self, net: &mut Net<'_>) {
         if self.is_ending {
             self.backlog.clear();
             self.backlog_bytes = 0;
         }
         if !self.unsent.is_empty() || !self.backlog.is_empty() {
-            assert!(self.is_held(), "what waits, waits for the outbox");
+            assert!(self.is_held(), "input or replies wait, but not for the outbox");
             return;
         }
         if self.is_ending || self.saw_eof {
-            // The replies arrive before FIN; what the peer still sends is discarded. An error
-            // says that the socket died meanwhile; its `Close` is on the way.
+            // The replies arrive before FIN, and further input is discarded. An error means that
+            // the socket is gone; its `Close` is on the way.
             let _is_stale = net.shutdown(self.socket);
         } else if self.is_paused && !self.is_held() {
             self.is_paused = false;
@@ -157,19 +158,19 @@ impl Client {
                     self.awaits_ready = true;
                 }
                 Err(SendError::TooLarge(mut message)) => {
-                    // The configuration wants smaller ones than ours.
-                    assert!(message.len() > 1, "no outbox is smaller than a byte");
+                    // The configuration allows only smaller messages than ours.
+                    assert!(message.len() > 1, "a message of one byte is too large");
                     self.unsent_bytes += message.len();
                     let rest = message.split_off(message.len() / 2);
                     self.unsent.push_front(rest);
                     self.unsent.push_front(message);
                 }
                 Err(SendError::Stale(_) | SendError::Closing(_) | SendError::Stopped(_)) => {
-                    // Nobody will read it: the socket's `Close` is on the way.
+                    // The replies are lost: the socket's `Close` is on the way.
                     self.unsent.clear();
                     self.unsent_bytes = 0;
                 }
-                Err(other) => unreachable!("a stream that was accepted: {other}"),
+                Err(other) => unreachable!("a send on an accepted stream failed: {other}"),
             }
         }
         self.pause_if_held(net);
@@ -178,7 +179,7 @@ impl Client {
     fn pause_if_held(&mut self, net: &mut Net<'_>) {
         if self.is_held() && !self.is_paused {
             self.is_paused = true;
-            // An error says that the socket died meanwhile; its `Close` is on the way.
+            // An error means that the socket is gone; its `Close` is on the way.
             let _is_stale = net.pause(self.socket);
         }
     }

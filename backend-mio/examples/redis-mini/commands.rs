@@ -1,4 +1,4 @@
-//! What each command does with the store, and what it answers.
+//! The commands: their effects on the store, and their replies.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::store::{Store, WrongType};
 /// The limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// What one client may make the server keep of a request.
+    /// The limits of one client's request.
     pub(crate) limits: Limits,
-    /// What all clients together may make the server keep: unfinished requests, requests that
-    /// wait, and replies that wait. Redis calls it `maxmemory-clients`.
+    /// The most bytes that the server keeps for all clients together: unfinished requests, requests
+    /// that wait, and replies that wait. Redis calls it `maxmemory-clients`.
     pub(crate) clients_bytes_max: usize,
-    /// Replies leave together, in messages of about this size at most.
+    /// The largest message. Replies are sent together, in messages of at most this size.
     pub(crate) message_bytes_max: usize,
-    /// Longest reply to one request.
+    /// The longest reply to one request.
     pub(crate) reply_bytes_max: usize,
-    /// What keys and values may take. Redis calls it `maxmemory`.
+    /// The most bytes of keys and values. Redis calls it `maxmemory`.
     pub(crate) store_bytes_max: usize,
-    /// Clients at a time. Redis calls it `maxclients`.
+    /// The most clients at a time. Redis calls it `maxclients`.
     pub(crate) clients_max: usize,
 }
 
@@ -39,19 +39,19 @@ impl Default for Settings {
     }
 }
 
-/// What becomes of the client after a request.
+/// The fate of the client after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
-    /// The next request.
+    /// Its next request is served.
     Continue,
-    /// It said goodbye: nothing after this request is looked at.
+    /// It quit: everything after this request is ignored.
     Quit,
-    /// The reply would be above `reply_bytes_max`. Redis closes without a word where a client's
-    /// output buffer passes its hard limit.
+    /// The reply would be longer than `reply_bytes_max`. Redis closes without a reply when the
+    /// output buffer of a client exceeds its hard limit.
     ReplyTooLarge,
 }
 
-/// What a request is executed against.
+/// The environment in which a request is executed.
 pub(crate) struct Context<'a> {
     pub(crate) store: &'a mut Store,
     pub(crate) settings: &'a Settings,
@@ -61,15 +61,15 @@ pub(crate) struct Context<'a> {
 
 struct Command {
     name: &'static str,
-    /// Arguments with the name; negative: at least so many.
+    /// The number of arguments, including the name; a negative number is a minimum.
     arity: i64,
-    /// First and last key, and the step between keys.
+    /// The positions of the first and last key, and the step between keys.
     keys: [i64; 3],
     flags: &'static [&'static str],
     run: fn(&mut Context<'_>, &Request) -> Result<After, Failure>,
 }
 
-/// Why a command answers with an error.
+/// The reason why a command replies with an error.
 enum Failure {
     WrongType,
     NotAnInteger,
@@ -176,7 +176,7 @@ fn unknown_command(request: &Request) -> Vec<u8> {
     [b"ERR unknown command '", name, b"', with args beginning with: ", &shown].concat()
 }
 
-/// What C's `%.*s` prints: at most `len_max` bytes, and nothing from a NUL on.
+/// Returns what C's `%.*s` prints: at most `len_max` bytes, up to a NUL.
 fn c_string(bytes: &[u8], len_max: usize) -> &[u8] {
     let window = &bytes[..bytes.len().min(len_max)];
     window.split(|byte| *byte == 0).next().unwrap_or(window)
@@ -224,14 +224,14 @@ fn set(context: &mut Context<'_>, request: &Request) -> Result<After, Failure> {
     Ok(After::Continue)
 }
 
-/// What stands after the value of `SET`.
+/// The options after the value of `SET`.
 #[derive(Default)]
 struct SetOptions<'a> {
     /// `NX`
     only_new: bool,
     /// `XX`
     only_old: bool,
-    /// The argument of `EX` or `PX`, and the milliseconds of its unit.
+    /// The argument of `EX` or `PX`, and the unit in milliseconds.
     lifetime: Option<(&'a [u8], i64)>,
 }
 
@@ -308,7 +308,7 @@ fn incr(context: &mut Context<'_>, request: &Request) -> Result<After, Failure> 
 fn mget(context: &mut Context<'_>, request: &Request) -> Result<After, Failure> {
     let mut reply_bytes = 0;
     for key in request.arguments(1) {
-        // A list counts as nothing here, as in Redis.
+        // A list reads as no value here, as in Redis.
         let text = context.store.text(key, context.now).unwrap_or(None);
         reply_bytes += bulk_len(text.map_or(0, |text| text.len()));
         if reply_bytes > context.settings.reply_bytes_max {
@@ -353,7 +353,7 @@ fn lrange(context: &mut Context<'_>, request: &Request) -> Result<After, Failure
         return Ok(After::Continue);
     };
     let len = list.len() as i64;
-    // Negative positions count from the end; what lies outside is cut off.
+    // Negative positions count from the end; positions outside the list are cut off.
     let from_end =
         |position: i64| if position < 0 { len.saturating_add(position) } else { position };
     let (first, last) = (from_end(first).max(0), from_end(last).min(len - 1));
@@ -411,8 +411,8 @@ fn config(context: &mut Context<'_>, request: &Request) -> Result<After, Failure
     Ok(After::Continue)
 }
 
-/// Whether `text` matches a pattern with `*` and `?`. At most `pattern · text` steps: only the
-/// last `*` is ever tried again.
+/// Returns `true` if `text` matches a pattern with `*` and `?`. It takes at most `pattern · text`
+/// steps, because only the last `*` is ever tried again.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut in_pattern, mut in_text) = (0, 0);
     let mut last_star = None;
@@ -466,7 +466,7 @@ fn command(context: &mut Context<'_>, request: &Request) -> Result<After, Failur
     Ok(After::Continue)
 }
 
-/// A command as Redis 7 describes one: ten elements, the last four of them empty here.
+/// Describes a command as Redis 7 does: with ten elements, the last four of which are empty here.
 fn describe(command: &Command, reply: &mut Reply) {
     reply.array(10);
     reply.bulk(command.name.as_bytes());
@@ -482,7 +482,7 @@ mod tests {
     use super::*;
     use crate::resp::Parser;
 
-    /// A server without a network: requests in text, replies in text.
+    /// A server without a network, with requests and replies in text.
     #[derive(Default)]
     struct Bench {
         store: Store,
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_commands_are_told_with_their_first_arguments() {
+    fn unknown_commands_are_reported_with_their_first_arguments() {
         let mut bench = Bench::default();
         let start = "-ERR unknown command 'foo', with args beginning with: ";
         assert_eq!(bench.ask("foo"), format!("{start}\r\n"));
@@ -698,7 +698,7 @@ mod tests {
         for (pattern, text) in [("", "a"), ("a?", "a"), ("a*c", "abcd"), ("*b*b", "ab")] {
             assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} {text}");
         }
-        // With a fresh try for each star this would take longer than the age of the universe.
+        // A matcher that backtracks to every star would take longer than the age of the universe.
         assert!(!matches("*a".repeat(40).as_bytes(), "a".repeat(39).as_bytes()));
         let (pattern, text) = ("a*".repeat(30) + "b", "a".repeat(200));
         assert!(!matches(pattern.as_bytes(), text.as_bytes()));

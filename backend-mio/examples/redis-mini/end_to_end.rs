@@ -12,7 +12,7 @@ use crate::commands::Settings;
 use crate::resp::Limits;
 use crate::service::RedisMini;
 
-/// How long anything may take before a test fails.
+/// The longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Server {
@@ -44,7 +44,7 @@ impl Server {
         Client { stream }
     }
 
-    /// Waits until no more than `count` sockets are there, the listener included.
+    /// Waits until no more than `count` sockets are left, including the listener.
     fn wait_for_sockets(&self, count: usize) {
         let begin = Instant::now();
         loop {
@@ -74,7 +74,7 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Reads exactly as many bytes as are expected, and compares.
+    /// Reads exactly as many bytes as are expected, and compares them.
     fn expect(&mut self, reply: &str) {
         let mut got = vec![0; reply.len()];
         self.stream.read_exact(&mut got).unwrap_or_else(|error| panic!("{error} for {reply:?}"));
@@ -86,7 +86,7 @@ impl Client {
         self.expect(reply);
     }
 
-    /// Everything until the server's FIN.
+    /// Returns everything up to the server's FIN.
     fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).unwrap();
@@ -97,8 +97,8 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&self.rest()), "");
     }
 
-    /// The server must not keep the connection; whether it ends with FIN or RST is the system's
-    /// business when unread input was discarded.
+    /// Asserts that the server ends the connection. It may end with RST instead of FIN, because the
+    /// system sends that if unread input is discarded.
     fn expect_gone(&mut self) {
         let mut bytes = [0; 1024];
         loop {
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Goes away with RST, so that no port stays behind in TIME_WAIT.
+    /// Ends the connection with RST, so that no port is left in TIME_WAIT.
     fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
@@ -127,7 +127,7 @@ fn array(arguments: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Both places where a service may run.
+/// The numbers of workers with which a service runs on the network thread, or on workers.
 const WORKERS: [usize; 2] = [0, 2];
 
 #[test]
@@ -178,7 +178,7 @@ fn errors_leave_the_client_connected() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_answered_and_ends_that_client_alone() {
+fn a_broken_protocol_is_answered_and_ends_that_client_alone() {
     for workers in WORKERS {
         let server = Server::start(workers);
         let mut other = server.client();
@@ -200,8 +200,8 @@ fn what_breaks_the_protocol_is_answered_and_ends_that_client_alone() {
             client.send(request);
             client.expect("+PONG\r\n");
             if error.is_empty() {
-                // A length that lies: the bytes after it are taken for the line's end, then for
-                // a command of their own.
+                // The length is wrong: the bytes after it are read as the end of the line, and then
+                // as a command.
                 client.expect("-ERR unknown command 'GE', with args beginning with: \r\n");
                 client.expect("-ERR unknown command '$3', with args beginning with: \r\n");
                 continue;
@@ -288,7 +288,7 @@ fn a_client_that_does_not_read_is_not_read_and_gets_everything_later() {
         let asked = 200;
         client.send(&array(&[b"GET", b"k"]).repeat(asked));
         let mut other = server.client();
-        // Until nothing moves any more: the system's buffers are full, and the server waits.
+        // Until nothing moves: the system's buffers are full, and the server waits.
         let begin = Instant::now();
         let held = loop {
             other.ask("PING", "+PONG\r\n");
@@ -306,7 +306,7 @@ fn a_client_that_does_not_read_is_not_read_and_gets_everything_later() {
         let mut got = vec![0; reply.len()];
         for round in 0..2 * asked {
             client.stream.read_exact(&mut got).unwrap();
-            assert!(got == reply, "reply {round} is another one");
+            assert!(got == reply, "reply {round} has other bytes");
         }
         client.expect("+PONG\r\n");
         client.ask("DEL k", ":1\r\n");
@@ -321,7 +321,7 @@ fn requests_that_were_read_before_the_pause_are_answered_in_order() {
         let value = vec![b'v'; 8 << 10];
         client.send(&array(&[b"SET", b"k", &value]));
         client.expect("+OK\r\n");
-        // So many that they are several reads, which wait in the mailbox together.
+        // Enough that they take several reads, which wait in the mailbox together.
         let asked = 6_000;
         client.send(&b"INCR n\r\nGET k\r\n".repeat(asked));
         std::thread::sleep(Duration::from_millis(50));
@@ -333,12 +333,12 @@ fn requests_that_were_read_before_the_pause_are_answered_in_order() {
 }
 
 #[test]
-fn what_follows_a_quit_is_not_looked_at() {
+fn requests_after_a_quit_are_ignored() {
     for workers in WORKERS {
         let server = Server::start(workers);
         let mut other = server.client();
         let mut client = server.client();
-        // More than one read, so that a part of it is in the mailbox when QUIT is met.
+        // More than one read, so that a part of it is still in the mailbox at QUIT.
         client.send(&[b"QUIT\r\n", b"INCR n\r\n".repeat(30_000).as_slice()].concat());
         client.expect("+OK\r\n");
         client.expect_end();
@@ -379,7 +379,7 @@ fn replies_before_a_protocol_error_arrive_although_the_client_reads_late() {
 }
 
 #[test]
-fn a_client_above_the_number_of_clients_is_told() {
+fn a_client_above_the_limit_of_clients_is_refused() {
     let settings = Settings { clients_max: 2, ..Settings::default() };
     let server = Server::with(0, settings, super::config());
     let (mut first, mut second) = (server.client(), server.client());
@@ -404,7 +404,7 @@ fn unfinished_requests_of_all_clients_are_bounded_together() {
     let mut probe = server.client();
     probe.ask("PING", "+PONG\r\n");
     let mut second = server.client();
-    // It may be closed before all of this is written.
+    // The server may close before all of this is written.
     let _is_closed = second.stream.write_all(&half);
     second.expect_gone();
     first.send(&vec![b'x'; 300_000]);
@@ -454,7 +454,7 @@ fn a_stop_delivers_what_was_answered() {
     for workers in WORKERS {
         let server = Server::start(workers);
         let mut client = server.client();
-        // It fits into the outbox: what a service holds back itself is lost at its exit.
+        // It fits into the outbox. Replies that the service holds back would be lost at the exit.
         let value = vec![b'v'; 1 << 18];
         client.send(&array(&[b"SET", b"k", &value]));
         client.expect("+OK\r\n");

@@ -7,7 +7,7 @@
 //!
 //! Both run the same `service.rs`. The commands: PING, ECHO, SET (EX, PX, NX, XX), GET, DEL,
 //! EXISTS, DBSIZE, INCR, MSET, MGET, LPUSH, LRANGE, FLUSHALL, CONFIG GET, COMMAND, QUIT. Errors
-//! read as those of Redis 7.0. `RUST_LOG=redis_mini=debug` tells about clients.
+//! have the texts of Redis 7.0. `RUST_LOG=redis_mini=debug` logs clients.
 
 mod client;
 mod commands;
@@ -36,11 +36,11 @@ use tracing_subscriber::EnvFilter;
 use crate::commands::Settings;
 use crate::service::RedisMini;
 
-/// What the command line says.
+/// The arguments of the command line.
 #[derive(Debug, Parser)]
 #[command(about = "A small Redis over RESP2, on real sockets or in the simulated network")]
 struct Arguments {
-    /// Where to listen, as 127.0.0.1:6379; port 0 lets the system choose.
+    /// The address to listen at, as 127.0.0.1:6379; port 0 lets the system choose.
     #[arg(default_value = "127.0.0.1:6379", value_parser = parse_address)]
     addr: SocketAddr,
     /// Threads that run services; 0 runs them on the network thread.
@@ -53,9 +53,9 @@ struct Arguments {
 
 /// The most worker threads that make sense for one service with one store.
 const WORKERS_MAX: usize = 64;
-/// How long clients may take to read what is on its way when the server stops.
+/// The time that clients have to read pending replies when the server stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
-/// What `sysexits.h` calls a wrong use of a command.
+/// `EX_USAGE` of `sysexits.h`: the command was used incorrectly.
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -81,12 +81,12 @@ fn main() -> ExitCode {
 
 /// Serves until a signal comes, then drains.
 fn serve(arguments: &Arguments) -> io::Result<ShutdownReport> {
-    // Before anything runs, so that no signal meets its default.
+    // Before anything runs, so that no signal has its default effect.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let runtime = Runtime::builder().config(config()).workers(arguments.workers).build()?;
     let (sender, startup) = sync_channel(1);
     let announce = move |startup| {
-        // If nobody waits for it, the process is ending.
+        // If the receiver is gone, the process is ending.
         let _is_ending = sender.send(startup);
     };
     let service = RedisMini::new(arguments.addr.into(), Settings::default(), announce);
@@ -98,7 +98,7 @@ fn serve(arguments: &Arguments) -> io::Result<ShutdownReport> {
     Ok(runtime.shutdown(DRAIN_DEADLINE))
 }
 
-/// Runs one world and says what came of it.
+/// Runs one world and prints the result.
 fn simulate(seed: u64) -> ExitCode {
     let (report, compared_bytes) = sim::run(seed);
     println!("seed {seed}: {} events, {compared_bytes} B of replies compared", report.events);
@@ -113,8 +113,8 @@ fn simulate(seed: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Outboxes so small that four thousand clients who do not read leave room for the others: when
-/// all outboxes together are full, nobody is answered.
+/// Returns a configuration with outboxes so small that four thousand clients that do not read still
+/// leave room for others: once all outboxes together are full, no client gets an answer.
 fn config() -> Config {
     Config {
         warn_bytes: 128 << 10,
@@ -124,7 +124,7 @@ fn config() -> Config {
     }
 }
 
-/// Says what was not sent.
+/// Prints what was not sent.
 fn tell(report: &ShutdownReport) -> ExitCode {
     let exit = &report.exit;
     println!(
@@ -142,7 +142,7 @@ fn tell(report: &ShutdownReport) -> ExitCode {
     }
 }
 
-/// One line that says what is wrong and what is allowed; or the help that was asked for.
+/// Prints one line that says what is wrong and what is allowed, or the help if that was asked for.
 fn refuse(error: &clap::Error) -> ExitCode {
     let text = error.to_string();
     if error.kind() == ErrorKind::DisplayHelp {

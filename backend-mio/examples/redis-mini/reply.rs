@@ -4,72 +4,72 @@ use tidelock_core::Bytes;
 
 /// The replies of one or more requests, in order, cut into messages.
 ///
-/// Each message has memory of its own, so that what was sent is given back while the rest waits.
+/// Each message has memory of its own, so that it is freed once it is sent, while the rest waits.
 #[derive(Debug)]
 pub(crate) struct Reply {
     message_bytes_max: usize,
     /// Messages of exactly `message_bytes_max`.
     full: Vec<Bytes>,
-    /// What follows. Invariant: less than `message_bytes_max`.
+    /// The bytes after those. Invariant: fewer than `message_bytes_max`.
     rest: Vec<u8>,
 }
 
 impl Reply {
-    /// No reply yet.
+    /// Creates an empty reply.
     pub(crate) fn new(message_bytes_max: usize) -> Self {
-        assert!(message_bytes_max > 0, "a message has at least a byte");
+        assert!(message_bytes_max > 0, "messages of at most zero bytes");
         Self { message_bytes_max, full: Vec::new(), rest: Vec::new() }
     }
 
-    /// Whether there is a whole message.
+    /// Returns `true` if there is a full message.
     pub(crate) fn has_full(&self) -> bool {
         !self.full.is_empty()
     }
 
-    /// `+text`
+    /// Appends `+text`.
     pub(crate) fn status(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());
     }
 
-    /// `-code message`. Line breaks in it become spaces, because they would end it early.
+    /// Appends `-text`. Line breaks in it become spaces, because one would end the reply early.
     pub(crate) fn error(&mut self, text: &[u8]) {
         let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
         self.line(b'-', &text.iter().map(one_line).collect::<Vec<u8>>());
     }
 
-    /// `:value`
+    /// Appends `:value`.
     pub(crate) fn integer(&mut self, value: i64) {
         self.line(b':', value.to_string().as_bytes());
     }
 
-    /// `:count`
+    /// Appends `:count`.
     pub(crate) fn count(&mut self, count: usize) {
         self.line(b':', count.to_string().as_bytes());
     }
 
-    /// `$length`, and the bytes.
+    /// Appends `$length` and the bytes.
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
         self.line(b'$', bytes.len().to_string().as_bytes());
         self.push(bytes);
         self.push(b"\r\n");
     }
 
-    /// `$-1`: nothing is there.
+    /// Appends `$-1`: there is no value.
     pub(crate) fn null(&mut self) {
         self.line(b'$', b"-1");
     }
 
-    /// `*-1`: nothing is there, where an array would be.
+    /// Appends `*-1`: there is no array.
     pub(crate) fn null_array(&mut self) {
         self.line(b'*', b"-1");
     }
 
-    /// `*count`; that many replies follow.
+    /// Appends `*count`; that many replies must follow.
     pub(crate) fn array(&mut self, count: usize) {
         self.line(b'*', count.to_string().as_bytes());
     }
 
-    /// Takes everything, as messages that are not empty.
+    /// Takes everything, as messages of which none is empty.
     pub(crate) fn take(&mut self) -> Vec<Bytes> {
         let mut messages = std::mem::take(&mut self.full);
         if !self.rest.is_empty() {
@@ -79,7 +79,8 @@ impl Reply {
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
-        assert!(!text.contains(&b'\n'), "a line break would end the reply early");
+        let shown = text.escape_ascii();
+        assert!(!text.contains(&b'\n'), "a line break ends the reply \"{shown}\" early");
         self.push(&[kind]);
         self.push(text);
         self.push(b"\r\n");
@@ -93,13 +94,12 @@ impl Reply {
             bytes = back;
         }
         self.rest.extend_from_slice(bytes);
-        assert!(self.rest.len() < self.message_bytes_max, "a whole message is put aside");
     }
 }
 
-/// The bytes of a bulk reply of `len` bytes.
+/// Returns the most bytes that a bulk reply of `len` bytes takes.
 pub(crate) fn bulk_len(len: usize) -> usize {
-    // The longest length is 20 digits; what matters is an upper bound that is not far off.
+    // A length has at most 20 digits. The result is an upper bound, and need not be exact.
     len + 25
 }
 

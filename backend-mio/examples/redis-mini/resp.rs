@@ -1,15 +1,15 @@
-//! Requests out of bytes: RESP arrays and inline lines, wherever the network cuts them.
+//! The parser of requests: RESP arrays and inline lines, wherever the network cuts them.
 
-/// What one client may make the server keep.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Longest inline request, and longest line that announces a count or a length.
+    /// The longest inline request, and the longest line that announces a count or a length.
     pub(crate) line_bytes_max: usize,
-    /// Most arguments of one request.
+    /// The most arguments of one request.
     pub(crate) arguments_max: usize,
-    /// Longest argument. Redis calls it `proto-max-bulk-len`.
+    /// The longest argument. Redis calls it `proto-max-bulk-len`.
     pub(crate) bulk_bytes_max: usize,
-    /// What one request may take in all, with [`ARGUMENT_OVERHEAD_BYTES`] for each argument.
+    /// The most bytes of one request, plus [`ARGUMENT_OVERHEAD_BYTES`] for each argument.
     /// Redis calls it `client-query-buffer-limit`.
     pub(crate) request_bytes_max: usize,
 }
@@ -25,13 +25,13 @@ impl Default for Limits {
     }
 }
 
-/// What an argument costs besides its bytes: its place in the list of ends.
+/// The fixed cost of an argument: its place in the list of ends.
 pub(crate) const ARGUMENT_OVERHEAD_BYTES: usize = size_of::<u32>();
 
-/// Buffers above this size are not kept for the next request.
+/// The largest buffer that is kept for the next request.
 const RETAINED_BYTES_MAX: usize = 16 << 10;
 
-/// Why a client is told off and closed.
+/// The reason why a client is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     /// An inline request above `line_bytes_max`.
@@ -40,25 +40,25 @@ pub(crate) enum ProtocolError {
     CountLineTooBig,
     /// A `$` line above `line_bytes_max`.
     LengthLineTooBig,
-    /// The count of arguments is no number, or above `arguments_max`.
+    /// The count of arguments is not a number, or above `arguments_max`.
     InvalidMultibulkLength,
-    /// The length of an argument is no number, negative, or above `bulk_bytes_max`.
+    /// The length of an argument is not a number, negative, or above `bulk_bytes_max`.
     InvalidBulkLength,
-    /// An argument begins with something else than `$`.
+    /// An argument begins with something other than `$`.
     ExpectedDollar(u8),
     /// An inline request ends inside quotes, or has something right after a closing quote.
     UnbalancedQuotes,
-    /// The request as announced is above `request_bytes_max`. Redis closes without a word.
+    /// The request as announced is above `request_bytes_max`. Redis closes without a reply.
     RequestTooLarge,
 }
 
 impl ProtocolError {
-    /// Whether Redis says why before it closes.
+    /// Returns `true` if Redis sends the reason before it closes.
     pub(crate) fn is_answered(self) -> bool {
         self != ProtocolError::RequestTooLarge
     }
 
-    /// The text that Redis answers, after `-ERR `. It may hold any byte that the client sent.
+    /// Returns the text that Redis sends after `-ERR `. It may contain any byte of the client's.
     pub(crate) fn text(self) -> Vec<u8> {
         let text: &[u8] = match self {
             ProtocolError::InlineTooBig => b"Protocol error: too big inline request",
@@ -81,27 +81,27 @@ impl ProtocolError {
 pub(crate) struct Request {
     /// All arguments, one after the other.
     bytes: Vec<u8>,
-    /// Where each argument ends. Invariant: ascending, the last is the length of `bytes` when the
-    /// request is complete.
+    /// The end of each argument. Invariant: ascending, and in a complete request the last one is
+    /// the length of `bytes`.
     ends: Vec<u32>,
 }
 
 impl Request {
-    /// How many arguments there are, the command's name included.
+    /// Returns the number of arguments, including the command's name.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// One argument.
+    /// Returns one argument.
     ///
     /// # Panics
-    /// If there are not so many: the command's arity was checked before.
+    /// If there are not that many: the command's arity was checked before.
     pub(crate) fn argument(&self, index: usize) -> &[u8] {
         let begin = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         &self.bytes[begin..self.ends[index] as usize]
     }
 
-    /// The arguments from `first` on.
+    /// Returns the arguments from `first` on.
     pub(crate) fn arguments(&self, first: usize) -> impl ExactSizeIterator<Item = &[u8]> {
         (first.min(self.len())..self.len()).map(|index| self.argument(index))
     }
@@ -124,26 +124,27 @@ impl Request {
     }
 }
 
-/// Takes bytes in, in pieces of any size, and gives requests out.
+/// A parser that takes bytes in pieces of any size, and returns requests.
 ///
-/// Each byte is looked at once, so the work is linear however the pieces are cut; and what is
-/// kept is what came, never what was announced.
+/// It looks at each byte once, so the work is linear however the pieces are cut. It allocates for
+/// bytes that came, never for a length that was only announced.
 #[derive(Debug)]
 pub(crate) struct Parser {
     limits: Limits,
     step: Step,
-    /// What came of the current line. Invariant: at most `line_bytes_max`; empty between lines.
+    /// The part of the current line that has come. Invariant: at most `line_bytes_max` bytes; empty
+    /// between lines.
     line: Vec<u8>,
     request: Request,
-    /// Arguments that are announced and not complete.
+    /// The number of arguments that are announced and not complete.
     arguments_left: usize,
     is_complete: bool,
 }
 
-/// What the next byte belongs to.
+/// The element that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// A new request; its first byte tells which kind.
+    /// A new request, whose first byte tells its kind.
     Start,
     /// An inline request, up to `\n`.
     Inline,
@@ -155,9 +156,10 @@ enum Step {
     Length,
     /// The byte after that line, and the length.
     LengthEnd(usize),
-    /// An argument, and how much of it is to come.
+    /// An argument, and the number of its bytes still to come.
     Payload(usize),
-    /// What follows an argument (`\r\n`, not looked at, as in Redis), and how much is to come.
+    /// The `\r\n` after an argument, which is not checked, as in Redis; and the number of its bytes
+    /// still to come.
     PayloadEnd(u8),
     /// Nothing is read after an error.
     Failed,
@@ -177,10 +179,10 @@ impl Parser {
         }
     }
 
-    /// Consumes from `input` until one request is complete, and gives it; or all of it.
+    /// Consumes `input` up to the end of a request, and returns that; or all of it.
     ///
     /// # Errors
-    /// What the client did wrong. Nothing after it can be understood.
+    /// If the client broke the protocol. Nothing after that can be understood.
     ///
     /// # Panics
     /// If it is fed again after an error.
@@ -208,12 +210,12 @@ impl Parser {
         Ok(None)
     }
 
-    /// What the parser keeps for a request that is not complete, in bytes.
+    /// Returns the bytes that the parser keeps for a request that is not complete.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.line.len() + self.request.charge_bytes()
     }
 
-    /// One step with at least one byte of input. Answers whether the request is complete.
+    /// Takes one step, with at least one byte of input. Returns `true` if the request is complete.
     fn advance(&mut self, first: u8, input: &mut &[u8]) -> Result<bool, ProtocolError> {
         match self.step {
             Step::Start => {
@@ -265,7 +267,7 @@ impl Parser {
         Ok(false)
     }
 
-    /// Moves bytes from `input` to the line until `end`, which is consumed. Answers whether it
+    /// Moves bytes from `input` to the line up to `end`, which is consumed. Returns `true` if `end`
     /// came, or `None` if the line is too long.
     fn take_line(&mut self, input: &mut &[u8], end: u8) -> Option<bool> {
         let room = self.limits.line_bytes_max - self.line.len();
@@ -284,7 +286,7 @@ impl Parser {
         assert_eq!(self.line.first(), Some(&b'*'), "the first byte chose this step");
         let count = parse_integer(&self.line[1..]).ok_or(ProtocolError::InvalidMultibulkLength)?;
         self.clear_line();
-        // Zero and negative counts are empty requests, which are passed over.
+        // Zero and negative counts are empty requests, which are skipped.
         let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
         if count > self.limits.arguments_max {
             return Err(ProtocolError::InvalidMultibulkLength);
@@ -311,7 +313,7 @@ impl Parser {
         }
     }
 
-    /// Answers whether the request is complete.
+    /// Returns `true` if the request is complete.
     fn end_argument(&mut self) -> bool {
         self.request.end_argument();
         assert!(self.arguments_left > 0, "an argument that was not announced");
@@ -334,7 +336,7 @@ impl Parser {
     }
 }
 
-/// An integer as Redis reads it: decimal, no sign but `-`, no leading zero, no space.
+/// Parses an integer as Redis does: decimal, no sign but `-`, no leading zero, no space.
 pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let is_canonical = match digits {
@@ -363,7 +365,7 @@ fn split_quoted(line: &[u8], request: &mut Request) -> Option<()> {
     }
 }
 
-/// Appends one argument to `to` and answers what follows it.
+/// Appends one argument to `to` and returns the text after it.
 fn take_argument<'a>(mut rest: &'a [u8], to: &mut Vec<u8>) -> Option<&'a [u8]> {
     while let Some((&byte, after)) = rest.split_first() {
         match byte {
@@ -381,7 +383,7 @@ fn take_argument<'a>(mut rest: &'a [u8], to: &mut Vec<u8>) -> Option<&'a [u8]> {
     Some(rest)
 }
 
-/// Appends what stands before the closing `quote` to `to` and answers what follows it.
+/// Appends the text before the closing `quote` to `to`, and returns the text after that.
 fn take_quoted<'a>(mut rest: &'a [u8], quote: u8, to: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         rest = match *rest {
@@ -421,11 +423,11 @@ fn hex_digit(digit: u8) -> u8 {
         b'0'..=b'9' => digit - b'0',
         b'a'..=b'f' => digit - b'a' + 10,
         b'A'..=b'F' => digit - b'A' + 10,
-        _ => unreachable!("only hexadecimal digits come here"),
+        other => unreachable!("{other} is not a hexadecimal digit"),
     }
 }
 
-/// What C's `isspace` takes for one.
+/// Returns `true` for what C's `isspace` takes for a space.
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
@@ -437,7 +439,7 @@ mod tests {
 
     use super::*;
 
-    /// Limits that a test can reach.
+    /// Limits so low that a test can reach them.
     const SMALL: Limits =
         Limits { line_bytes_max: 24, arguments_max: 6, bulk_bytes_max: 40, request_bytes_max: 80 };
 
@@ -447,7 +449,7 @@ mod tests {
         request.arguments(0).map(<[u8]>::to_vec).collect()
     }
 
-    /// What comes out if `pieces` come in; nothing after the first error.
+    /// Parses `pieces`, up to the first error.
     fn parse<'a>(
         limits: Limits,
         pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -487,7 +489,7 @@ mod tests {
         bytes
     }
 
-    /// The pieces of `bytes` between `cuts`, each taken modulo the length.
+    /// Returns the pieces of `bytes` between `cuts`, each of which is taken modulo the length.
     fn cut<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
         let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
         ends.push(bytes.len());
@@ -562,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_is_not_allocated() {
+    fn nothing_is_allocated_for_an_announced_length() {
         let mut parser = Parser::new(Limits::default());
         let mut input: &[u8] = b"*1048576\r\n$4194304\r\nabc";
         assert!(matches!(parser.feed(&mut input), Ok(None)));
@@ -588,7 +590,7 @@ mod tests {
     fn a_megabyte_byte_by_byte_is_linear() {
         let value = vec![b'v'; 1 << 20];
         let bytes = encode(&vec![vec![value.clone()]]);
-        // Looking at what was kept again for each byte would be 5 · 10^11 steps.
+        // A parser that looked at all kept bytes for each new one would take 5 · 10^11 steps.
         let (requests, error) = parse(Limits::default(), bytes.chunks(1));
         assert_eq!((requests.len(), error), (1, None));
         assert!(requests[0][0] == value);
@@ -616,7 +618,7 @@ mod tests {
         }
     }
 
-    /// Bytes of which many mean something to the protocol.
+    /// Bytes, many of which have a meaning in the protocol.
     fn garbage() -> impl Strategy<Value = Vec<u8>> {
         let token = prop_oneof![
             Just(b"\r\n".to_vec()),

@@ -1,7 +1,7 @@
 //! The server: one service that owns the listener, the clients and the store.
 //!
-//! It draws time, timers and I/O from [`Net`] alone, so this very file runs on real sockets and
-//! in the simulated network.
+//! It takes time, timers and I/O from [`Net`] alone, so the same file runs on real sockets and in
+//! the simulated network.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::reply::Reply;
 use crate::resp::ProtocolError;
 use crate::store::Store;
 
-/// How the start went: the address with the real port, or why there is none.
+/// The result of the start: the address with the real port, or the reason why there is none.
 pub(crate) type Startup = Result<Endpoint, String>;
 
 /// The server.
 pub(crate) struct RedisMini {
     at: Endpoint,
     settings: Settings,
-    /// Told once how the start went.
+    /// Called once, with the result of the start.
     announce: Option<Box<dyn FnOnce(Startup) + Send>>,
     listener: Option<SocketId>,
     store: Store,
@@ -35,17 +35,17 @@ pub(crate) struct RedisMini {
     expiry_timer: Option<TimerId>,
 }
 
-/// How often, at most, keys that are due and that nobody asks for give their memory back …
+/// The shortest time between two rounds that remove expired keys which no client asks for.
 const EXPIRY_PERIOD_MIN: Duration = Duration::from_millis(100);
-/// … and how often at least, while any key will expire.
+/// The longest time between two rounds, while any key will expire.
 const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(1);
-/// The pause before the next round, if a round did not get through.
+/// The pause before the next round, if a round left expired keys.
 const EXPIRY_HURRY: Duration = Duration::from_millis(1);
-/// Keys that one round removes at most, so that clients do not wait.
+/// The most keys that one round removes, so that clients do not wait for it.
 const EXPIRED_PER_ROUND_MAX: usize = 1000;
 
 impl RedisMini {
-    /// A server that will listen at `at`, and then tells `announce` how that went.
+    /// Creates a server that will listen at `at`, and pass the result to `announce`.
     pub(crate) fn new(
         at: Endpoint,
         settings: Settings,
@@ -78,14 +78,14 @@ impl RedisMini {
             return;
         }
         let refusal = Bytes::from_static(b"-ERR max number of clients reached\r\n");
-        // Errors say that the socket died meanwhile; its `Close` is on the way.
+        // Errors mean that the socket is gone; its `Close` is on the way.
         let _is_gone = net.send(socket, refusal);
         let _is_stale = net.shutdown(socket);
     }
 
     fn handle_data(&mut self, net: &mut Net<'_>, socket: SocketId, bytes: &[u8]) {
         let Some(client) = self.clients.get_mut(&socket) else {
-            return; // It was refused, and what it sends is not looked at.
+            return; // The client was refused; its input is ignored.
         };
         if client.is_ending {
             return;
@@ -98,7 +98,7 @@ impl RedisMini {
         self.settle(net, socket);
     }
 
-    /// The client may have read: goes on where it was held.
+    /// Goes on with a client that may have read its replies.
     fn resume(&mut self, net: &mut Net<'_>, socket: SocketId) {
         while let Some(client) = self.clients.get_mut(&socket)
             && let Some(input) = client.next_input()
@@ -108,13 +108,13 @@ impl RedisMini {
         self.settle(net, socket);
     }
 
-    /// Executes the requests in `input`. All their replies leave together, but for a message's
-    /// worth each if they are many.
+    /// Executes the requests in `input`. Their replies are sent together at the end, or before that
+    /// whenever they fill a message.
     fn serve(&mut self, net: &mut Net<'_>, socket: SocketId, input: &[u8], was_put_by: bool) {
         let Some(client) = self.clients.get_mut(&socket) else {
             return;
         };
-        assert!(!client.is_held() && !client.is_ending, "{socket} is not to be served");
+        assert!(!client.is_held() && !client.is_ending, "{socket} is held, or ending");
         let (store, settings, now) = (&mut self.store, &self.settings, net.now());
         let mut reply = Reply::new(settings.message_bytes_max);
         let mut rest = input;
@@ -149,7 +149,7 @@ impl RedisMini {
         self.arm_expiry(net);
     }
 
-    /// Counts what the client keeps, and closes it if that is too much for all together.
+    /// Counts the bytes kept for the client, and closes it if all clients together keep too many.
     fn settle(&mut self, net: &mut Net<'_>, socket: SocketId) {
         let Some(client) = self.clients.get_mut(&socket) else {
             return;
@@ -161,14 +161,15 @@ impl RedisMini {
         if self.clients_bytes > self.settings.clients_bytes_max {
             tracing::warn!(%socket, charge_bytes, "closing: all clients together keep too much");
             self.forget(socket);
-            let _is_stale = net.close(socket); // If so, its `Close` is on the way.
+            let _is_stale = net.close(socket); // An error means that its `Close` is on the way.
         }
     }
 
     fn forget(&mut self, socket: SocketId) {
         if let Some(client) = self.clients.remove(&socket) {
-            assert!(client.counted_bytes <= self.clients_bytes, "a client is part of the sum");
-            self.clients_bytes -= client.counted_bytes;
+            let (counted, all) = (client.counted_bytes, self.clients_bytes);
+            assert!(counted <= all, "{socket} counts {counted} B of {all} B in all");
+            self.clients_bytes -= counted;
         }
     }
 
@@ -192,7 +193,7 @@ impl RedisMini {
     }
 
     fn handle_timer(&mut self, net: &mut Net<'_>, timer: TimerId) {
-        assert_eq!(self.expiry_timer, Some(timer), "only the expiry has a timer");
+        assert_eq!(self.expiry_timer, Some(timer), "the only timer is that of the expiry");
         self.expiry_timer = None;
         let removed = self.store.expire(net.now(), EXPIRED_PER_ROUND_MAX);
         tracing::trace!(removed, keys = self.store.len(), "expired");
@@ -231,7 +232,7 @@ impl Service for RedisMini {
             Message::Close { socket, reason, unsent } => self.handle_close(socket, reason, unsent),
             Message::Error { socket, fault, operation, fatal } => {
                 if self.listener != Some(socket) {
-                    // What clients do is told only to who asks: they must not fill a log.
+                    // At debug, because clients must not be able to fill the log.
                     tracing::debug!(%socket, ?operation, %fault, fatal, "a client's error");
                 } else if fatal {
                     self.announce(Err(format!("cannot listen at {}: {fault}", self.at)));
@@ -258,9 +259,9 @@ impl Service for RedisMini {
             }
             Message::Timer { timer } => self.handle_timer(net, timer),
             Message::Exit => self.handle_exit(net),
-            // `Paused` answers the own `pause`, `Refused` a `start` on a client that is gone; the
-            // other kinds answer what this service never asks for.
-            other => tracing::trace!(%other, "passed over"),
+            // `Paused` answers our own `pause`, and `Refused` a `start` on a client that is gone.
+            // The other kinds answer requests that this service never makes.
+            other => tracing::trace!(%other, "ignored"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The same service in the simulated network, against scripted clients.
 //!
-//! Each client sends requests in pieces of any size, reads when it pleases, and compares every
-//! byte that comes back with what the same requests give without a network between.
+//! Each client sends requests in pieces of any size, reads at any time, and compares every byte
+//! that comes back with the replies to the same requests without a network.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use crate::resp::Parser;
 use crate::service::{RedisMini, tell_off};
 use crate::store::Store;
 
-/// The world: one server, and clients that know what it must answer.
+/// The world: one server, and clients that know what it must reply.
 pub(crate) fn scenario() -> Scenario {
     let about = "clients send requests in pieces and know each byte of the replies";
     Scenario::new("redis-mini", about, |stage| {
@@ -38,25 +38,26 @@ pub(crate) fn scenario() -> Scenario {
 }
 
 thread_local! {
-    /// Bytes of replies that were compared, on this thread.
+    /// The bytes of replies that were compared on this thread.
     static COMPARED_BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// One run, and how many bytes of replies were compared in it.
+/// Runs one world, and returns the report and the number of bytes compared.
 pub(crate) fn run(seed: u64) -> (Report, u64) {
     COMPARED_BYTES.set(0);
     let report = scenario().run(seed);
     (report, COMPARED_BYTES.get())
 }
 
-/// Both ends have services; and without faults nothing may take so long that a bound ends it.
+/// Adjusts the drawn options. Both ends have services, and without faults nothing may take so long
+/// that a timeout ends it.
 fn adjust(options: &mut Options) {
     options.scripted = 0;
-    // A store that begins anew has forgotten what its clients expect.
+    // After a crash the store is empty, and the clients expect their values.
     options.has_crashes = 0;
     options.connections = options.connections.min(8);
     options.sockets_max = options.sockets_max.max(3);
-    // A byte at a time would make worlds of millions of events and find no more.
+    // One byte at a time would make worlds of millions of events, and find no more.
     for size in [
         &mut options.send_buffer_bytes,
         &mut options.receive_buffer_bytes,
@@ -65,7 +66,8 @@ fn adjust(options: &mut Options) {
     ] {
         *size = (*size).max(TRANSFER_BYTES_MIN);
     }
-    // Half of a server's message fits, so that some are too large and few are sent bytewise.
+    // An outbox holds half of the server's largest message: some messages are too large, but few
+    // have to be sent byte by byte.
     options.outbox_bytes_max = options.outbox_bytes_max.max(64 + MESSAGE_BYTES_MAX / 2);
     options.total_bytes_max = options.total_bytes_max.max(options.outbox_bytes_max);
     if options.is_calm() {
@@ -81,27 +83,27 @@ fn server() -> RedisMini {
     let at = Endpoint::from(([0, 0, 0, 0], SERVER_PORT));
     let message_bytes_max = MESSAGE_BYTES_MAX as usize;
     let settings = Settings { message_bytes_max, ..Settings::default() };
-    // If it cannot listen, the clients are refused, and that is for them to see.
+    // If it cannot listen, the clients are refused, and report it.
     RedisMini::new(at, settings, |_startup| {})
 }
 
-/// How many connections a client makes, one after the other.
+/// The connections that a client makes, one after the other.
 const CONNECTIONS_PER_CLIENT: u64 = 3;
-/// What moves at once is at least so much, where it is there.
+/// The least size of buffers and of reads and writes.
 const TRANSFER_BYTES_MIN: u64 = 24;
-/// The server's messages: so small that an outbox fills in the middle of what was read.
+/// The server's largest message: so small that an outbox fills in the middle of a read's requests.
 const MESSAGE_BYTES_MAX: u64 = 500;
-/// How long the server has to listen before the first client comes.
+/// The time that the server has to listen before the first client connects.
 const HEAD_START: Duration = Duration::from_millis(2);
-/// Pieces of requests are at most this long.
+/// The longest piece of requests.
 const PIECE_BYTES_MAX: u64 = 300;
-/// A client waits at most this long between two pieces, or before it reads on.
+/// The longest pause of a client between two pieces, or two reads.
 const PAUSE_NANOS_MAX: u64 = 3_000_000;
 
-/// Talks to the server, and panics if it hears something else than it must.
+/// A client that talks to the server, and panics if the replies differ from what it expects.
 struct ScriptedClient {
     number: u64,
-    /// Without faults everything must be answered.
+    /// `true` in a world without faults, in which everything must be answered.
     must_succeed: bool,
     connections_left: u64,
     dialogue: Option<Dialogue>,
@@ -110,29 +112,29 @@ struct ScriptedClient {
 /// One connection.
 struct Dialogue {
     socket: SocketId,
-    /// What is still to be sent.
+    /// The requests still to be sent.
     pieces: VecDeque<Bytes>,
-    /// What is still to be heard.
+    /// The replies still to come.
     expected: VecDeque<u8>,
     ending: Ending,
-    /// Until then nothing is sent.
+    /// Armed while the client pauses before it sends more.
     send_timer: Option<TimerId>,
-    /// Until then nothing is read.
+    /// Armed while the client pauses before it reads more.
     read_timer: Option<TimerId>,
     awaits_ready: bool,
     has_ended: bool,
 }
 
-/// How a connection ends.
+/// The way in which a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    /// The client shuts down when it has heard everything.
+    /// The client shuts down once it has all replies.
     Shutdown,
-    /// The client sends FIN after the last request, and then hears everything.
+    /// The client sends FIN after the last request, and then gets all replies.
     Finish,
-    /// The server closes: `QUIT`, or a broken protocol, was the last request.
+    /// The server closes, after `QUIT` or a request that breaks the protocol.
     Server,
-    /// The client goes away in the middle of a request.
+    /// The client closes in the middle of a request.
     Abandon,
 }
 
@@ -141,9 +143,9 @@ impl ScriptedClient {
         Self { number, must_succeed, connections_left: CONNECTIONS_PER_CLIENT, dialogue: None }
     }
 
-    /// The next connection; at a limit of sockets there is none.
+    /// Begins the next connection, unless the limit of sockets is reached.
     fn connect(&mut self, net: &mut Net<'_>) {
-        assert!(self.dialogue.is_none(), "one connection at a time");
+        assert!(self.dialogue.is_none(), "client {} has a connection already", self.number);
         if self.connections_left == 0 || net.is_stopped() {
             return;
         }
@@ -153,14 +155,14 @@ impl ScriptedClient {
             let prefix = format!("{}.{}", self.number, self.connections_left);
             self.dialogue = Some(Dialogue::new(net, socket, &prefix));
         } else {
-            assert!(!self.must_succeed, "without faults there is room for a connection");
+            assert!(!self.must_succeed, "a connect was refused in a world without faults");
         }
     }
 }
 
 impl Service for ScriptedClient {
     fn on_start(&mut self, net: &mut Net<'_>) {
-        // The other host starts at the same time, and has to listen first.
+        // The server's host starts at the same time, and has to listen first.
         net.set_timer(HEAD_START);
     }
 
@@ -169,7 +171,7 @@ impl Service for ScriptedClient {
             match message {
                 Message::Timer { .. } => self.connect(net),
                 Message::Exit if self.must_succeed => {
-                    assert_eq!(self.connections_left, 0, "a calm world has time for everything");
+                    assert_eq!(self.connections_left, 0, "connections left at the exit");
                 }
                 _ => {}
             }
@@ -184,16 +186,16 @@ impl Service for ScriptedClient {
             }
             Message::Timer { timer } => dialogue.handle_timer(net, timer),
             Message::Eof { .. } => {
-                // In a calm world the server's FIN never comes before its last reply.
+                // In a world without faults the server's FIN never comes before its last reply.
                 if self.must_succeed {
-                    assert!(dialogue.is_answered(), "FIN with replies to come: {dialogue}");
+                    assert!(dialogue.is_answered(), "FIN before the last reply: {dialogue}");
                 }
                 dialogue.has_ended = true;
                 let _is_stale = net.shutdown(dialogue.socket);
             }
             Message::Close { reason, .. } => {
                 let is_answered = dialogue.is_answered();
-                assert!(is_answered || !self.must_succeed, "closed {reason}: {dialogue}");
+                assert!(is_answered || !self.must_succeed, "closed early, {reason}: {dialogue}");
                 for timer in [dialogue.send_timer, dialogue.read_timer].into_iter().flatten() {
                     net.cancel_timer(timer);
                 }
@@ -201,7 +203,7 @@ impl Service for ScriptedClient {
                 self.connect(net);
             }
             Message::Exit => {
-                assert!(!self.must_succeed, "a calm world has time for everything: {dialogue}");
+                assert!(!self.must_succeed, "still open at the exit: {dialogue}");
             }
             _ => {}
         }
@@ -234,7 +236,7 @@ impl Dialogue {
         }
     }
 
-    /// Whether nothing is to come any more. What follows the request that makes the server close
+    /// Returns `true` if all replies have come. Requests after the one that makes the server close
     /// may never be sent.
     fn is_answered(&self) -> bool {
         match self.ending {
@@ -244,7 +246,7 @@ impl Dialogue {
         }
     }
 
-    /// Sends pieces until it is time to wait.
+    /// Sends pieces until it is time for a pause.
     fn send(&mut self, net: &mut Net<'_>) {
         while !self.awaits_ready
             && self.send_timer.is_none()
@@ -261,7 +263,7 @@ impl Dialogue {
                     self.pieces.push_front(piece);
                     self.awaits_ready = true;
                 }
-                // The server ended it, or it broke: `Close` is on the way.
+                // The server closed the connection, or it failed: `Close` is on the way.
                 Err(_closing) => return,
             }
             if below(net, 8) == 0 {
@@ -272,13 +274,13 @@ impl Dialogue {
         self.end_if_due(net);
     }
 
-    /// Compares what came, and sometimes stops reading for a while.
+    /// Compares the bytes that came, and sometimes stops reading for a while.
     fn hear(&mut self, net: &mut Net<'_>, bytes: &[u8]) {
         COMPARED_BYTES.set(COMPARED_BYTES.get() + bytes.len() as u64);
         let due = self.expected.len().min(bytes.len());
         let expected: Vec<u8> = self.expected.drain(..due).collect();
         let (expected, heard) = (expected.escape_ascii(), bytes.escape_ascii());
-        assert_eq!(expected.to_string(), heard.to_string(), "another reply than it must be");
+        assert_eq!(heard.to_string(), expected.to_string(), "the reply, and the expected one");
         if self.read_timer.is_none() && below(net, 6) == 0 && net.pause(self.socket).is_ok() {
             let pause = Duration::from_nanos(below(net, PAUSE_NANOS_MAX));
             self.read_timer = Some(net.set_timer(pause));
@@ -291,9 +293,10 @@ impl Dialogue {
             self.send_timer = None;
             self.send(net);
         } else {
-            assert_eq!(self.read_timer, Some(timer), "only two timers are set");
+            assert_eq!(self.read_timer, Some(timer), "the timer is that of neither pause");
             self.read_timer = None;
-            let _is_stale = net.start(self.socket); // If so, its `Close` is on the way.
+            // An error means that the socket is gone; its `Close` is on the way.
+            let _is_stale = net.start(self.socket);
         }
     }
 
@@ -301,7 +304,7 @@ impl Dialogue {
         if self.has_ended || !self.pieces.is_empty() {
             return;
         }
-        // An error says that the socket died meanwhile; its `Close` is on the way.
+        // An error means that the socket is gone; its `Close` is on the way.
         let _is_stale = match self.ending {
             Ending::Finish => net.finish(self.socket),
             Ending::Shutdown if self.expected.is_empty() => net.shutdown(self.socket),
@@ -320,7 +323,7 @@ impl std::fmt::Display for Dialogue {
     }
 }
 
-/// The requests of one connection, whose keys begin with `prefix`, and how it ends.
+/// Draws the requests of one connection, whose keys begin with `prefix`, and the way it ends.
 fn script(net: &mut Net<'_>, prefix: &str) -> (Vec<u8>, Ending) {
     let mut requests = Vec::new();
     let value_len = below(net, 1_500) as usize;
@@ -367,7 +370,7 @@ fn array(to: &mut Vec<u8>, arguments: &[&[u8]]) {
     }
 }
 
-/// What the requests give without a network: in one piece, on a store of their own.
+/// Returns the replies to the requests without a network: in one piece, on a store of their own.
 fn answers(requests: &[u8]) -> Vec<u8> {
     let settings = Settings::default();
     let (mut store, mut reply) = (Store::default(), Reply::new(settings.message_bytes_max));
@@ -394,7 +397,7 @@ fn answers(requests: &[u8]) -> Vec<u8> {
 }
 
 fn below(net: &mut Net<'_>, bound: u64) -> u64 {
-    assert!(bound > 0, "there is nothing below zero");
+    assert!(bound > 0, "a number below zero was asked for");
     net.random() % bound
 }
 
@@ -402,7 +405,7 @@ fn below(net: &mut Net<'_>, bound: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Enough for every readiness profile, worker count and kind of fault.
+    /// Enough seeds for every readiness profile, number of workers and kind of fault.
     const SEEDS: u64 = 150;
 
     #[test]
@@ -415,7 +418,7 @@ mod tests {
             }
             compared_bytes += compared;
         }
-        // If hardly anything was heard, hardly anything was judged.
+        // If few bytes came, few were judged.
         assert!(compared_bytes > SEEDS * 10_000, "only {compared_bytes} B were compared");
     }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidelock_core::{Bytes, Instant};
 
-/// Keys and their values. Ordered maps, because a run must be a function of its input.
+/// The keys and their values. The maps are ordered, because a run must be a function of its input.
 ///
-/// A key that is due is gone at once for every reader; its memory is given back by whoever meets
-/// it first: a reader, or [`expire`](Self::expire).
+/// An expired key is gone at once for every reader. Its memory is freed by the first that meets it:
+/// a reader, or [`expire`](Self::expire).
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     entries: BTreeMap<Box<[u8]>, Entry>,
-    /// Invariant: one for each entry with a time, and none else.
+    /// Invariant: one for each entry that expires, and no others.
     expiries: BTreeSet<(Instant, Box<[u8]>)>,
     /// Invariant: the sum of all entries' charges.
     used_bytes: usize,
@@ -23,7 +23,7 @@ struct Entry {
     expires_at: Option<Instant>,
 }
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Debug)]
 enum Value {
     Text(Bytes),
@@ -41,34 +41,34 @@ struct List {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WrongType;
 
-/// What a key, and each element of a list, is charged besides its bytes.
+/// The fixed charge of a key, and of each element of a list.
 const OVERHEAD_BYTES: usize = 64;
 
 impl Store {
-    /// What all keys and values take, in bytes, with 64 for each of them.
+    /// Returns the bytes of all keys and values, plus 64 for each of them.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 
-    /// How many keys there are, those included that are due and that nobody met yet.
+    /// Returns the number of keys, including expired ones that are not removed yet.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// When the next key expires, if one will.
+    /// Returns the time at which the next key expires, if one will.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Whether the key is there.
+    /// Returns `true` if the key exists.
     pub(crate) fn contains(&mut self, key: &[u8], now: Instant) -> bool {
         self.find(key, now).is_some()
     }
 
-    /// The text at `key`.
+    /// Returns the text at `key`.
     ///
     /// # Errors
-    /// If there is a list.
+    /// If the key holds a list.
     pub(crate) fn text(&mut self, key: &[u8], now: Instant) -> Result<Option<&Bytes>, WrongType> {
         match self.find(key, now).map(|entry| &entry.value) {
             None => Ok(None),
@@ -77,10 +77,10 @@ impl Store {
         }
     }
 
-    /// The list at `key`.
+    /// Returns the list at `key`.
     ///
     /// # Errors
-    /// If there is a text.
+    /// If the key holds a text.
     pub(crate) fn list(
         &mut self,
         key: &[u8],
@@ -93,17 +93,17 @@ impl Store {
         }
     }
 
-    /// Puts a text at `key`, whatever was there. The bytes are copied: a slice would pin the
-    /// whole buffer that they came in.
+    /// Puts a text at `key`, whatever it held. The bytes are copied, because a slice would keep the
+    /// whole read buffer alive.
     pub(crate) fn set(&mut self, key: &[u8], text: &[u8], expires_at: Option<Instant>) {
         self.remove_entry(key);
         self.insert(key, Value::Text(Bytes::copy_from_slice(text)), expires_at);
     }
 
-    /// Puts a text at `key` and leaves its expiry as it is.
+    /// Puts a text at `key`, without a change to its expiry.
     ///
     /// # Errors
-    /// If there is a list.
+    /// If the key holds a list.
     pub(crate) fn replace(
         &mut self,
         key: &[u8],
@@ -116,10 +116,10 @@ impl Store {
         Ok(())
     }
 
-    /// Puts an element in front of the list at `key`, and answers how many there are now.
+    /// Puts an element in front of the list at `key`, and returns the new length.
     ///
     /// # Errors
-    /// If there is a text.
+    /// If the key holds a text.
     pub(crate) fn push_front(
         &mut self,
         key: &[u8],
@@ -129,7 +129,7 @@ impl Store {
         if self.find(key, now).is_none() {
             self.insert(key, Value::List(List::default()), None);
         }
-        let entry = self.entries.get_mut(key).expect("it was there, or was just made");
+        let entry = self.entries.get_mut(key).expect("it exists, or was inserted above");
         let Value::List(list) = &mut entry.value else {
             return Err(WrongType);
         };
@@ -140,7 +140,7 @@ impl Store {
         Ok(list.elements.len())
     }
 
-    /// Removes a key and answers whether it was there.
+    /// Removes a key. Returns `true` if it existed.
     pub(crate) fn remove(&mut self, key: &[u8], now: Instant) -> bool {
         let was_there = self.contains(key, now);
         self.remove_entry(key);
@@ -152,15 +152,15 @@ impl Store {
         *self = Self::default();
     }
 
-    /// Removes at most `keys_max` keys that are due, the earliest first; answers how many.
+    /// Removes at most `keys_max` expired keys, the earliest first, and returns their number.
     pub(crate) fn expire(&mut self, now: Instant, keys_max: usize) -> usize {
         let mut removed = 0;
         while removed < keys_max
             && let Some((at, _)) = self.expiries.first()
             && *at <= now
         {
-            let (_, key) = self.expiries.first().expect("there is a first one").clone();
-            self.remove_entry(&key).expect("what expires is there");
+            let (_, key) = self.expiries.first().expect("some key has expired").clone();
+            self.remove_entry(&key).expect("a key that expires exists");
             removed += 1;
         }
         removed
@@ -181,7 +181,7 @@ impl Store {
             self.expiries.insert((at, key.into()));
         }
         let before = self.entries.insert(key.into(), entry);
-        assert!(before.is_none(), "an entry is removed before another takes its place");
+        assert!(before.is_none(), "an entry was inserted over another one");
     }
 
     fn remove_entry(&mut self, key: &[u8]) -> Option<Entry> {
@@ -189,7 +189,7 @@ impl Store {
         self.used_bytes -= entry.charge_bytes(&key);
         if let Some(at) = entry.expires_at {
             let was_there = self.expiries.remove(&(at, key));
-            assert!(was_there, "an entry with a time is among the expiries");
+            assert!(was_there, "an entry that expires is missing in the expiries");
         }
         Some(entry)
     }
@@ -215,7 +215,7 @@ mod tests {
     impl Store {
         fn check_invariants(&self) {
             let used: usize = self.entries.iter().map(|(key, entry)| entry.charge_bytes(key)).sum();
-            assert_eq!(used, self.used_bytes, "the count of bytes is off");
+            assert_eq!(used, self.used_bytes, "the charges of all entries, and their sum");
             let timed = self
                 .entries
                 .iter()
@@ -225,13 +225,13 @@ mod tests {
                 if let Value::List(list) = &entry.value {
                     let charge = list.elements.iter().map(|element| element.len() + OVERHEAD_BYTES);
                     assert_eq!(charge.sum::<usize>(), list.charge_bytes);
-                    assert!(!list.elements.is_empty(), "an empty list is no list");
+                    assert!(!list.elements.is_empty(), "an empty list is kept");
                 }
             }
         }
     }
 
-    /// A key's value by the simplest means: a text is a list that says so.
+    /// A key's value in the model: a text is a list with one element, and marked as a text.
     #[derive(Clone, Debug, PartialEq)]
     struct Plain {
         is_text: bool,
@@ -264,12 +264,12 @@ mod tests {
         ]
     }
 
-    /// What a reader sees at `key`.
+    /// Returns what a reader sees at `key`.
     fn seen(store: &mut Store, key: u8, now: Instant) -> Option<(bool, Vec<Vec<u8>>)> {
         if let Ok(text) = store.text(&[key], now) {
             return text.map(|text| (true, vec![text.to_vec()]));
         }
-        let list = store.list(&[key], now).expect("what is no text is a list")?;
+        let list = store.list(&[key], now).expect("the value is not a text, so it is a list")?;
         Some((false, list.iter().map(|element| element.to_vec()).collect()))
     }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asks_for_gives_its_memory_back() {
+    fn expired_keys_are_freed_without_a_reader() {
         let mut store = Store::default();
         for key in 0..10_u8 {
             store.set(&[key], b"value", Some(Instant::from_nanos(u64::from(key))));

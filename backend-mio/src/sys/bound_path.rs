@@ -1,4 +1,4 @@
-//! The file that a Unix-domain listener makes.
+//! The file of a Unix-domain listener.
 
 use std::fs;
 use std::io;
@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The file that a listener made at its path; it goes with the listener, unless another one took
-/// its place meanwhile.
+/// The file that a listener created at its path. It is removed with the listener, unless another
+/// file has taken its place since.
 #[derive(Debug)]
 pub(crate) struct BoundPath {
-    /// Absolute, so that a change of directory does not make it another file.
+    /// Absolute, so that a later change of the working directory does not affect it.
     path: PathBuf,
+    /// Device and inode identify the file itself, which a path does not.
     device: u64,
     inode: u64,
 }
 
 impl BoundPath {
-    /// What a bind just made at `path`.
+    /// Returns the file that a bind has just created at `path`.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let file = fs::symlink_metadata(&path)?;
@@ -29,7 +30,7 @@ impl BoundPath {
 impl Drop for BoundPath {
     fn drop(&mut self) {
         let Ok(file) = fs::symlink_metadata(&self.path) else {
-            // Whoever removed it before had a reason.
+            // It is gone already, which is just as well.
             return;
         };
         if (file.dev(), file.ino()) != (self.device, self.inode) {
@@ -37,23 +38,24 @@ impl Drop for BoundPath {
         }
         if let Err(error) = fs::remove_file(&self.path) {
             let path = self.path.display();
-            tracing::warn!(%path, %error, "the file of a listener stays");
+            tracing::warn!(%path, %error, "cannot remove the file of a closed listener");
         }
     }
 }
 
-/// Removes the file of a listener that is gone: a socket at which nobody accepts connections.
-/// Anything else stays, and binding there fails as it must.
+/// Removes the file of a dead listener: a socket that refuses connections. Any other file stays,
+/// and binding there fails as it should.
 ///
-/// Two processes that start at once can both come this far; the one whose file was removed
-/// by the other listens where nobody finds it. Nothing that the system offers prevents that; those
-/// who start the same server twice need a lock of their own.
+/// Two processes that start at the same time may both get here. The one whose file the other one
+/// removes then listens where no client finds it. The system has no means against that race; a
+/// program that may be started twice needs a lock of its own.
 pub(super) fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Ok(());
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // With a full backlog a blocking connect would wait, and somebody is there.
+    // A blocking connect would wait if the backlog is full. Non-blocking, it answers EAGAIN, which
+    // shows that a listener is alive.
     probe.set_nonblocking(true)?;
     match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),

@@ -1,4 +1,4 @@
-//! Opening sockets: non-blocking and close-on-exec from their birth.
+//! Opening of sockets, which are non-blocking and close-on-exec from the start.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,8 @@ use tidelock_core::{ConnectOptions, Endpoint, ListenOptions, SocketOption, UnixN
 use super::bound_path::{BoundPath, remove_if_abandoned};
 use super::{ListenerSocket, StreamSocket, set_option};
 
-/// Begins to connect a stream to `to`. That it is still under way is a success here.
+/// Begins to connect a stream to `to`. A connect that is still in progress is a success here; its
+/// result comes with an event.
 pub(crate) fn open_stream(to: &Endpoint, options: &ConnectOptions) -> io::Result<StreamSocket> {
     let address = address(to)?;
     let socket = open(&address, Type::STREAM)?;
@@ -25,8 +26,8 @@ pub(crate) fn open_stream(to: &Endpoint, options: &ConnectOptions) -> io::Result
     }
     match socket.connect(&address) {
         Ok(()) => {}
-        // An interrupted connect goes on by itself; calling it again would be an error.
-        Err(error) if is_under_way(&error) => {}
+        // An interrupted connect goes on in the background; a second call would fail with EALREADY.
+        Err(error) if is_in_progress(&error) => {}
         Err(error) => return Err(error),
     }
     Ok(match to {
@@ -35,24 +36,27 @@ pub(crate) fn open_stream(to: &Endpoint, options: &ConnectOptions) -> io::Result
     })
 }
 
-fn is_under_way(error: &io::Error) -> bool {
-    let under_way = [Errno::INPROGRESS, Errno::INTR];
-    Errno::from_io_error(error).is_some_and(|errno| under_way.contains(&errno))
+fn is_in_progress(error: &io::Error) -> bool {
+    let in_progress = [Errno::INPROGRESS, Errno::INTR];
+    Errno::from_io_error(error).is_some_and(|errno| in_progress.contains(&errno))
 }
 
-/// How a listener stands to others at its address.
+/// The relation of a listener to other listeners of this runtime at its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
-    /// There are none.
+    /// There are no others.
     Alone,
-    /// Others come beside it, but none was there before.
+    /// It is the first, and others will follow.
     First,
-    /// It comes beside the first.
+    /// It joins the first.
     Further,
 }
 
-/// Opens a listener. Options of accepted sockets are set on the listener as well: most systems
-/// inherit them, a receive buffer only works so, and a wrong one fails here, where it is told.
+/// Opens a listener.
+///
+/// The options of accepted sockets are set on the listener as well. On most systems accepted
+/// sockets inherit them. A receive buffer takes its full effect only this way, because the
+/// handshake fixes the window scale. And an invalid option fails here, where the owner is told.
 pub(crate) fn open_listener(
     at: &Endpoint,
     options: &ListenOptions,
@@ -82,7 +86,8 @@ pub(crate) fn open_listener(
         (bound, _) => bound?,
     }
     if is_shared && is_late {
-        // Bound alone: an address that somebody has already is an error, as ever.
+        // The bind without the option fails if the address is in use, as usual. Only afterwards may
+        // the further listeners of this runtime join.
         socket.set_reuse_port(true)?;
     }
     let file = path.map(BoundPath::of).transpose()?;
@@ -96,15 +101,16 @@ pub(crate) fn open_listener(
     })
 }
 
-/// Whether a socket that was bound alone can let others in beside it. Measured on Linux only;
-/// elsewhere a listener that is shared may also be shared with who came before.
+/// `true` if `SO_REUSEPORT` may be set after the bind, so that others can join a socket that was
+/// bound exclusively. Measured on Linux only. Elsewhere it is set before the bind, and the listener
+/// may then also share an address with a program that came first.
 const SHARES_AFTER_BIND: bool = cfg!(target_os = "linux");
 
 fn path_of(name: &UnixName) -> Option<&Path> {
     name.path_bytes().map(|bytes| Path::new(std::ffi::OsStr::from_bytes(bytes)))
 }
 
-/// What the system calls an endpoint.
+/// Returns the system's address of an endpoint.
 fn address(endpoint: &Endpoint) -> io::Result<SockAddr> {
     match endpoint {
         Endpoint::Ip(address) => Ok((*address).into()),
@@ -119,7 +125,7 @@ fn address(endpoint: &Endpoint) -> io::Result<SockAddr> {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn abstract_address(name: &UnixName) -> io::Result<SockAddr> {
     let name = name.abstract_bytes().ok_or(io::ErrorKind::InvalidInput)?;
-    // On these systems a path that begins with a NUL is an abstract name.
+    // socket2 takes a path that begins with a NUL for an abstract name on these systems.
     SockAddr::unix(Path::new(std::ffi::OsStr::from_bytes(&[&[0], name].concat())))
 }
 
@@ -128,7 +134,7 @@ fn abstract_address(_name: &UnixName) -> io::Result<SockAddr> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Opens a datagram socket, bound in every case so that its port is known.
+/// Opens a datagram socket. It is always bound, so that its port is known.
 pub(crate) fn open_datagram(
     bind: Option<SocketAddr>,
     peer: Option<SocketAddr>,
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_shared_with_who_may_and_taken_from_nobody() {
+    fn an_address_is_shared_only_with_further_listeners() {
         let options = ListenOptions::default();
         let at = ([127, 0, 0, 1], 0).into();
         let first = open_listener(&at, &options, Sharing::First).unwrap();

@@ -1,4 +1,4 @@
-//! What is asked of an open descriptor besides reading and writing.
+//! Operations on open descriptors other than reading and writing.
 
 use std::io;
 use std::net::Shutdown;
@@ -11,7 +11,7 @@ use tidelock_core::{Endpoint, Multicast, SocketOption};
 
 use super::socket::unix_endpoint;
 
-/// What stands behind a descriptor that somebody else opened.
+/// The kind of file behind a descriptor that other code opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FdKind {
     /// A connected stream socket.
@@ -20,18 +20,18 @@ pub(crate) enum FdKind {
     OtherSocket,
     /// A terminal or another device.
     Device,
-    /// Anything else; whether it can be polled, only the poller knows.
+    /// Anything else. Only the poller knows if it can be polled.
     Other,
 }
 
-/// Finds out what stands behind `fd`.
+/// Returns the kind of file behind `fd`.
 pub(crate) fn fd_kind(fd: impl AsFd) -> io::Result<FdKind> {
     let status = fstat(&fd)?;
     Ok(match FileType::from_raw_mode(status.st_mode) {
         FileType::Socket => {
             let socket = SockRef::from(&fd);
-            // Only some systems can say whether a socket listens; on the others its first read
-            // fails.
+            // Not every system can tell that a socket listens. On the others, the first read of
+            // such a socket fails.
             #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
             let listens = socket.is_listener()?;
             #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -47,7 +47,7 @@ pub(crate) fn fd_kind(fd: impl AsFd) -> io::Result<FdKind> {
     })
 }
 
-/// Both ends of a stream socket, by name.
+/// Returns the local and the far end of a stream socket.
 pub(crate) fn socket_ends(fd: impl AsFd) -> io::Result<(Endpoint, Endpoint)> {
     let socket = SockRef::from(&fd);
     let name = |address: socket2::SockAddr| match address.as_socket() {
@@ -104,14 +104,15 @@ pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()>
     }
 }
 
-/// A socket has the family of its own name, bound or not.
+/// Returns `true` if the socket is of the IPv6 family. The local address tells, even of a socket
+/// that is not bound.
 fn is_ipv6(socket: &SockRef<'_>) -> io::Result<bool> {
     Ok(socket.local_addr()?.is_ipv6())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_user_timeout(socket: &SockRef<'_>, time: Option<Duration>) -> io::Result<()> {
-    // Zero means the system's own rule to the kernel, and no time at all to who asks for it.
+    // To the kernel, zero milliseconds means its own rule, which is not what the caller asks for.
     if time.is_some_and(|time| time.as_millis() == 0) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -123,7 +124,7 @@ fn set_user_timeout(_socket: &SockRef<'_>, _time: Option<Duration>) -> io::Resul
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Makes the close of a stream socket a reset.
+/// Makes the close of a stream socket send RST (`SO_LINGER` of zero).
 pub(crate) fn reset_on_close(fd: impl AsFd) -> io::Result<()> {
     SockRef::from(&fd).set_linger(Some(Duration::ZERO))
 }
@@ -138,19 +139,20 @@ pub(crate) fn shutdown_write(fd: impl AsFd) -> io::Result<()> {
     SockRef::from(&fd).shutdown(Shutdown::Write)
 }
 
-/// Whether reads and writes of the open file never block.
+/// Returns `true` if reads and writes of the open file do not block.
 pub(crate) fn is_nonblocking(fd: impl AsFd) -> io::Result<bool> {
     Ok(fcntl_getfl(fd)?.contains(OFlags::NONBLOCK))
 }
 
-/// Lets reads and writes of the open file, in every process that shares it, never block, or block.
+/// Makes reads and writes of the open file non-blocking, or blocking. The flag belongs to the open
+/// file, so it changes for every descriptor and process that shares it.
 pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
     let mut flags = fcntl_getfl(&fd)?;
     flags.set(OFlags::NONBLOCK, on);
     Ok(fcntl_setfl(&fd, flags)?)
 }
 
-/// Whether the open file may be read, and whether it may be written.
+/// Returns whether the open file can be read, and whether it can be written.
 pub(crate) fn access(fd: impl AsFd) -> io::Result<(bool, bool)> {
     let mode = fcntl_getfl(fd)? & OFlags::RWMODE;
     Ok((mode != OFlags::WRONLY, mode != OFlags::RDONLY))
@@ -220,7 +222,11 @@ mod tests {
         assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(time));
         let too_short = SocketOption::UserTimeout(Some(Duration::from_micros(999)));
         assert_eq!(set_option(&tcp, &too_short).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(time), "what is refused changes nothing");
+        assert_eq!(
+            tcp.tcp_user_timeout().unwrap(),
+            Some(time),
+            "a refused value changed the option"
+        );
         set_option(&tcp, &SocketOption::UserTimeout(None)).unwrap();
         assert_eq!(tcp.tcp_user_timeout().unwrap(), None);
     }

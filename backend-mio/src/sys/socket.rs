@@ -33,7 +33,7 @@ impl StreamSocket {
         }
     }
 
-    /// The peer's name, which only a connected socket has.
+    /// Returns the peer's name, which only a connected socket has.
     pub(crate) fn peer(&self) -> io::Result<Endpoint> {
         match self {
             StreamSocket::Tcp(socket) => socket.peer_addr().map(Endpoint::Ip),
@@ -41,8 +41,8 @@ impl StreamSocket {
         }
     }
 
-    /// Whether a short read can prove that nothing is left. A Unix-domain socket stops at
-    /// ancillary data, without a further event (measured).
+    /// Returns `true` if a short read can prove that nothing is left. It cannot for a Unix-domain
+    /// socket: a read of one stops at ancillary data, and no further event comes (measured).
     pub(crate) fn can_be_drained(&self) -> bool {
         matches!(self, StreamSocket::Tcp(_))
     }
@@ -56,7 +56,7 @@ impl StreamSocket {
 
     pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
-            // The call for one slice costs the system less than the call for a list of one.
+            // `write` costs the system less than `writev` with a single slice.
             (StreamSocket::Tcp(socket), [alone]) => (&mut &*socket).write(alone),
             (StreamSocket::Unix(socket), [alone]) => (&mut &*socket).write(alone),
             (StreamSocket::Tcp(socket), many) => (&mut &*socket).write_vectored(many),
@@ -80,7 +80,8 @@ pub(crate) enum ListenerSocket {
     Tcp(TcpListener),
     Unix {
         socket: UnixListener,
-        /// The file of a path, which goes after the socket; an abstract name has none.
+        /// The file of a path, which is dropped, and so removed, after the socket is closed; an
+        /// abstract name has none.
         _file: Option<BoundPath>,
     },
 }
@@ -118,9 +119,9 @@ impl AsFd for ListenerSocket {
     }
 }
 
-/// The name that a Unix-domain socket has.
+/// Returns the name of a Unix-domain socket.
 fn endpoint(address: &UnixSocketAddr) -> Endpoint {
-    // The system gives back only what fits; a name that it made itself is told as none.
+    // A name that does not pass our checks did not come through us, and is reported as none.
     if let Some(path) = address.as_pathname() {
         return UnixName::path(path).map_or(Endpoint::Unnamed, Endpoint::Unix);
     }
@@ -141,7 +142,7 @@ fn abstract_name(address: &UnixSocketAddr) -> Option<&[u8]> {
     std::os::android::net::SocketAddrExt::as_abstract_name(address)
 }
 
-/// The same for a socket that somebody else opened.
+/// Returns the name of a Unix-domain socket that other code opened.
 pub(super) fn unix_endpoint(address: &socket2::SockAddr) -> Endpoint {
     address.as_unix().map_or(Endpoint::Unnamed, |address| endpoint(&address))
 }

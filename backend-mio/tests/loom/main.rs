@@ -1,9 +1,9 @@
-//! The inbox of the network thread under every interleaving with those who fill it.
+//! The inbox of the network thread under every interleaving with the threads that fill it.
 //!
 //! `RUSTFLAGS='--cfg loom -C debug-assertions' LOOM_MAX_PREEMPTIONS=3 \
 //! cargo test --release -p tidelock-mio --test loom`
 //!
-//! This is the very file of the library, compiled with loom's atomics and locks in the place of
+//! This is the file of the library itself, compiled with loom's atomics and locks in the place of
 //! the standard ones (`sync`), and with a model of the poller's waker (`sys`).
 #![cfg(loom)]
 
@@ -23,9 +23,9 @@ use inbox::Inbox;
 use sync::Arc;
 use sys::Waker;
 
-/// So many threads fill the inbox.
+/// The number of threads that fill the inbox.
 const WORKERS: usize = 2;
-/// So many times each.
+/// The number of batches that each of them pushes.
 const BATCHES: usize = 2;
 
 fn command(number: usize) -> Command {
@@ -33,10 +33,10 @@ fn command(number: usize) -> Command {
 }
 
 fn number(command: &Command) -> usize {
-    command.socket().expect("only such commands are pushed").index() as usize
+    command.socket().expect("only commands about sockets are pushed").index() as usize
 }
 
-/// Takes what is there, or sleeps until something is; answers whether it slept.
+/// Takes the commands that are there, or sleeps until there are some. Returns `true` if it slept.
 fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     if inbox.is_filled() {
         inbox.take(commands);
@@ -50,8 +50,9 @@ fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     sleeps
 }
 
-/// The network thread takes until it has all, and sleeps as the real one does. A wake-up that was
-/// lost would leave it asleep for ever, which loom tells.
+/// Takes commands until it has all of them, and sleeps as the network thread does. A lost wake-up
+/// would leave it asleep for ever, which loom reports as a deadlock. Returns the numbers in order,
+/// and how often it slept.
 fn take_all(inbox: &Inbox, waker: &Waker) -> (Vec<usize>, usize) {
     let (mut taken, mut commands, mut sleeps) = (Vec::new(), Vec::new(), 0);
     while taken.len() < WORKERS * BATCHES {
@@ -75,27 +76,27 @@ fn no_wake_up_is_lost_or_wasted_and_each_thread_keeps_its_order() {
                     for batch in 0..BATCHES {
                         let mut commands = vec![command(worker * BATCHES + batch)];
                         inbox.push_batch(&mut commands);
-                        assert!(commands.is_empty(), "it takes all");
+                        assert!(commands.is_empty(), "the inbox left {} commands", commands.len());
                     }
                 })
             })
             .collect();
         let (taken, sleeps) = take_all(&inbox, &waker);
-        threads.into_iter().for_each(|thread| thread.join().expect("it ends the model"));
+        threads.into_iter().for_each(|thread| thread.join().expect("a panic ends the model"));
         for worker in 0..WORKERS {
             let own = worker * BATCHES..(worker + 1) * BATCHES;
             let order: Vec<usize> =
                 taken.iter().copied().filter(|number| own.contains(number)).collect();
-            assert_eq!(order, own.collect::<Vec<_>>(), "{taken:?}");
+            assert_eq!(order, own.collect::<Vec<_>>(), "the order of worker {worker} in {taken:?}");
         }
-        assert!(waker.wake_ups() <= sleeps, "{} for {sleeps} sleeps", waker.wake_ups());
-        assert!(!inbox.is_filled() || inbox.fall_asleep(), "something is left");
+        assert!(waker.wake_ups() <= sleeps, "{} wake-ups for {sleeps} sleeps", waker.wake_ups());
+        assert!(!inbox.is_filled() || inbox.fall_asleep(), "commands are left in the inbox");
     });
 }
 
-/// A thread that ends takes nothing more, whoever pushes meanwhile.
+/// A command that is pushed while the network thread ends is either taken or given back.
 #[test]
-fn what_comes_when_the_network_thread_ends_is_given_back() {
+fn a_command_pushed_at_the_end_of_the_network_thread_is_given_back() {
     let mut model = Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(3));
     model.check(|| {
@@ -106,14 +107,14 @@ fn what_comes_when_the_network_thread_ends_is_given_back() {
         let mut commands = Vec::new();
         inbox.take(&mut commands);
         inbox.close();
-        let was_taken = thread.join().expect("it ends the model");
-        assert!(was_taken || commands.is_empty(), "it was taken and given back");
+        let was_taken = thread.join().expect("a panic ends the model");
+        assert!(was_taken || commands.is_empty(), "a command was taken, and also given back");
         inbox.take(&mut commands.split_off(commands.len()));
-        assert!(inbox.push(command(2)).is_err(), "it has ended");
+        assert!(inbox.push(command(2)).is_err(), "a closed inbox took a command");
     });
 }
 
-/// What was handled wakes nobody, until it is half of a mailbox: then somebody is woken for it.
+/// `Handled` alone does not wake the network thread until it amounts to half of a mailbox.
 #[test]
 fn a_mailbox_that_may_have_room_is_heard_of() {
     const HANDLED_BYTES: usize = 64;
@@ -134,17 +135,17 @@ fn a_mailbox_that_may_have_room_is_heard_of() {
             })
             .collect();
         let (mut taken, mut commands, mut sleeps) = (0, Vec::new(), 0);
-        // What came while it was awake is taken, and need not wake it again.
+        // What comes while the thread is awake is taken, and need not wake it again.
         while taken == 0 {
             if take(&inbox, &waker, &mut commands) {
                 sleeps += 1;
-                assert_eq!(commands.len(), WORKERS, "it was woken for less");
+                assert_eq!(commands.len(), WORKERS, "commands at a wake-up");
             }
             taken += commands.drain(..).len();
         }
-        threads.into_iter().for_each(|thread| thread.join().expect("it ends the model"));
+        threads.into_iter().for_each(|thread| thread.join().expect("a panic ends the model"));
         inbox.take(&mut commands);
         assert_eq!(taken + commands.len(), WORKERS);
-        assert!(waker.wake_ups() <= sleeps, "{} for {sleeps} sleeps", waker.wake_ups());
+        assert!(waker.wake_ups() <= sleeps, "{} wake-ups for {sleeps} sleeps", waker.wake_ups());
     });
 }

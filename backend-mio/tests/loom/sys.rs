@@ -1,4 +1,4 @@
-//! A model of the poller: a wake-up that nobody waits for yet is pending.
+//! A model of the poller: a wake-up stays pending until the poller waits, as with an eventfd.
 
 use std::io;
 use std::sync::PoisonError;
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Waker {
-    /// An eventfd that exists takes it.
+    /// Wakes the poller. It never fails, as a write to an open eventfd does not.
     pub(crate) fn wake(&self) -> io::Result<()> {
         let mut state = self.lock();
         state.is_pending = true;
@@ -28,7 +28,7 @@ impl Waker {
         Ok(())
     }
 
-    /// The poller waits.
+    /// Waits for a wake-up, and takes it.
     pub(crate) fn wait(&self) {
         let mut state = self.lock();
         while !std::mem::take(&mut state.is_pending) {

@@ -1,5 +1,5 @@
-//! What the tests share: a bound in time for each, a service that tells what it is told, and
-//! plain clients.
+//! Shared parts of the tests: a time limit for each, a service that reports its messages, and
+//! clients over plain sockets.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::{SocketAddr, TcpStream};
@@ -12,12 +12,12 @@ use socket2::{Domain, SockRef, Socket, Type};
 use tidelock_core::{Config, Endpoint, ListenOptions, Message, Net, Service, ServiceId, SocketId};
 use tidelock_mio::Runtime;
 
-/// No wait of a test is longer.
+/// The longest that a test waits for one thing.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
-/// Nor a whole test this long; under ThreadSanitizer the longest takes more than a minute.
+/// The longest that a whole test may take. Under ThreadSanitizer some take more than a minute.
 const WHOLE_BOUND: Duration = Duration::from_secs(180);
 
-/// Runs a test; one that hangs ends the process with its name, instead of hanging the suite.
+/// Runs a test. If it hangs, the process aborts with its name, instead of hanging the suite.
 pub(crate) fn bounded<T>(name: &'static str, test: impl FnOnce() -> T) -> T {
     let (done, ended) = channel::<()>();
     thread::spawn(move || {
@@ -31,7 +31,7 @@ pub(crate) fn bounded<T>(name: &'static str, test: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Repeats `check` until it holds; panics with `what` after the bound.
+/// Repeats `check` until it returns `true`; panics with `what` after [`BOUND`].
 pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
     while !check() {
@@ -40,16 +40,16 @@ pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     }
 }
 
-/// What a [`Puppet`] is told to do inside its service.
+/// An action for a [`Puppet`] to perform inside its service.
 pub(crate) type Order = Box<dyn FnOnce(&mut Net<'_>) + Send>;
 
-/// A service that does what is posted to it and tells what it is told.
+/// A service that performs the orders posted to it, and reports its other messages.
 pub(crate) struct Puppet {
     told: Sender<Message>,
     react: Option<React>,
 }
 
-/// What a puppet does by itself at a message, before it tells.
+/// The reaction of a puppet to each message, before it reports it.
 pub(crate) type React = Box<dyn FnMut(&mut Net<'_>, &Message) + Send>;
 
 impl Service for Puppet {
@@ -62,7 +62,7 @@ impl Service for Puppet {
                 Ok(order) => order(net),
                 Err(_) => panic!("a puppet takes orders only"),
             },
-            // At the end of a test nobody listens any more.
+            // At the end of a test the receiver is gone.
             other => drop(self.told.send(other)),
         }
     }
@@ -72,7 +72,7 @@ impl Service for Puppet {
     }
 }
 
-/// A puppet's strings.
+/// The test's end of a [`Puppet`].
 pub(crate) struct Strings {
     pub(crate) service: ServiceId,
     pub(crate) messages: Receiver<Message>,
@@ -97,7 +97,7 @@ impl Strings {
         Self { service, messages, handle: runtime.handle().clone() }
     }
 
-    /// Does something inside the service and answers what came of it.
+    /// Runs `order` inside the service and returns its result.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         order: impl FnOnce(&mut Net<'_>) -> T + Send + 'static,
@@ -108,24 +108,24 @@ impl Strings {
         answer.recv_timeout(BOUND).expect("the service runs the order")
     }
 
-    /// The next message.
+    /// Waits for the next message.
     pub(crate) fn next(&self) -> Message {
-        self.messages.recv_timeout(BOUND).expect("a message comes")
+        self.messages.recv_timeout(BOUND).expect("a message comes in time")
     }
 
-    /// Skips messages until one is accepted.
+    /// Skips messages until `pick` returns `Some`.
     pub(crate) fn until<T>(&self, mut pick: impl FnMut(&Message) -> Option<T>) -> T {
         let start = Instant::now();
         loop {
             let left = BOUND.saturating_sub(start.elapsed());
-            let message = self.messages.recv_timeout(left).expect("the message comes");
+            let message = self.messages.recv_timeout(left).expect("the message comes in time");
             if let Some(picked) = pick(&message) {
                 return picked;
             }
         }
     }
 
-    /// The next socket that is accepted.
+    /// Waits for the next `Accept` and returns the accepted socket.
     pub(crate) fn accepted(&self) -> SocketId {
         self.until(|message| match message {
             Message::Accept { accepted, .. } => Some(*accepted),
@@ -133,7 +133,7 @@ impl Strings {
         })
     }
 
-    /// The `Close` of a socket.
+    /// Waits for the `Close` of a socket and returns its reason and unsent bytes.
     pub(crate) fn close_of(&self, id: SocketId) -> (tidelock_core::CloseReason, u64) {
         self.until(|message| match message {
             Message::Close { socket, reason, unsent } if *socket == id => Some((*reason, *unsent)),
@@ -141,15 +141,15 @@ impl Strings {
         })
     }
 
-    /// No message comes for a while.
+    /// Asserts that no message comes for `span`.
     pub(crate) fn silence(&self, span: Duration) {
         if let Ok(message) = self.messages.recv_timeout(span) {
-            panic!("not silent: {message}");
+            panic!("expected no message for {span:?}, got {message}");
         }
     }
 }
 
-/// Listens on a free port of the loopback.
+/// Listens on a free port of the loopback interface.
 pub(crate) fn listen(
     runtime: &Runtime,
     owner: ServiceId,
@@ -165,7 +165,7 @@ pub(crate) fn ip(endpoint: &Endpoint) -> SocketAddr {
     endpoint.socket_addr().expect("an IP endpoint")
 }
 
-/// A plain blocking client whose reads and writes are bounded.
+/// Connects a blocking client, whose reads and writes time out after [`BOUND`].
 pub(crate) fn client(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(BOUND)).unwrap();
@@ -173,7 +173,7 @@ pub(crate) fn client(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A client whose receive buffer is as small as the system allows.
+/// Connects a client whose receive buffer is as small as the system allows.
 pub(crate) fn narrow_client(to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(1).unwrap();
@@ -182,22 +182,22 @@ pub(crate) fn narrow_client(to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Ends a connection by a reset.
+/// Ends a connection with RST.
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
 }
 
-/// So many of them have no workers; they come first.
+/// The number of [`runtimes`] without workers; they come first.
 pub(crate) const INLINE: usize = 2;
 
-/// A runtime of each kind: services on the network thread, or on two; on two workers, on two that
-/// write themselves, and on those with three network threads.
+/// Returns a runtime of each kind: services on one network thread, or on two; on two workers, on
+/// two that write directly, and on two that write directly with three network threads.
 pub(crate) fn runtimes() -> [Runtime; 5] {
     runtimes_with(&Config::default())
 }
 
-/// The same with these limits.
+/// Returns the same kinds of runtimes, with the limits of `config`.
 pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 5] {
     let kinds = [(0, false, 1), (0, false, 2), (2, false, 1), (2, true, 1), (2, true, 3)];
     kinds.map(|(workers, direct_write, shards)| {
@@ -207,7 +207,7 @@ pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 5] {
     })
 }
 
-/// Bytes that differ by position, so that any loss, repetition or reordering shows.
+/// Returns bytes that depend on their position, so that any loss, repetition or reordering shows.
 pub(crate) fn pattern(len: usize, salt: u64) -> Vec<u8> {
     (0..len as u64).map(|at| (tidelock_core::mix(salt, at / 8) >> (8 * (at % 8))) as u8).collect()
 }

@@ -1,9 +1,9 @@
-//! Streams that end while they are written, and ids that are given away again.
+//! Streams that end while they are being written, and ids whose place is used again.
 
 use crate::stage::{Outcome, Plan, config, explore, send, somewhere, try_send};
 use crate::{CloseHow, CloseReason, ConnectOptions, Message, SocketId, SocketState};
 
-/// What was accepted before the shutdown leaves before FIN.
+/// A message that the gate admitted before the shutdown is sent before FIN.
 #[test]
 fn fin_comes_behind_what_a_worker_writes() {
     let plan = Plan {
@@ -17,15 +17,15 @@ fn fin_comes_behind_what_a_worker_writes() {
     };
     let judge = |outcome: &Outcome| {
         let stream = outcome.stream();
-        assert!(stream.has_fin, "the stream was shut down");
+        assert!(stream.has_fin, "no FIN after the shutdown");
         assert_eq!(stream.closed, Some(CloseHow::Plain));
         outcome.ended()
     };
-    // It came before the shutdown, or after it.
+    // The send came before the shutdown, or after it.
     explore(plan, judge, &["ab went, 0 lost", " went, 0 lost"]);
 }
 
-/// A close waits for the worker that writes, and counts what that one leaves.
+/// A close waits for the worker that writes, and counts the bytes which that one leaves.
 #[test]
 fn a_close_waits_for_a_write_and_counts_what_it_leaves() {
     let plan = Plan {
@@ -39,7 +39,7 @@ fn a_close_waits_for_a_write_and_counts_what_it_leaves() {
     };
     let judge = |outcome: &Outcome| {
         let ended = outcome.ended();
-        // The peer learns of a loss, and of nothing else.
+        // The peer sees a reset if bytes were lost, and only then.
         let is_lossy = !ended.ends_with(" 0 lost");
         let how = if is_lossy { CloseHow::Reset } else { CloseHow::Plain };
         assert_eq!(outcome.stream().closed, Some(how), "{ended}");
@@ -63,7 +63,7 @@ fn a_reset_under_a_write_ends_the_stream_once() {
     };
     let judge = |outcome: &Outcome| {
         let is_error = |message: &&Message| matches!(message, Message::Error { fatal: true, .. });
-        assert_eq!(outcome.told.iter().filter(is_error).count(), 1);
+        assert_eq!(outcome.told.iter().filter(is_error).count(), 1, "fatal errors");
         let reason = outcome.told.iter().find_map(|message| match message {
             Message::Close { reason, .. } => Some(*reason),
             _ => None,
@@ -74,7 +74,7 @@ fn a_reset_under_a_write_ends_the_stream_once() {
     explore(plan, judge, &["a went, 1 lost", " went, 2 lost", " went, 0 lost"]);
 }
 
-/// A place is given to another stream while a worker still knows the old id: not a byte of one
+/// A place is given to another stream while a worker still holds the old id: no byte of one stream
 /// reaches the other.
 #[test]
 fn a_place_that_is_given_away_again_gets_nothing_of_the_old_stream() {
@@ -114,12 +114,12 @@ fn a_place_that_is_given_away_again_gets_nothing_of_the_old_stream() {
     explore(plan, judge, &reached);
 }
 
-/// The only stream left is a new one in the old one's place.
+/// Asserts that the only stream left is a new one in the old one's place, and returns its id.
 fn check_place(outcome: &Outcome) -> SocketId {
     let alive: Vec<_> = outcome.mux.wishes().map(|(id, _wish)| id).collect();
-    let [new] = alive[..] else { panic!("{alive:?} are alive") };
+    let [new] = alive[..] else { panic!("one stream is alive, not {alive:?}") };
     assert_eq!(outcome.mux.state(new), Some(SocketState::Open));
-    assert_eq!(new.index(), outcome.id.index(), "it stands elsewhere");
-    assert_ne!(new.generation(), outcome.id.generation());
+    assert_eq!(new.index(), outcome.id.index(), "the freed place is used again");
+    assert_ne!(new.generation(), outcome.id.generation(), "the old id came back to life");
     new
 }

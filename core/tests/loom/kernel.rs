@@ -1,4 +1,4 @@
-//! The kernel as a model: streams that take so many bytes at each write.
+//! A model of the kernel: streams that accept a planned number of bytes at each write.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,19 +12,21 @@ use crate::{
     UdpOptions,
 };
 
-/// So many sockets at a time.
+/// The number of sockets that may be open at a time.
 pub const PLACES: usize = 2;
 
-/// Streams by id, those that are closed included.
+/// The streams by id, including those that are closed.
 pub struct Kernel {
-    /// How many bytes each place's stream took, written down without any order between threads: so
-    /// who writes without the right to, or got it without what came before, is seen.
+    /// The number of bytes that each place's stream accepted. It is loaded and stored `Relaxed`, so
+    /// the model itself orders nothing: a thread that writes without the permit, or got the permit
+    /// without seeing the writes before it, reads a stale number and fails an assertion.
     taken_bytes: [AtomicU64; PLACES],
-    /// Whether the peer reset each place's stream.
+    /// `true` where the peer has reset the place's stream.
     is_broken: [AtomicBool; PLACES],
-    /// Loom does not run another thread while this is held: nothing of loom's is touched then.
+    /// A lock of the standard library. Nothing of loom's is touched while it is held, so loom never
+    /// switches to another thread that could wait for it; nor does it add an order.
     streams: Mutex<BTreeMap<SocketId, Stream>>,
-    /// What each stream takes; see [`Plan::room`](crate::stage::Plan::room).
+    /// The bytes that each stream accepts; see [`Plan::room`](crate::stage::Plan::room).
     room: Vec<usize>,
     queue: Arc<Queue>,
 }
@@ -32,11 +34,11 @@ pub struct Kernel {
 /// One stream.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
-    /// What it took.
+    /// The bytes that it accepted.
     pub wire: Vec<u8>,
-    /// FIN came behind that.
+    /// `true` if FIN came after them.
     pub has_fin: bool,
-    /// How it was closed.
+    /// The way it was closed, once it is.
     pub closed: Option<CloseHow>,
     room: VecDeque<usize>,
 }
@@ -64,15 +66,15 @@ impl Kernel {
         self.queue.push_event(Event::Ready { id, readiness: failed });
     }
 
-    /// Takes what there is room for, from either thread.
+    /// Accepts as many bytes as there is room for. Any thread may call it.
     pub fn write(&self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
         let is_broken = self.is_broken(id);
         let taken_bytes = &self.taken_bytes[id.index() as usize];
         let at = taken_bytes.load(Ordering::Relaxed) as usize;
         let (answer, is_full) = self.with(id, |stream| {
-            assert!(stream.closed.is_none(), "{id} is written after its close");
-            assert!(!stream.has_fin, "{id} is written after its end");
-            assert_eq!(at, stream.wire.len(), "{id}: two write it");
+            assert!(stream.closed.is_none(), "{id} was written after its close");
+            assert!(!stream.has_fin, "{id} was written after its FIN");
+            assert_eq!(at, stream.wire.len(), "{id} was written by two threads at a time");
             if is_broken {
                 return (Answer::Ready(Err(FaultKind::ConnectionReset.into())), false);
             }
@@ -88,7 +90,8 @@ impl Kernel {
             taken_bytes.store((at + count) as u64, Ordering::Relaxed);
         }
         if is_full {
-            // The peer reads at once; this is the only edge.
+            // The peer reads at once, so the edge comes now, and only once: a writer that misses it
+            // waits for ever.
             self.queue.push_event(Event::Ready {
                 id,
                 readiness: Readiness { writable: true, ..Readiness::default() },
@@ -122,8 +125,8 @@ impl Backend for Door {
         let is_free = streams
             .iter()
             .all(|(other, stream)| other.index() != id.index() || stream.closed.is_some());
-        assert!(is_free, "the place of {id} is taken");
-        assert!(streams.insert(id, stream).is_none(), "{id} is opened twice");
+        assert!(is_free, "{id} was opened in a place whose stream is still open");
+        assert!(streams.insert(id, stream).is_none(), "{id} was opened twice");
         drop(streams);
         self.0.taken_bytes[id.index() as usize].store(0, Ordering::Relaxed);
         self.0.is_broken[id.index() as usize].store(false, Ordering::Release);
@@ -131,13 +134,13 @@ impl Backend for Door {
     }
 
     fn rename(&mut self, from: SocketId, _to: SocketId) -> Result<(), Fault> {
-        unreachable!("{from}: no name is dialled here")
+        unreachable!("{from} was renamed, but no name is dialled here")
     }
 
     fn read(&mut self, id: SocketId, _size_hint: usize) -> Answer<Result<Read, Fault>> {
         let is_broken = self.0.is_broken(id);
         self.0.with(id, |stream| {
-            assert!(stream.closed.is_none(), "{id} is read after its close");
+            assert!(stream.closed.is_none(), "{id} was read after its close");
             match (is_broken, stream.has_fin) {
                 (true, _) => Answer::Ready(Err(FaultKind::ConnectionReset.into())),
                 // The peer answers FIN with FIN.
@@ -159,8 +162,8 @@ impl Backend for Door {
     fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
         let taken = self.0.taken_bytes[id.index() as usize].load(Ordering::Relaxed) as usize;
         self.0.with(id, |stream| {
-            assert!(stream.closed.is_none() && !stream.has_fin, "{id} ends twice");
-            assert_eq!(taken, stream.wire.len(), "{id} ends while it is written");
+            assert!(stream.closed.is_none() && !stream.has_fin, "{id} got a second FIN");
+            assert_eq!(taken, stream.wire.len(), "{id} got FIN while a thread was writing it");
             stream.has_fin = true;
         });
         let readiness = Readiness { readable: true, peer_closed: true, ..Readiness::default() };
@@ -175,22 +178,22 @@ impl Backend for Door {
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
         let taken = self.0.taken_bytes[id.index() as usize].load(Ordering::Relaxed) as usize;
         self.0.with(id, |stream| {
-            assert_eq!(taken, stream.wire.len(), "{id} is closed while it is written");
-            assert!(stream.closed.replace(how).is_none(), "{id} is closed twice");
+            assert_eq!(taken, stream.wire.len(), "{id} was closed while a thread was writing it");
+            assert!(stream.closed.replace(how).is_none(), "{id} was closed twice");
         });
         Answer::Ready(())
     }
 
     fn resolve(&mut self, _: SocketId, _: &str, _: u16) -> Answer<Result<Vec<Endpoint>, Fault>> {
-        unreachable!("nobody asks for a name")
+        unreachable!("no test resolves a name")
     }
 
     fn listen(&mut self, _: SocketId, _: &Endpoint, _: &ListenOptions) -> Result<Endpoint, Fault> {
-        unreachable!("nobody listens")
+        unreachable!("no test listens")
     }
 
     fn accept(&mut self, _: SocketId, _: SocketId) -> Answer<Result<Accepted, Fault>> {
-        unreachable!("nobody listens")
+        unreachable!("no test listens")
     }
 
     fn adopt(&mut self, _: SocketId, _: Descriptor) -> Result<Connected, Fault> {
@@ -198,11 +201,11 @@ impl Backend for Door {
     }
 
     fn open_datagram(&mut self, _: SocketId, _: &UdpOptions) -> Result<Endpoint, Fault> {
-        unreachable!("there are streams only")
+        unreachable!("the model has streams only")
     }
 
     fn connect_datagram(&mut self, _: SocketId, _: &Endpoint) -> Result<(), Fault> {
-        unreachable!("there are streams only")
+        unreachable!("the model has streams only")
     }
 
     fn send_to(
@@ -211,14 +214,14 @@ impl Backend for Door {
         _: Option<&Endpoint>,
         _: &Bytes,
     ) -> Answer<Result<(), Fault>> {
-        unreachable!("there are streams only")
+        unreachable!("the model has streams only")
     }
 
     fn receive_from(&mut self, _: SocketId, _: usize) -> Answer<Result<(Endpoint, Bytes), Fault>> {
-        unreachable!("there are streams only")
+        unreachable!("the model has streams only")
     }
 
     fn set_option(&mut self, _: SocketId, _: &SocketOption) -> Result<(), Fault> {
-        unreachable!("nobody sets an option")
+        unreachable!("no test sets an option")
     }
 }

@@ -1,22 +1,22 @@
-//! Who waits for room, and hears of it though a worker gave the room back.
+//! Services that wait for room, and are told of it although a worker freed it.
 
 use crate::stage::{Outcome, Plan, config, explore, try_send};
 use crate::{Config, Message, SendError};
 
-/// Two messages of two bytes do not fit at a time.
+/// Limits that do not admit two messages of two bytes at a time.
 fn tight() -> Config {
     Config { warn_bytes: 32, outbox_bytes_max: 130, total_bytes_max: 130, ..config() }
 }
 
-/// What was refused, and how many were told that there is room.
+/// Describes the bytes sent, and the number of services told that there is room.
 fn told(outcome: &Outcome, wire: &str) -> String {
     let is_ready = |message: &&Message| matches!(message, Message::SendReady { .. });
     format!("{wire} went, {} told", outcome.told.iter().filter(is_ready).count())
 }
 
-/// Who was refused is told when a worker's own write gives the room back, once.
+/// A refused sender is told once, although it is a worker's own write that frees the room.
 #[test]
-fn who_waits_for_a_socket_hears_of_room_that_a_worker_gave_back() {
+fn a_service_that_waits_for_a_socket_is_told_of_room_that_a_worker_freed() {
     let plan = Plan {
         workers: vec![vec![|net, id| {
             try_send(net, id, "ab").ok();
@@ -36,7 +36,7 @@ fn who_waits_for_a_socket_hears_of_room_that_a_worker_gave_back() {
 
 /// The same for the total, with two streams.
 #[test]
-fn who_waits_for_the_total_hears_of_room_that_a_worker_gave_back() {
+fn a_service_that_waits_for_the_total_is_told_of_room_that_a_worker_freed() {
     let plan = Plan {
         workers: vec![vec![|net, id| {
             try_send(net, id, "ab").ok();
@@ -52,7 +52,7 @@ fn who_waits_for_the_total_hears_of_room_that_a_worker_gave_back() {
     };
     let judge = |outcome: &Outcome| {
         let second = outcome.kernel.stream(outcome.second.expect("there are two")).wire;
-        assert!(!outcome.mux.directory().total().is_awaited(), "nobody waits");
+        assert!(!outcome.mux.directory().total().is_awaited(), "the total is still awaited");
         let wire = outcome.wire() + &String::from_utf8(second).expect("text was sent");
         told(outcome, &wire)
     };

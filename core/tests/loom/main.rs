@@ -3,9 +3,9 @@
 //! `RUSTFLAGS='--cfg loom -C debug-assertions' LOOM_MAX_PREEMPTIONS=3 \
 //! cargo test --release -p tidelock-core --test loom`
 //!
-//! These are the very files of the library, compiled with loom's atomics and locks in the place of
-//! the standard ones (`sync`): the gate and the charges, the right to write, `Net`, `Directory` and
-//! the whole Mux. Only the kernel, the queue between the threads and the services are models.
+//! These are the files of the library itself, compiled with loom's atomics and locks in the place
+//! of the standard ones (`sync`): the gate and the charges, the permit to write, `Net`, `Directory`
+//! and the whole Mux. Only the kernel, the queue between the threads and the services are models.
 #![cfg(loom)]
 #![allow(dead_code, unreachable_pub, reason = "the library's public items are not all used here")]
 

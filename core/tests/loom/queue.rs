@@ -1,4 +1,4 @@
-//! What is on its way to the network thread.
+//! The queue to the network thread.
 
 use std::mem;
 use std::sync::PoisonError;
@@ -7,7 +7,8 @@ use loom::sync::{Condvar, Mutex, MutexGuard};
 
 use crate::{Command, Event};
 
-/// Commands and events on their way to the network thread, and who still makes some.
+/// Commands and events on their way to the network thread, and the number of workers that may
+/// still add some.
 pub struct Queue {
     state: Mutex<State>,
     filled: Condvar,
@@ -38,7 +39,7 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// A worker ends, with its last commands.
+    /// Adds the last commands of a worker, which ends.
     pub fn leave(&self, commands: &mut Vec<Command>) {
         let mut state = self.lock();
         state.commands.append(commands);
@@ -46,7 +47,8 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// All that is there; waits for it. `None`: nothing comes any more.
+    /// Waits until the queue has something and takes all of it. Returns `None` once it is empty and
+    /// the last worker has ended.
     pub fn take(&self) -> Option<(Vec<Command>, Vec<Event>)> {
         let mut state = self.lock();
         while state.commands.is_empty() && state.events.is_empty() {

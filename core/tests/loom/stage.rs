@@ -14,36 +14,38 @@ use crate::{
     Progress, SendError, Service, ServiceId, SocketId,
 };
 
-/// What one service does in its only batch, with the stream that is there from the beginning.
+/// The action of one service in its only batch, on the stream that is open from the beginning.
 pub type Act = fn(&mut Net<'_>, SocketId);
 
-/// What happens at the same time.
+/// The actions that happen at the same time.
 #[derive(Clone, Default)]
 pub struct Plan {
-    /// By worker thread: its batches, one after the other, each of a service of its own.
+    /// The batches of each worker thread, which run one after the other; each has a service of its
+    /// own.
     pub workers: Vec<Vec<Act>>,
-    /// A batch that runs on the network thread, and writes nothing itself: at the beginning, or
-    /// after what came first from the workers. Both are tried.
+    /// A batch on the network thread, which does not write directly. It runs at the beginning, or
+    /// after the first input from the workers; both are explored.
     pub inline: Option<Act>,
-    /// A batch that runs on the network thread when the stream has ended.
+    /// A batch on the network thread that runs once the stream has ended.
     pub next: Option<Act>,
-    /// There are two streams: workers get the first, and whoever else acts gets the second.
+    /// `true` for two streams: the workers get the first, the network thread's batches the second.
     pub has_second: bool,
-    /// How many bytes each stream takes at its first writes, before it takes all; 0 is *later*.
+    /// The bytes that each stream accepts at its first writes, before it accepts all; 0 answers
+    /// `Later`.
     pub room: Vec<usize>,
-    /// The peer resets the stream.
+    /// `true` if the peer resets the stream.
     pub is_reset: bool,
     pub config: Config,
 }
 
-/// What came of it.
+/// The outcome of one order of a plan.
 pub struct Outcome {
     pub mux: Mux,
     pub kernel: Arc<Kernel>,
-    /// The stream that was there from the beginning.
+    /// The stream that was open from the beginning.
     pub id: SocketId,
     pub second: Option<SocketId>,
-    /// What the services were told after the beginning.
+    /// The messages that the services got after the beginning.
     pub told: Vec<Message>,
 }
 
@@ -56,14 +58,16 @@ impl Outcome {
         String::from_utf8(self.stream().wire).expect("text was sent")
     }
 
-    /// What went of the first stream, which has ended, and what was counted as lost.
+    /// Describes the end of the first stream: the bytes sent, and the number counted as lost.
     pub fn ended(&self) -> String {
         let unsent = |message: &Message| match message {
             Message::Close { socket, unsent, .. } if *socket == self.id => Some(*unsent),
             _ => None,
         };
         let closes: Vec<u64> = self.told.iter().filter_map(unsent).collect();
-        let [unsent] = closes[..] else { panic!("{} closes of {}", closes.len(), self.id) };
+        let [unsent] = closes[..] else {
+            panic!("{} got {} `Close` messages instead of one", self.id, closes.len())
+        };
         format!("{} went, {unsent} lost", self.wire())
     }
 }
@@ -81,21 +85,23 @@ pub fn send_low(net: &mut Net<'_>, id: SocketId, text: &'static str) {
     net.send_low(id, bytes).expect("an open stream with room takes it");
 }
 
-/// Plays the plan in every order that `LOOM_MAX_PREEMPTIONS` allows (without it: 3). `judge` says
-/// what came of each, in a word; with 3 or more, all that is `expected` is reached.
+/// Plays the plan in every order that `LOOM_MAX_PREEMPTIONS` allows (default 3).
+///
+/// `judge` describes the outcome of each order, which must be one of the `expected`. With 3 or more
+/// preemptions all of those must be reached: an outcome that no order reaches is not tested.
 pub fn explore(plan: Plan, judge: fn(&Outcome) -> String, expected: &[&str]) {
     let mut model = Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(PREEMPTIONS));
-    // A turn of the Mux looks at the gate many times.
+    // A turn of the Mux loads the gate's word many times, and each load is a branch.
     model.max_branches = 20_000;
-    let bound = model.preemption_bound.expect("it was just set");
+    let bound = model.preemption_bound.expect("set above");
     let reached = Arc::new(std::sync::Mutex::new(BTreeMap::<String, u64>::new()));
     let seen = Arc::clone(&reached);
     let legal: BTreeSet<String> = expected.iter().map(|word| (*word).to_owned()).collect();
     let all = legal.clone();
     let judge = move |plan: &Plan, inline_at| {
         let word = judge(&play(plan, inline_at));
-        assert!(legal.contains(&word), "{word} is no legal outcome");
+        assert!(legal.contains(&word), "the outcome {word:?} is not among {legal:?}");
         *seen.lock().expect("nobody panics under it").entry(word).or_default() += 1;
     };
     for inline_at in 0..1 + usize::from(plan.inline.is_some()) {
@@ -106,19 +112,20 @@ pub fn explore(plan: Plan, judge: fn(&Outcome) -> String, expected: &[&str]) {
     let orders: u64 = reached.values().sum();
     println!("{orders} orders of at most {bound} preemptions: {reached:?}");
     let reached: BTreeSet<String> = reached.keys().cloned().collect();
-    assert!(bound < PREEMPTIONS || reached == all, "only {reached:?} of {all:?} are reached");
+    assert!(bound < PREEMPTIONS || reached == all, "only {reached:?} of {all:?} were reached");
 }
 
-/// So many are allowed if nobody says how many.
+/// The preemptions allowed if the environment does not set their number.
 const PREEMPTIONS: usize = 3;
 
-/// A configuration of [`PLACES`] sockets, whose streams workers write.
+/// A configuration of [`PLACES`] sockets, with direct writes.
 pub fn config() -> Config {
     let sockets_max = PLACES as u32;
     Config { sockets_max, services_max: 8, direct_write: true, ..Config::default() }
 }
 
-/// `inline_at` is how many times something came from the workers before the inline batch.
+/// Plays one order of the plan. `inline_at` is the number of inputs from the workers before the
+/// inline batch.
 fn play(plan: &Plan, inline_at: usize) -> Outcome {
     let queue = Arc::new(Queue::new(plan.workers.len()));
     let kernel = Arc::new(Kernel::new(&plan.room, Arc::clone(&queue)));
@@ -150,19 +157,20 @@ fn play(plan: &Plan, inline_at: usize) -> Outcome {
     Outcome { mux: network.mux, kernel, id, second, told: network.told }
 }
 
-/// Nothing is left that anybody waits for: each accepted byte went, or was counted.
+/// Asserts that nothing is left over: every admitted byte was sent or counted as lost, and no
+/// stream is left in a state in which nobody would write it.
 fn check_end(mux: &Mux, kernel: &Kernel) {
     mux.check_invariants();
     let directory = mux.directory();
-    assert_eq!(directory.total_charged_bytes(), 0, "something is charged in the end");
-    assert_eq!(kernel.open_streams(), mux.sockets(), "a descriptor is left");
+    assert_eq!(directory.total_charged_bytes(), 0, "bytes are still charged at the end");
+    assert_eq!(kernel.open_streams(), mux.sockets(), "streams of the kernel, and of the Mux");
     for (id, _wish) in mux.wishes() {
         let gate = directory.gate(id).expect("a living id has a gate");
         let on_the_way = gate.on_the_way(id);
-        assert_eq!(on_the_way, crate::gate::OnTheWay::default(), "{id}: something is on its way");
+        assert_eq!(on_the_way, crate::gate::OnTheWay::default(), "{id}: still on the way");
         let output = mux.situation(id).expect("it is alive").output;
-        assert_eq!(output, OutputState::Empty, "{id}: output is forgotten");
-        assert!(!gate.is_queued(), "{id}: nothing is queued, and nobody may write it");
+        assert_eq!(output, OutputState::Empty, "{id} has output, but the Mux is idle");
+        assert!(!gate.is_queued(), "{id} has nothing queued, but workers may not write it");
     }
 }
 
@@ -172,7 +180,7 @@ struct Network {
     dispatcher: Dispatcher,
     told: Vec<Message>,
     inline: Option<Batch>,
-    /// Runs when that stream has ended.
+    /// Runs once this stream has ended.
     next: Option<(SocketId, Batch)>,
 }
 
@@ -184,7 +192,7 @@ impl Network {
         Self { mux, door, dispatcher, told: Vec::new(), inline: None, next: None }
     }
 
-    /// The stream that is there from the beginning: open, and with nothing queued.
+    /// Opens a stream and returns its id: nothing is queued, so workers may write it.
     fn open(&mut self) -> SocketId {
         let directory = Arc::clone(self.mux.directory());
         let owner = self.spawn(Box::new(Owner));
@@ -193,7 +201,7 @@ impl Network {
         let (target, options) = (Box::new(somewhere().into()), Box::new(ConnectOptions::default()));
         self.mux.handle_command(Command::Connect { id, owner, target, options }, NOW);
         self.turn();
-        assert!(!directory.gate(id).expect("it has a gate").is_queued(), "anybody may write it");
+        assert!(!directory.gate(id).expect("it has a gate").is_queued(), "{id} is not writable");
         id
     }
 
@@ -208,7 +216,7 @@ impl Network {
         id
     }
 
-    /// A service that is about to act.
+    /// Spawns a service and returns its first batch, in which it acts.
     fn batch(&mut self, id: SocketId, act: Act) -> Batch {
         let service = self.mux.directory().take_service().expect("a place is free");
         let actor = Box::new(Actor { id, act });
@@ -224,7 +232,7 @@ impl Network {
         self.turn();
     }
 
-    /// Until nothing comes any more.
+    /// Handles commands and events until the last worker has ended.
     fn run(&mut self, queue: &Queue, inline_at: usize) {
         for round in 0.. {
             if round >= inline_at {
@@ -257,7 +265,7 @@ impl Network {
     }
 }
 
-/// One worker thread.
+/// The body of one worker thread.
 fn work(batches: Vec<Batch>, directory: &Directory, kernel: &Arc<Kernel>, queue: &Arc<Queue>) {
     let mut commands = Vec::new();
     let last = batches.len() - 1;
@@ -271,7 +279,7 @@ fn work(batches: Vec<Batch>, directory: &Directory, kernel: &Arc<Kernel>, queue:
     queue.leave(&mut commands);
 }
 
-/// A worker's way out.
+/// The outlet of a worker: commands go to the queue, direct writes to the kernel.
 struct Writer<'a> {
     kernel: &'a Kernel,
     queue: &'a Queue,
@@ -291,16 +299,16 @@ impl Outlet for Writer<'_> {
     }
 }
 
-/// Owns the first stream, and does nothing.
+/// The owner of a stream, which does nothing.
 struct Owner;
 
 impl Service for Owner {
     fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {
-        unreachable!("messages are looked at by the judge")
+        unreachable!("messages go to the judge")
     }
 }
 
-/// Acts once.
+/// A service that acts once, at its start.
 struct Actor {
     id: SocketId,
     act: Act,
@@ -312,14 +320,14 @@ impl Service for Actor {
     }
 
     fn on_message(&mut self, _net: &mut Net<'_>, _message: Message) {
-        unreachable!("messages are looked at by the judge")
+        unreachable!("messages go to the judge")
     }
 }
 
 /// Nothing here depends on time.
 const NOW: Instant = Instant::ZERO;
 
-/// An address that always answers.
+/// An address where every connect succeeds.
 pub fn somewhere() -> Endpoint {
     std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into()
 }

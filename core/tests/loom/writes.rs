@@ -1,9 +1,9 @@
-//! Who writes a stream, and in which order its messages leave.
+//! The writers of a stream, and the order in which its messages are sent.
 
 use crate::stage::{Outcome, Plan, config, explore, send, send_low};
 
-/// What was sent with both priorities leaves whole, whoever writes it and however often it is
-/// parted; and of one sender the high before the low.
+/// Messages of both priorities are sent whole, whichever thread writes them and however often a
+/// write is short; a sender's high one goes before its low one.
 #[test]
 fn a_worker_and_the_network_thread_write_one_stream() {
     let plan = Plan {
@@ -19,7 +19,8 @@ fn a_worker_and_the_network_thread_write_one_stream() {
     explore(plan, Outcome::wire, &["baacc", "bccaa", "ccbaa"]);
 }
 
-/// Of two workers that may write one does, and what the other sends goes through the Mux.
+/// Two workers ask for the permit at a time: one gets it, and the other's message goes through the
+/// Mux.
 #[test]
 fn two_workers_ask_for_the_right_to_write_at_a_time() {
     let plan = Plan {
@@ -30,9 +31,9 @@ fn two_workers_ask_for_the_right_to_write_at_a_time() {
     explore(plan, Outcome::wire, &["aabb", "bbaa"]);
 }
 
-/// A low message of which a byte left is finished before anything else.
+/// A low message of which one byte was sent is finished before any other message.
 #[test]
-fn what_a_worker_has_begun_is_not_overtaken() {
+fn a_message_that_a_worker_has_begun_is_not_overtaken() {
     let plan = Plan {
         workers: vec![vec![|net, id| send_low(net, id, "aa")]],
         inline: Some(|net, id| send(net, id, "b")),
@@ -43,8 +44,8 @@ fn what_a_worker_has_begun_is_not_overtaken() {
     explore(plan, Outcome::wire, &["aab", "baa"]);
 }
 
-/// One worker's batches keep their order, though the first goes through the Mux, and the second
-/// could be written by the worker itself.
+/// The batches of one worker keep their order, although the first goes through the Mux and the
+/// worker could write the second itself.
 #[test]
 fn a_later_batch_does_not_overtake_what_was_posted() {
     let plan = Plan {

@@ -1,4 +1,4 @@
-//! One cell: a world in a state, one thing that happens to it, and what came of it.
+//! One cell of a table: a world in a state, one command or event, and the reaction.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tidelock_core::{
 use crate::puppet::{Puppet, connected, endpoint};
 use crate::rows::Row;
 
-/// What happens, by name.
+/// A command or an event, by its name in the tables.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    /// Answers what the command answered at once, if it was no plain success.
+    /// Returns the error that the call itself returned; empty after a success.
     act: fn(&mut World, SocketId) -> String,
 }
 
@@ -54,7 +54,7 @@ fn send_answer<T>(result: Result<T, SendError>) -> String {
         Err(SendError::Closing(_)) => "`Closing`".into(),
         Err(SendError::IsListener(_)) => "`IsListener`".into(),
         Err(SendError::NoPeer(_)) => "`NoPeer`".into(),
-        Err(other) => panic!("{other:?} does not belong to a state"),
+        Err(other) => panic!("{other:?} depends on limits, not on the state"),
     }
 }
 
@@ -97,7 +97,8 @@ fn broken(world: &mut World, id: SocketId) -> String {
     String::new()
 }
 
-/// Lets time pass until something happens: timers are set early and look again.
+/// Lets time pass until the state changes. That may take several deadlines, because a timer may be
+/// armed too early and looks again when it fires.
 fn timeout(world: &mut World, id: SocketId) -> String {
     let before = world.mux.state(id);
     for _ in 0..8 {
@@ -111,11 +112,11 @@ fn timeout(world: &mut World, id: SocketId) -> String {
     String::new()
 }
 
-/// What a cell says.
+/// Measures the content of a cell.
 pub(crate) fn measure(row: &Row, column: &Column) -> String {
     let mut world = World::new();
     let id = (row.build)(&mut world);
-    assert_eq!(world.mux.state(id), row.state, "the row {} is built wrongly", row.name);
+    assert_eq!(world.mux.state(id), row.state, "the state that row {:?} builds", row.name);
     world.told.clear();
     let mut parts = Vec::new();
     let at_once = (column.act)(&mut world, id);
@@ -133,7 +134,7 @@ pub(crate) fn measure(row: &Row, column: &Column) -> String {
         _ => {}
     }
     world.mux.check_invariants();
-    // What a cell told of is counted; a socket that the row itself closed is none of it.
+    // The counters agree with the messages, unless the row itself closed the socket.
     if state.is_none() && row.state.is_some() {
         let stats = world.mux.stats();
         let told =
@@ -144,7 +145,7 @@ pub(crate) fn measure(row: &Row, column: &Column) -> String {
     if parts.is_empty() { "–".into() } else { parts.join(", ") }
 }
 
-/// A Mux with a puppet below and one service above.
+/// A Mux over a puppet backend, with one service.
 pub(crate) struct World {
     pub(crate) mux: Mux,
     pub(crate) puppet: Puppet,
@@ -152,7 +153,7 @@ pub(crate) struct World {
     pub(crate) told: Vec<String>,
     pub(crate) accepted: Option<SocketId>,
     dispatcher: Dispatcher,
-    /// Commands about sockets that are not handed over, while it is there.
+    /// Collects commands about sockets instead of handing them over, while it is `Some`.
     kept: Option<Vec<Command>>,
     service: ServiceId,
     from_services: mpsc::Receiver<Note>,
@@ -166,7 +167,7 @@ enum Note {
 
 type Task = Box<dyn FnOnce(&mut Net<'_>) + Send>;
 
-/// Does what it is asked, and notes what it is told.
+/// A service that runs the tasks posted to it, and reports its other messages.
 struct Probe(mpsc::Sender<Note>);
 
 impl Service for Probe {
@@ -235,7 +236,7 @@ impl World {
         id
     }
 
-    /// Lets the service do something and answers what it answered; does no I/O yet.
+    /// Runs a task in the service and returns its result. No I/O is done yet.
     pub(crate) fn ask<T: Send + 'static>(
         &mut self,
         task: impl FnOnce(&mut Net<'_>) -> T + Send + 'static,
@@ -243,15 +244,15 @@ impl World {
         self.ask_of(self.service, task)
     }
 
-    /// Lets the service do something, and answers its commands about sockets instead of handing
-    /// them over.
+    /// Runs a task in the service and returns its commands about sockets instead of handing them
+    /// over.
     pub(crate) fn ask_and_keep(
         &mut self,
         task: impl FnOnce(&mut Net<'_>) + Send + 'static,
     ) -> Vec<Command> {
         self.kept = Some(Vec::new());
         self.ask(task);
-        self.kept.take().expect("it was just set")
+        self.kept.take().expect("set above")
     }
 
     fn ask_of<T: Send + 'static>(
@@ -293,7 +294,7 @@ impl World {
         String::new()
     }
 
-    /// Turns until the Mux is idle and every service has handled what it was told.
+    /// Turns until the Mux is idle and every service has handled its messages.
     pub(crate) fn work(&mut self) {
         for _ in 0..100 {
             let progress = self.mux.turn(&mut self.puppet, self.now);
@@ -304,7 +305,7 @@ impl World {
                 return;
             }
         }
-        panic!("the world never comes to rest");
+        panic!("the Mux is still busy after 100 turns");
     }
 
     fn dispatch(&mut self) -> bool {

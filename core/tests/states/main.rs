@@ -1,7 +1,7 @@
 //! Walks every cell of the tables in `docs/states.md`: the documentation is the expectation.
 //!
-//! Each cell builds a world in the row's state, does what the column says, works until the Mux is
-//! idle, and writes down what came back: the command's error, the messages, the new state.
+//! Each cell builds a world in the row's state, performs the column's command or event, works until
+//! the Mux is idle, and records the reaction: the error of the call, the messages, the new state.
 
 mod cell;
 mod puppet;
@@ -13,7 +13,7 @@ use rows::ROWS;
 
 const DOCUMENT: &str = include_str!("../../docs/states.md");
 
-/// The cells of the table whose first header is `title`, by row name.
+/// Returns the rows of the documented table whose first header is `title`.
 fn documented(title: &str) -> Vec<Vec<String>> {
     let header = format!("| {title} |");
     let lines = DOCUMENT.lines().skip_while(|line| !line.starts_with(&header));
@@ -24,7 +24,7 @@ fn documented(title: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The table as the Mux behaves.
+/// Returns the rows of the table as the Mux behaves.
 fn measured(title: &str, columns: &[cell::Column]) -> Vec<Vec<String>> {
     let mut table = vec![vec![title.to_owned()]];
     table[0].extend(columns.iter().map(|column| column.name.to_owned()));

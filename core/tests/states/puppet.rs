@@ -1,4 +1,4 @@
-//! A backend that answers what it was told to answer.
+//! A backend whose answers a test sets.
 
 use std::collections::VecDeque;
 
@@ -7,25 +7,26 @@ use tidelock_core::{
     Fault, ListenOptions, Outbox, Read, SocketId, SocketOption, UdpOptions,
 };
 
-/// One socket's worth of answers; `Later` where nothing is set.
+/// The answers of the backend; `Later` where none is set.
 #[derive(Default)]
 pub(crate) struct Puppet {
     pub(crate) reads: VecDeque<Result<Bytes, Fault>>,
     pub(crate) accepts: VecDeque<Result<Accepted, Fault>>,
     pub(crate) datagrams: VecDeque<Result<(Endpoint, Bytes), Fault>>,
     pub(crate) connect: Option<Result<(), Fault>>,
-    /// How many bytes writes still take; then the fault, then `Later`.
+    /// The number of bytes that writes still accept. A write beyond it answers `Later`.
     pub(crate) takes_bytes: usize,
+    /// The answer to every write, if it is set.
     pub(crate) write_fault: Option<Fault>,
     pub(crate) error: Option<Fault>,
     pub(crate) refuses_to_open: Option<Fault>,
     pub(crate) closes_later: bool,
-    /// How it was asked to close.
+    /// The ways in which it was asked to close sockets.
     pub(crate) closes: Vec<CloseHow>,
-    /// Sockets that were given a peer.
-    /// What was renamed, and to what.
+    /// The ids renamed: from and to.
     pub(crate) renamed: Vec<(SocketId, SocketId)>,
     pub(crate) refuses_to_rename: Option<Fault>,
+    /// The datagram sockets that were given a peer.
     pub(crate) peers: Vec<SocketId>,
 }
 

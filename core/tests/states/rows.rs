@@ -1,4 +1,4 @@
-//! The states, and how a socket gets there.
+//! The rows of the tables, and the steps that bring a socket into each state.
 
 use tidelock_core::{
     ConnectOptions, Event, ListenOptions, Readiness, SocketId, SocketState, UdpOptions,
@@ -7,11 +7,12 @@ use tidelock_core::{
 use crate::cell::World;
 use crate::puppet::{connected, endpoint};
 
-/// A state, and how a socket gets there.
+/// A row of the tables.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    /// What the Mux calls it; `None` if the id is not alive.
+    /// The state that the Mux reports; `None` if the id is not alive.
     pub(crate) state: Option<SocketState>,
+    /// Brings a socket into the state.
     pub(crate) build: fn(&mut World) -> SocketId,
 }
 

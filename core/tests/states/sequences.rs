@@ -1,4 +1,4 @@
-//! Sequences that cross more than one cell.
+//! Sequences that span more than one cell of the tables.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn a_fin_that_waited_for_a_paused_owner_ends_a_socket_that_is_shut_down() {
     assert_eq!(std::mem::take(&mut world.told), ["Connect"]);
     world.ask(move |net| net.pause(id).unwrap());
     world.work();
-    // A completion backend had a read pending since before the pause; FIN completes it.
+    // A completion backend has had a read pending since before the pause; FIN completes it.
     world.event(Event::Received { id, result: Ok(Bytes::new()) });
     assert_eq!(world.told, ["Paused"]);
     world.ask(move |net| net.shutdown(id).unwrap());
@@ -38,7 +38,7 @@ fn a_fin_that_waited_for_a_paused_owner_ends_a_socket_that_is_shut_down() {
 }
 
 #[test]
-fn what_a_service_opens_after_its_release_ends_by_itself() {
+fn sockets_opened_by_a_released_service_end_by_themselves() {
     let mut world = World::new();
     let ids = world.ask(move |net| {
         let own = net.service();
@@ -60,13 +60,14 @@ fn what_a_service_opens_after_its_release_ends_by_itself() {
         world.now = world.now.max(deadline);
         world.work();
     }
-    assert_eq!(world.mux.sockets(), 0, "somebody is left");
-    assert!(world.now.as_nanos() <= Duration::from_secs(30).as_nanos() as u64, "it took too long");
-    assert!(world.told.is_empty(), "a service that was released heard {:?}", world.told);
+    assert_eq!(world.mux.sockets(), 0, "sockets of a released service are left");
+    let took = world.now.saturating_since(Instant::ZERO);
+    assert!(took <= Duration::from_secs(30), "the last socket ended only after {took:?}");
+    assert!(world.told.is_empty(), "a released service was told {:?}", world.told);
 }
 
 #[test]
-fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
+fn a_peer_for_anything_but_a_datagram_socket_is_a_passing_error() {
     for name in ["Connecting", "Open", "Listening"] {
         let mut world = World::new();
         let id = build(&mut world, name);
@@ -74,24 +75,24 @@ fn a_peer_for_what_is_no_datagram_socket_is_a_passing_error() {
         world.work();
         let mut expected = vec!["Error(ConnectDatagram, passing)"];
         if name == "Connecting" {
-            assert!(world.told.is_empty(), "told before it is open: {:?}", world.told);
+            assert!(world.told.is_empty(), "told before the socket is open: {:?}", world.told);
             world.event(Event::Connected { id, result: Ok(connected()) });
             world.work();
             expected.insert(0, "Connect");
         }
         assert_eq!(world.told, expected, "{name}");
-        assert!(world.puppet.peers.is_empty(), "{name}: the backend was asked");
+        assert!(world.puppet.peers.is_empty(), "{name}: the backend was asked to set a peer");
     }
 }
 
 #[test]
-fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
+fn a_start_after_a_shutdown_while_connecting_is_refused() {
     let mut world = World::new();
     let id = build(&mut world, "Connecting");
     world.ask(move |net| net.finish(id).unwrap());
     world.ask(move |net| net.start(id).unwrap());
     world.work();
-    assert!(world.told.is_empty(), "after `finish` it is read on: {:?}", world.told);
+    assert!(world.told.is_empty(), "`start` after `finish` was refused: {:?}", world.told);
     world.ask(move |net| net.shutdown(id).unwrap());
     world.ask(move |net| net.start(id).unwrap());
     world.work();
@@ -99,11 +100,11 @@ fn a_start_of_what_was_shut_down_while_it_connected_is_refused() {
 }
 
 #[test]
-fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
+fn a_failed_write_is_reported_at_once_to_an_owner_that_stops_reading() {
     for name in ["Open, output pending", "Flushing, finish"] {
         let mut world = World::new();
         let id = build(&mut world, name);
-        // More than one turn reads, so that the failure waits for the rest.
+        // More reads than one turn does: the failure waits until the rest is read.
         world.puppet.reads.extend((0..100).map(|_| Ok(Bytes::from_static(b"x"))));
         world.puppet.write_fault = Some(Fault::new(FaultKind::BrokenPipe));
         let readiness = Readiness { readable: true, ..Readiness::WRITABLE };
@@ -119,7 +120,7 @@ fn a_failed_write_is_told_at_once_to_an_owner_who_stops_reading() {
 }
 
 #[test]
-fn a_reset_that_is_told_before_a_pause_and_not_yet_read_is_told_to_the_owner() {
+fn a_reset_whose_event_came_before_a_pause_is_reported_to_the_owner() {
     let failed = Readiness { readable: true, writable: true, peer_closed: true, failed: true };
     for name in ["Open", "Flushing, finish"] {
         // The pause comes before the first read after the event, or between two turns of reads.
@@ -138,7 +139,7 @@ fn a_reset_that_is_told_before_a_pause_and_not_yet_read_is_told_to_the_owner() {
             assert_eq!(told[0], "Paused", "{name}, {unread}: {told:?}");
             let last = told.last().unwrap();
             assert!(last.starts_with("Close(Fault ConnectionReset"), "{name}, {unread}: {told:?}");
-            assert_eq!(!world.puppet.reads.is_empty(), unread > 0, "{name}: a paused one was read");
+            assert_eq!(!world.puppet.reads.is_empty(), unread > 0, "{name}: read while paused");
         }
     }
 }
@@ -152,27 +153,30 @@ fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
     let readiness = Readiness { readable: true, ..Readiness::WRITABLE };
     world.mux.handle_event(Event::Ready { id, readiness }, world.now);
     let _more = world.mux.turn(&mut world.puppet, world.now);
-    assert_eq!(world.puppet.reads.len(), 2, "one fills the mailbox");
+    assert_eq!(world.puppet.reads.len(), 2, "reads left after the one that fills the mailbox");
     assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Idle);
     world.work();
     assert_eq!(world.told.last().unwrap(), "Close(Fault BrokenPipe, 7 B unsent)");
-    assert!(world.puppet.reads.is_empty(), "what came before is lost");
+    assert!(world.puppet.reads.is_empty(), "bytes that came before the failure were not read");
 }
 
 #[test]
-fn a_close_waits_for_sends_that_are_on_their_way_and_tells_the_peer_of_their_loss() {
+fn a_close_waits_for_announced_sends_and_resets_if_they_are_lost() {
     for (message, how) in [("seven B", CloseHow::Reset), ("", CloseHow::Plain)] {
         let mut world = World::with(Config { outbox_bytes_max: 100, ..test_config() });
         let id = build(&mut world, "Open");
         let unpublished = world.ask_and_keep(move |net| {
             net.send(id, message).map(drop).unwrap();
-            // What is refused is announced, too, and has no bytes.
+            // A refusal is announced to the Mux as well, as a command without bytes.
             let refused = net.send(id, "there is no room for this").unwrap_err();
             assert!(matches!(refused, SendError::SocketFull(_)), "{refused:?}");
         });
         world.mux.handle_command(Command::Close { id }, world.now);
         world.work();
-        assert!(world.puppet.closes.is_empty(), "it is not known yet whether something is lost");
+        assert!(
+            world.puppet.closes.is_empty(),
+            "closed before it was known whether bytes are lost"
+        );
         for command in unpublished {
             world.mux.handle_command(command, world.now);
         }
@@ -204,7 +208,7 @@ fn a_name_that_takes_too_long_ends_its_connect_and_an_address_has_its_own_time()
         std::mem::take(&mut world.told),
         ["Error(Resolve)", "Close(ConnectFailed TimedOut)"]
     );
-    // The answer comes too late for anybody.
+    // The answer comes after the socket has closed.
     world.event(Event::Resolved { id, result: Ok(vec![endpoint(7)]) });
     assert!(world.told.is_empty(), "{:?}", world.told);
     let id = world.ask(connect);
@@ -212,15 +216,15 @@ fn a_name_that_takes_too_long_ends_its_connect_and_an_address_has_its_own_time()
     let begin = world.now;
     world.now = begin + Duration::from_secs(1);
     world.event(Event::Resolved { id, result: Ok(vec![endpoint(7)]) });
-    // Its timer was set earlier, and looks again.
-    world.now = world.mux.next_deadline().expect("an attempt takes no longer than it may");
+    // The timer is still armed for the resolution's end. It fires, and is armed anew.
+    world.now = world.mux.next_deadline().expect("an attempt has a deadline");
     world.work();
     assert!(world.told.is_empty(), "{:?}", world.told);
     assert_eq!(world.mux.next_deadline(), Some(begin + Duration::from_secs(10)));
 }
 
 #[test]
-fn what_was_paused_for_long_is_not_idle_when_it_is_started() {
+fn a_socket_that_was_paused_for_long_is_not_idle_when_it_is_started() {
     let idle = Duration::from_secs(300);
     let mut world = World::new();
     let id = build(&mut world, "Open");
@@ -265,7 +269,7 @@ fn test_config() -> Config {
 fn an_exit_does_not_wait_for_a_send_of_a_service_that_stays_in_its_call() {
     let mut world = World::new();
     let id = build(&mut world, "Open");
-    // The gate has admitted the send; its command does not come, as if the call went on.
+    // The gate has admitted the send, but its command does not come: the call is still running.
     let unpublished = world.ask_and_keep(move |net| net.send(id, "seven B").map(drop).unwrap());
     let within = Duration::from_secs(2);
     world.mux.handle_command(Command::Exit { within }, world.now);
@@ -274,7 +278,7 @@ fn an_exit_does_not_wait_for_a_send_of_a_service_that_stays_in_its_call() {
     world.work();
     assert_eq!(world.told, ["Exit", "Close(Exit, 7 B unsent)"]);
     assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Exit);
-    // If the call ends after all, what it asked touches nothing.
+    // When the call ends after all, its commands change nothing.
     assert!(unpublished.iter().any(|command| command.socket() == Some(id)));
     for command in unpublished {
         world.mux.handle_command(command, world.now);
@@ -297,7 +301,7 @@ fn a_service_that_asks_for_much_lets_others_between_its_messages() {
         let mut batch = dispatcher.take().expect("messages wait");
         let mut commands = Vec::new();
         batch.run(mux.directory(), Instant::ZERO, &mut commands, &mut KeepCommands);
-        assert_eq!(commands.len(), commands_max + 1, "one message's, and that it was handled");
+        assert_eq!(commands.len(), commands_max + 1, "commands of one message, and one `Handled`");
         let left: Vec<u32> = batch.messages().map(number_of).collect();
         assert_eq!(left, (expected + 1..3).collect::<Vec<_>>());
         assert!(dispatcher.give_back(batch).is_none());
@@ -312,7 +316,7 @@ fn number_of(message: &Message) -> u32 {
     }
 }
 
-/// Asks so many commands for each message.
+/// A service that makes this number of commands for each message.
 struct Flood(usize);
 
 impl Service for Flood {
@@ -322,7 +326,7 @@ impl Service for Flood {
 }
 
 #[test]
-fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
+fn data_that_arrived_before_a_failed_write_is_read_without_its_event() {
     let mut world = World::new();
     let id = build(&mut world, "Open");
     world.puppet.reads.push_back(Ok("last words".into()));
@@ -334,7 +338,7 @@ fn what_arrived_before_a_failed_write_is_read_though_no_event_told_of_it_yet() {
 }
 
 #[test]
-fn a_close_that_comes_after_a_time_that_nobody_has_looked_at_yet_closes() {
+fn a_close_that_comes_after_an_unhandled_deadline_closes() {
     let closed = "Close(Closed)";
     for (name, told) in [
         ("Listening", closed),
