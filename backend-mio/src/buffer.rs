@@ -25,7 +25,7 @@ pub(crate) struct BufferRing {
 /// Buffers of one size.
 #[derive(Debug)]
 struct Ring {
-    /// What the last read had and kept to itself: the next one finds it at once, warm in the cache.
+    /// The buffer of the last read that kept it: the next one finds it at once, warm in the cache.
     spare: Option<BytesMut>,
     /// Whole buffers; slices of them may be out. Invariant: at most `buffers_max`, with the spare.
     buffers: VecDeque<Bytes>,
@@ -65,39 +65,45 @@ impl BufferRing {
     }
 
     /// As [`fill`](Self::fill), for a read that tells more than how many bytes came.
+    #[inline]
     pub(crate) fn fill_with<T>(
         &mut self,
         size: usize,
         read: impl FnOnce(&mut [u8]) -> io::Result<(usize, T)>,
     ) -> io::Result<(Bytes, T)> {
-        assert!(size > 0 && size <= self.buffer_bytes(), "a read of {size} B");
         let copy_bytes_max = self.copy_bytes_max;
+        let fitting = self.fitting(size);
+        let ring = &mut self.rings[fitting];
+        let whole = ring.spare();
+        let (count, more) = read(&mut whole[..size])?;
+        if count <= copy_bytes_max {
+            return Ok((Bytes::copy_from_slice(&whole[..count]), more));
+        }
+        assert!(count <= size, "the system filled {count} of {size} B");
+        Ok((self.give(fitting, count), more))
+    }
+
+    /// The ring of the smallest buffers that a read of `size` bytes fits into.
+    #[inline]
+    fn fitting(&self, size: usize) -> usize {
+        assert!(size > 0, "a read of nothing");
         let fitting = self.rings.iter().position(|ring| ring.buffer_bytes >= size);
-        let fitting = fitting.expect("the largest buffer is large enough");
+        fitting.unwrap_or_else(|| panic!("a read of {size} B, and no buffer is so large"))
+    }
+
+    /// Gives away the filled part of a spare buffer, with the buffer if it fills half of it.
+    fn give(&mut self, fitting: usize, count: usize) -> Bytes {
         let smaller_bytes = fitting.checked_sub(1).map(|before| self.rings[before].buffer_bytes);
         let ring = &mut self.rings[fitting];
-        let mut whole = ring.take();
-        assert_eq!(whole.len(), ring.buffer_bytes, "a buffer was cut");
-        let (count, more) = match read(&mut whole[..size]) {
-            Ok(filled) => filled,
-            Err(error) => {
-                ring.keep(whole);
-                return Err(error);
-            }
-        };
-        assert!(count <= size, "the system filled {count} of {size} B");
-        // What fits into a smaller buffer is charged with that one, not with this.
+        // Bytes that fit into a smaller buffer are charged with that one, not with this.
         let fits_smaller = smaller_bytes.is_some_and(|smaller| count <= smaller);
-        let is_scant = 2 * count < ring.buffer_bytes || fits_smaller;
-        if count <= copy_bytes_max || is_scant {
-            let bytes = Bytes::copy_from_slice(&whole[..count]);
-            ring.keep(whole);
-            return Ok((bytes, more));
+        if 2 * count < ring.buffer_bytes || fits_smaller {
+            return Bytes::copy_from_slice(&ring.spare()[..count]);
         }
-        let whole = whole.freeze();
+        let whole = ring.spare.take().expect("it was just filled").freeze();
         let bytes = whole.slice(..count);
         ring.lend(whole);
-        Ok((bytes, more))
+        bytes
     }
 
     /// The most that one read can give.
@@ -107,10 +113,18 @@ impl BufferRing {
 }
 
 impl Ring {
-    fn take(&mut self) -> BytesMut {
-        if let Some(spare) = self.spare.take() {
-            return spare;
+    /// The buffer that the next read fills.
+    #[inline]
+    fn spare(&mut self) -> &mut BytesMut {
+        if self.spare.is_none() {
+            self.spare = Some(self.take());
         }
+        self.spare.as_mut().expect("it was just put there")
+    }
+
+    /// A buffer that nobody holds, or a new one.
+    #[cold]
+    fn take(&mut self) -> BytesMut {
         for _ in 0..self.buffers.len().min(RING_LOOKS_MAX) {
             let Some(whole) = self.buffers.pop_front() else {
                 break;
@@ -123,16 +137,8 @@ impl Ring {
         BytesMut::zeroed(self.buffer_bytes)
     }
 
-    /// Nobody got a slice of it.
-    fn keep(&mut self, whole: BytesMut) {
-        assert!(self.spare.is_none(), "one read at a time has a buffer");
-        self.make_room();
-        self.spare = Some(whole);
-    }
-
-    /// A slice of it was given away.
+    /// Keeps a buffer of which a slice was given away.
     fn lend(&mut self, whole: Bytes) {
-        assert!(self.spare.is_none(), "one read at a time has a buffer");
         self.make_room();
         self.buffers.push_back(whole);
     }

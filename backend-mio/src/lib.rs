@@ -31,11 +31,14 @@ mod drained;
 mod errno;
 #[cfg(feature = "metrics")]
 mod facade;
+mod gathered;
 mod guarded;
 mod handle;
 mod inbox;
 mod inboxes;
+mod inline;
 mod inside;
+mod listen_waiters;
 mod listener;
 mod net_ext;
 mod network;

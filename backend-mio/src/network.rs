@@ -1,20 +1,17 @@
 //! The network thread.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tidelock_core::{
-    CloseReason, Command, Delivery, Dispatcher, Endpoint, ExitReport, Fault, FaultKind, Instant,
-    Message, Mux, Outlet, Progress, SocketId,
-};
+use tidelock_core::{Command, ExitReport, Instant, Mux, Progress};
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
-use crate::guarded::{guard, run_batch};
+use crate::gathered::Gathered;
 use crate::inbox::Inbox;
+use crate::inline::InlineServices;
+use crate::listen_waiters::ListenWaiters;
 use crate::shared::Shared;
 use crate::stats::Histogram;
 use crate::sys::{Events, Poll};
@@ -36,31 +33,30 @@ pub(crate) struct Network {
     queued: VecDeque<Command>,
     /// Swapped with the inbox's queue; empty between two uses.
     taken: Vec<Command>,
-    /// Filled by inline services; empty between two uses.
-    asked: Vec<Command>,
-    /// By shard, what is for services there and was not handed over yet; what is for workers lies
-    /// in this one's.
-    deliveries: Box<[Vec<Delivery>]>,
-    /// The payload of what is for workers.
-    gathered_bytes: usize,
-    /// Since when something waits to be handed over, and when the latest of it came.
-    gathered_since: Option<Instant>,
-    gathered_latest: Instant,
-    /// By shard, what the Mux asks of others and was not handed over yet.
-    for_others: Box<[Vec<Command>]>,
+    /// Outputs for workers and other network threads that were not handed over yet.
+    gathered: Gathered,
     turns: Histogram,
-    listen_waiters: BTreeMap<SocketId, SyncSender<Result<Endpoint, Fault>>>,
+    listen_waiters: ListenWaiters,
     /// When an exit is to be over; the first that was asked for.
     exit_deadline: Option<Instant>,
 }
 
 /// Where services run.
 pub(crate) enum Services {
-    Inline(Box<Dispatcher>),
+    Inline(InlineServices),
     Pool(Arc<Pool>),
 }
 
-/// Until when the poller is waited for.
+impl Services {
+    fn pool(&self) -> Option<&Pool> {
+        match self {
+            Services::Inline(_) => None,
+            Services::Pool(pool) => Some(pool),
+        }
+    }
+}
+
+/// How long the poller is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pause {
     /// There is work.
@@ -71,30 +67,8 @@ enum Pause {
 }
 
 const MOMENT: Duration = Duration::from_millis(5);
-
-/// What services on the network thread ask waits for the end of their batch: nothing could act on
-/// it before.
-struct InlineOutlet {
-    shard: u32,
-}
-
-impl Outlet for InlineOutlet {
-    fn publish(&mut self, _commands: &mut Vec<Command>) {}
-
-    fn shard(&self) -> Option<u32> {
-        Some(self.shard)
-    }
-}
-
 const EVENTS_MAX: usize = 1024;
 const TURNS_PER_POLL: usize = 32;
-
-/// What comes for workers is gathered until a turn ends with so many messages …
-const GATHERED_MESSAGES_MAX: usize = 128;
-/// … or so much payload, which is still in the cache then …
-const GATHERED_BYTES_MAX: usize = 128 << 10;
-/// … or after so long.
-const GATHERED_FOR_MAX: Duration = Duration::from_micros(500);
 
 impl Network {
     pub(crate) fn new(
@@ -104,13 +78,8 @@ impl Network {
         shared: Arc<Shared>,
         services: Services,
     ) -> Self {
-        let shards = shared.directory.shards();
         Self {
-            deliveries: (0..shards).map(|_| Vec::new()).collect(),
-            gathered_bytes: 0,
-            gathered_since: None,
-            gathered_latest: Instant::ZERO,
-            for_others: (0..shards).map(|_| Vec::new()).collect(),
+            gathered: Gathered::new(mux.shard(), shared.directory.shards()),
             poll,
             mux,
             backend,
@@ -118,9 +87,8 @@ impl Network {
             services,
             queued: VecDeque::new(),
             taken: Vec::new(),
-            asked: Vec::new(),
             turns: Histogram::default(),
-            listen_waiters: BTreeMap::new(),
+            listen_waiters: ListenWaiters::default(),
             exit_deadline: None,
         }
     }
@@ -135,7 +103,7 @@ impl Network {
                 let progress = self.round(now);
                 let then = std::mem::replace(&mut now, self.shared.clock.now());
                 self.turns.add(now.saturating_since(then));
-                if self.is_hand_over_due(progress, then, now) {
+                if self.gathered.is_due(progress, then, now) {
                     self.hand_over();
                 }
                 pause = match progress {
@@ -160,10 +128,11 @@ impl Network {
 
     fn has_work(&self) -> bool {
         let has_runnable = match &self.services {
-            Services::Inline(dispatcher) => !dispatcher.is_idle(),
+            Services::Inline(services) => !services.dispatcher().is_idle(),
             Services::Pool(_runs_by_itself) => false,
         };
-        has_runnable || !self.queued.is_empty() || self.inbox().is_filled()
+        // Services send at once: their sends may have come behind the turn that was idle.
+        has_runnable || self.mux.is_ready() || !self.queued.is_empty() || self.inbox().is_filled()
     }
 
     /// Asks the poller; waits for it only if there is nothing else to do.
@@ -205,7 +174,10 @@ impl Network {
     fn publish_counts(&mut self) {
         self.backend.calls.polls += 1;
         let services = match &self.services {
-            Services::Inline(all) => Some((all.services() as u64, all.runnable() as u64)),
+            Services::Inline(services) => {
+                let all = services.dispatcher();
+                Some((all.services() as u64, all.runnable() as u64))
+            }
             Services::Pool(_counts_itself) => None,
         };
         let counted = &self.shared.counted[self.mux.shard() as usize];
@@ -228,14 +200,11 @@ impl Network {
         if self.inbox().is_filled() {
             self.take_commands();
         }
-        self.hand_commands_over(now);
+        if !self.queued.is_empty() {
+            self.hand_commands_over(now);
+        }
         let progress = self.mux.turn(&mut self.backend, now);
         self.deliver(now);
-        if matches!(self.services, Services::Inline(_)) {
-            // What services here ask of another Mux must not overtake what this one asks of it.
-            self.hand_over();
-        }
-        self.run_services();
         progress
     }
 
@@ -247,10 +216,8 @@ impl Network {
         let taken = self.shared.inboxes.of(self.mux.shard()).take(&mut self.taken);
         self.listen_waiters.extend(taken.listen_waiters);
         self.queued.extend(self.taken.drain(..));
-        if let Services::Inline(dispatcher) = &mut self.services {
-            for delivery in taken.deliveries {
-                drop(dispatcher.deliver(delivery));
-            }
+        if let Services::Inline(services) = &mut self.services {
+            taken.deliveries.into_iter().for_each(|delivery| services.deliver(delivery));
         }
     }
 
@@ -271,128 +238,37 @@ impl Network {
         }
     }
 
-    /// Gives outputs to the services of this thread, and gathers those for others.
+    /// Gives the outputs of the Mux to services.
     fn deliver(&mut self, now: Instant) {
-        let own = self.mux.shard() as usize;
-        while let Some(delivery) = self.mux.poll_delivery() {
-            if !self.listen_waiters.is_empty() {
-                self.tell_listen_waiter(&delivery);
-            }
-            match (delivery, &mut self.services) {
-                (Delivery::Command { shard, command }, _) => {
-                    self.for_others[shard as usize].push(command);
-                }
-                (delivery, Services::Pool(_)) => {
-                    self.gathered_bytes += payload_bytes(&delivery);
-                    self.deliveries[own].push(delivery);
-                }
-                // Each service is on the network thread where it is at home.
-                (delivery, Services::Inline(dispatcher)) => {
-                    let service = delivery.service().expect("commands were sorted out");
-                    let home = self.shared.directory.home_of(service) as usize;
-                    let delivery = guard(delivery);
-                    if home == own {
-                        drop(dispatcher.deliver(delivery));
-                        continue;
-                    }
-                    self.deliveries[home].push(delivery);
-                }
-            }
-            self.gathered_since.get_or_insert(now);
-            self.gathered_latest = now;
-        }
         if !self.listen_waiters.is_empty() {
-            // Its owner died on the way, so no message told.
-            let directory = &self.shared.directory;
-            self.listen_waiters.retain(|id, waiter| {
-                directory.is_alive(*id) || answer(waiter, Err(FaultKind::Cancelled.into()))
-            });
+            self.mux.deliveries().for_each(|delivery| self.listen_waiters.tell(delivery));
+            self.listen_waiters.give_up(&self.shared.directory);
+        }
+        if matches!(self.services, Services::Inline(_)) {
+            return self.deliver_inline(now);
+        }
+        while let Some(delivery) = self.mux.poll_delivery() {
+            self.gathered.add_for_workers(delivery, now);
         }
     }
 
-    /// Whether workers and other network threads are to get what was gathered for them, after a
-    /// turn from `then` to `now`. Much that comes at once goes in few batches, because to wake
-    /// somebody costs more than most messages; but nothing waits for turns that bring no more, nor
-    /// for long.
-    fn is_hand_over_due(&self, progress: Progress, then: Instant, now: Instant) -> bool {
-        let Some(since) = self.gathered_since else { return false };
-        let gathered = self.deliveries[self.mux.shard() as usize].len();
-        progress != Progress::More
-            || self.gathered_latest < then
-            || gathered >= GATHERED_MESSAGES_MAX
-            || self.gathered_bytes >= GATHERED_BYTES_MAX
-            || now.saturating_since(since) >= GATHERED_FOR_MAX
+    fn deliver_inline(&mut self, now: Instant) {
+        let Self { services: Services::Inline(services), mux, shared, gathered, .. } = self else {
+            unreachable!("services run on this thread");
+        };
+        services.handle_outputs(mux, shared, now, |delivery| {
+            gathered.add_for_shard(delivery, &shared.directory, now);
+        });
+        // What services here ask of another Mux must not overtake what this one asks of it.
+        gathered.hand_over(None, &shared.inboxes);
+        services.run_mailboxes(mux, shared);
+        services.publish(mux.shard(), shared, |commands| self.queued.extend(commands.drain(..)));
     }
 
     /// Gives workers and other network threads what was gathered for them.
     fn hand_over(&mut self) {
-        if self.gathered_since.take().is_none() {
-            return;
-        }
-        let own = self.mux.shard() as usize;
-        if let Services::Pool(pool) = &self.services
-            && !self.deliveries[own].is_empty()
-        {
-            pool.deliver(&mut self.deliveries[own]);
-            self.deliveries[own].clear();
-            self.gathered_bytes = 0;
-            self.backend.calls.hand_overs += 1;
-        }
-        for (shard, deliveries) in (0..).zip(&mut self.deliveries) {
-            self.shared.inboxes.of(shard).push_deliveries(deliveries);
-        }
-        // Behind the messages, which another Mux may count on.
-        for (shard, commands) in (0..).zip(&mut self.for_others) {
-            self.shared.inboxes.of(shard).push_batch(commands);
-        }
-    }
-
-    /// Code outside services waits for a listener: the owner's message is its answer as well.
-    fn tell_listen_waiter(&mut self, delivery: &Delivery) {
-        let Delivery::Message(_owner, message) = delivery else {
-            return;
-        };
-        let (socket, result) = match message {
-            Message::Listening { socket, local } => (socket, Ok(local.clone())),
-            Message::Error { socket, fault, .. } => (socket, Err(*fault)),
-            Message::Close { socket, reason: CloseReason::ConnectFailed(fault), .. } => {
-                (socket, Err(*fault))
-            }
-            Message::Close { socket, .. } => (socket, Err(FaultKind::Cancelled.into())),
-            _ => return,
-        };
-        if let Some(waiter) = self.listen_waiters.remove(socket) {
-            answer(&waiter, result);
-        }
-    }
-
-    /// Runs each service that has messages once, if services run on this thread.
-    fn run_services(&mut self) {
-        let Services::Inline(dispatcher) = &mut self.services else {
-            return;
-        };
-        for _ in 0..dispatcher.runnable() {
-            let Some(batch) = dispatcher.take() else {
-                break;
-            };
-            let now = self.shared.clock.now();
-            let inside = &self.shared.inside[self.mux.shard() as usize];
-            inside.store(batch.service().to_bits(), Ordering::Relaxed);
-            let directory = &self.shared.directory;
-            let mut outlet = InlineOutlet { shard: self.mux.shard() };
-            let batch = run_batch(batch, directory, now, &mut self.asked, &mut outlet);
-            inside.store(0, Ordering::Relaxed);
-            Command::distribute(&mut self.asked, directory, |shard, commands| {
-                if shard == self.mux.shard() {
-                    self.queued.extend(commands.drain(..));
-                } else {
-                    self.shared.inboxes.of(shard).push_batch(commands);
-                }
-            });
-            if let Some(batch) = batch {
-                dispatcher.give_back(batch);
-            }
-        }
+        let has_woken = self.gathered.hand_over(self.services.pool(), &self.shared.inboxes);
+        self.backend.calls.hand_overs += u64::from(has_woken);
     }
 
     /// Every socket is closed: whether services have handled all that is in their mailboxes, or
@@ -417,8 +293,8 @@ impl Network {
     }
 
     fn finish(mut self) -> ExitReport {
-        if let Services::Inline(dispatcher) = &self.services
-            && !dispatcher.is_idle()
+        if let Services::Inline(services) = &self.services
+            && !services.dispatcher().is_idle()
         {
             tracing::warn!("the deadline has passed; messages are left in mailboxes");
         }
@@ -431,31 +307,15 @@ impl Network {
     }
 }
 
-/// The payload that a worker will read.
-fn payload_bytes(delivery: &Delivery) -> usize {
-    match delivery {
-        Delivery::Message(_, Message::Data { bytes, .. }) => bytes.len(),
-        Delivery::Message(_, Message::Udp { payload, .. }) => payload.len(),
-        _ => 0,
-    }
-}
-
-/// Answers one who waits; whether the waiter is to be kept: never. That it may have gone away
-/// meanwhile is no concern of the network thread.
-fn answer(waiter: &SyncSender<Result<Endpoint, Fault>>, result: Result<Endpoint, Fault>) -> bool {
-    if waiter.try_send(result).is_err() {
-        tracing::debug!("nobody waits for the listener any more");
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{SocketAddr, TcpListener};
     use std::sync::mpsc::{Sender, channel};
     use std::thread;
 
-    use tidelock_core::{Config, ConnectOptions, Net, Service, Target};
+    use tidelock_core::{
+        Config, ConnectOptions, Dispatcher, FaultKind, Message, Net, Service, Target,
+    };
 
     use super::*;
     use crate::Resolve;
@@ -511,7 +371,7 @@ mod tests {
         let backend = MioBackend::new(registry, weak, Arc::clone(&directory), lookup);
         let dispatcher = Dispatcher::new(Arc::clone(&directory), 0);
         let services = match workers {
-            0 => Services::Inline(Box::new(dispatcher)),
+            0 => Services::Inline(InlineServices::new(dispatcher)),
             workers => Services::Pool(Arc::new(Pool::new(dispatcher, workers))),
         };
         let mailbox_bytes_max = directory.config().mailbox_bytes_max;
@@ -519,37 +379,6 @@ mod tests {
         let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes));
         let shared = Arc::new(Shared::new(directory, inboxes, Clock::start(), None, None));
         (Network::new(poll, mux, backend, Arc::clone(&shared), services), shared)
-    }
-
-    #[test]
-    fn what_is_gathered_waits_only_while_more_comes_and_not_for_long() {
-        let (mut network, shared) = network(1);
-        let service = shared.directory.take_service().unwrap();
-        let at = |micros| Instant::ZERO + Duration::from_micros(micros);
-        let due = |network: &Network, progress, now| {
-            network.is_hand_over_due(progress, at(now), at(now + 10))
-        };
-        assert!(!due(&network, Progress::Idle, 0), "nothing is there");
-        network.gathered_since = Some(at(100));
-        network.gathered_latest = at(100);
-        network.deliveries[0].push(Delivery::Message(service, Message::Exit));
-        assert!(!due(&network, Progress::More, 100), "more may come with the next turn");
-        assert!(due(&network, Progress::Idle, 100), "it would sleep");
-        assert!(due(&network, Progress::Exit, 100));
-        assert!(due(&network, Progress::More, 120), "a turn brought no more");
-        network.gathered_latest = at(580);
-        assert!(!due(&network, Progress::More, 580));
-        network.gathered_latest = at(590);
-        assert!(due(&network, Progress::More, 590), "that is long enough");
-        network.gathered_bytes = GATHERED_BYTES_MAX;
-        assert!(due(&network, Progress::More, 580), "as much as a cache holds");
-        network.gathered_bytes = 0;
-        network.deliveries[0]
-            .extend((1..GATHERED_MESSAGES_MAX).map(|_| Delivery::Message(service, Message::Exit)));
-        assert!(due(&network, Progress::More, 580), "many");
-        network.hand_over();
-        assert!(network.deliveries[0].is_empty() && network.gathered_since.is_none());
-        assert!(!due(&network, Progress::Idle, 600), "it was given");
     }
 
     /// A port that refuses: bound, so that nobody else gets it, and not listening.

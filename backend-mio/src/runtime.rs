@@ -14,6 +14,7 @@ use crate::guarded::AbortOnPanic;
 use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inboxes::Inboxes;
+use crate::inline::InlineServices;
 use crate::inside;
 use crate::network::{Network, Services};
 use crate::remote::Remote;
@@ -195,7 +196,7 @@ impl Builder {
         for (shard, (poll, backend)) in (0..).zip(pollers) {
             let mux = Mux::of_shard(Arc::clone(&shared.directory), shard);
             let services = match &shared.pool {
-                None => Services::Inline(Box::new(dispatcher())),
+                None => Services::Inline(InlineServices::new(dispatcher())),
                 Some(pool) => Services::Pool(Arc::clone(pool)),
             };
             networks.push(Network::new(poll, mux, backend, Arc::clone(&shared), services));

@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tidelock_core::{
-    Answer, Batch, Command, Delivery, Directory, Dispatcher, Fault, Outbox, Outlet, ServiceId,
-    SocketId,
+    Answer, Batch, Command, Delivery, Directory, Dispatcher, Fault, Instant, Outbox, Outlet,
+    ServiceId, SocketId,
 };
 
 use crate::clock::Clock;
@@ -165,8 +165,8 @@ impl Pool {
         inside::enter();
         let mut commands = Vec::new();
         while let Some(batch) = self.take(worker) {
-            let mut outlet =
-                WorkerOutlet { inboxes: &context.inboxes, remote: context.remote.as_deref() };
+            let WorkerContext { inboxes, remote, clock, .. } = context;
+            let mut outlet = WorkerOutlet { inboxes, remote: remote.as_deref(), clock };
             let now = context.clock.now();
             let batch = run_batch(batch, &context.directory, now, &mut commands, &mut outlet);
             context.inboxes.push_batch(&mut commands);
@@ -227,11 +227,16 @@ impl Pool {
 struct WorkerOutlet<'a> {
     inboxes: &'a Inboxes,
     remote: Option<&'a Remote>,
+    clock: &'a Clock,
 }
 
 impl Outlet for WorkerOutlet<'_> {
     fn publish(&mut self, commands: &mut Vec<Command>) {
         self.inboxes.push_batch(commands);
+    }
+
+    fn clock(&self) -> Option<Instant> {
+        Some(self.clock.now())
     }
 
     fn writes_directly(&self) -> bool {

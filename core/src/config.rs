@@ -178,6 +178,17 @@ impl Config {
         buffer
     }
 
+    /// The mailbox charge of `bytes` that were read: themselves, or the buffer of which they fill
+    /// half, because they keep it alive.
+    #[inline]
+    pub(crate) fn read_charge_bytes(&self, bytes: usize) -> usize {
+        if 2 * bytes < READ_BUFFER_BYTES_FIRST.min(self.read_buffer_bytes_max) {
+            return bytes;
+        }
+        let buffer_bytes = self.read_buffer_bytes(bytes);
+        if 2 * bytes >= buffer_bytes { bytes.max(buffer_bytes) } else { bytes }
+    }
+
     /// Returns the duration of a timeout for a socket that does not set its own, or `None` if it is
     /// off. For a flush this is the time without progress.
     pub(crate) fn timeout(&self, which: Timeout) -> Option<Duration> {

@@ -21,6 +21,7 @@ use crate::{Config, ConfigError, Endpoint, OpenError, SHARDS_MAX, ServiceId, Soc
 #[derive(Debug)]
 pub struct Directory {
     config: Config,
+    limits: ChargeLimits,
     /// By shard.
     sockets: Box<[Mutex<Allocator>]>,
     services: Mutex<Allocator>,
@@ -75,7 +76,13 @@ impl Directory {
         let allocators =
             (0..shards).map(|shard| Mutex::new(Allocator::new(part(shard), generation)));
         assert_eq!((0..shards).map(part).sum::<u32>(), config.sockets_max, "a place is nobody's");
+        let limits = ChargeLimits {
+            socket: config.outbox_bytes_max,
+            total: config.total_bytes_max,
+            datagram: config.datagram_bytes_max,
+        };
         Ok(Self {
+            limits,
             sockets: allocators.collect(),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
             service_holders: Mutex::default(),
@@ -333,7 +340,9 @@ impl Directory {
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         // A configuration does not change.
         // Nothing depends on what is only counted.
-        let Self { config: _, stale_sends: _, sockets, services, service_holders, .. } = self;
+        let Self {
+            config: _, limits: _, stale_sends: _, sockets, services, service_holders, ..
+        } = self;
         let Self { gates, total, stopped, .. } = self;
         let services = lock(services);
         assert!(services.taken.len() <= services.max as usize, "more services than there may be");
@@ -364,15 +373,9 @@ impl Directory {
         &self.total
     }
 
-    pub(crate) fn charge_limits(&self) -> ChargeLimits {
-        let limits = ChargeLimits {
-            socket: self.config.outbox_bytes_max,
-            total: self.config.total_bytes_max,
-            datagram: self.config.datagram_bytes_max,
-        };
-        assert!(limits.socket <= limits.total, "a socket may hold more than all of them");
-        assert!(limits.datagram > 0, "no datagram would ever fit");
-        limits
+    #[inline]
+    pub(crate) fn charge_limits(&self) -> &ChargeLimits {
+        &self.limits
     }
 }
 

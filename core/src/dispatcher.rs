@@ -57,6 +57,17 @@ pub struct Batch {
     messages: VecDeque<Message>,
 }
 
+/// What a service handled without a batch, for [`Command::Handled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handled {
+    /// The service.
+    pub service: ServiceId,
+    /// The sum of the messages' [`charge_bytes`](Message::charge_bytes).
+    pub charge_bytes: usize,
+    /// `Exit` was among them.
+    pub exit: bool,
+}
+
 /// What is left of a service that was released: itself, and the messages that it will not handle.
 /// Dropping it runs the user's code, so whoever holds a lock drops it after the lock.
 pub struct Leftovers {
@@ -218,6 +229,71 @@ impl Dispatcher {
         }
         self.keep(mailbox);
         None
+    }
+
+    /// Lets the service in front of `deliveries` handle its messages there, one after the other, until
+    /// one is for somebody else: for a driver whose services run on the thread of the Mux that put
+    /// them out. Answers what it handled, for [`Command::Handled`]; `None` if the one in front must
+    /// go through [`deliver`](Self::deliver), because it is no message, or others wait before it.
+    ///
+    /// So services of one turn run in the order of their messages, and a message neither enters a
+    /// mailbox nor becomes a batch. A service that asks for more than `commands_per_service` gets
+    /// its next messages through its mailbox, and others their turn.
+    ///
+    /// If the service panics, the panic passes through, and the driver calls
+    /// [`forget`](Self::forget).
+    #[inline]
+    pub fn handle_in_front(
+        &mut self,
+        deliveries: &mut VecDeque<Delivery>,
+        now: Instant,
+        commands: &mut Vec<Command>,
+        outlet: &mut dyn Outlet,
+    ) -> Option<Handled> {
+        let Some(&Delivery::Message(id, _)) = deliveries.front() else { return None };
+        let place = self.places.get_mut(id.index() as usize)?.as_mut()?;
+        if place.id != id || !place.mailbox.is_empty() {
+            return None;
+        }
+        let resident = place.resident.as_mut().filter(|resident| resident.is_started)?;
+        let directory = &*self.directory;
+        let config = directory.config();
+        let mut handled = Handled { service: id, charge_bytes: 0, exit: false };
+        let Resident { service, state, .. } = resident;
+        let mut net = Net::new(directory, id, now, state, commands, outlet);
+        while let Some(Delivery::Message(to, _)) = deliveries.front()
+            && *to == id
+            && net.asked < config.commands_per_service as usize
+        {
+            let Some(Delivery::Message(_, message)) = deliveries.pop_front() else { break };
+            handled.charge_bytes += message.charge_bytes(config);
+            handled.exit |= matches!(message, Message::Exit);
+            handle(service.as_mut(), &mut net, message);
+        }
+        if net.asked >= config.commands_per_service as usize {
+            self.hold_next(deliveries, id);
+        }
+        Some(handled)
+    }
+
+    /// Puts the next message into its mailbox, if it is for this service: so all that come after it
+    /// wait there.
+    #[cold]
+    fn hold_next(&mut self, deliveries: &mut VecDeque<Delivery>, id: ServiceId) {
+        if !matches!(deliveries.front(), Some(Delivery::Message(to, _)) if *to == id) {
+            return;
+        }
+        if let Some(Delivery::Message(_, message)) = deliveries.pop_front() {
+            self.put(id, message);
+        }
+    }
+
+    /// A service panicked while it handled messages in front: answers what is left of it. The driver
+    /// releases it.
+    pub fn forget(&mut self, id: ServiceId) -> Option<Leftovers> {
+        let place = self.place_mut(id)?;
+        let mailbox = std::mem::take(&mut place.mailbox);
+        Some(Leftovers { _resident: place.resident.take(), _mailbox: mailbox })
     }
 
     /// Whether nothing waits to be run. Batches that are out do not count.
@@ -389,16 +465,8 @@ impl Batch {
         let resident = &mut self.resident;
         let has_work = !resident.is_started || !self.messages.is_empty();
         assert!(has_work, "{} is run twice", self.id);
-        let mut net = Net {
-            directory,
-            service: self.id,
-            now,
-            state: &mut resident.state,
-            commands,
-            outlet,
-            gathered_bytes: 0,
-            asked: 0,
-        };
+        let state = &mut resident.state;
+        let mut net = Net::new(directory, self.id, now, state, commands, outlet);
         if !resident.is_started {
             resident.is_started = true;
             resident.service.on_start(&mut net);
@@ -428,6 +496,7 @@ impl Batch {
 }
 
 /// Lets the service handle one message, and does what the runtime owes after it.
+#[inline]
 fn handle(service: &mut dyn Service, net: &mut Net<'_>, message: Message) {
     let eof = match &message {
         Message::Timer { timer } if !net.state.take_timer(*timer) => return,

@@ -226,29 +226,61 @@ impl Gate {
             admit(word, id, kind, len, limits)?;
             check_word(word);
             assert_ne!(word & ANNOUNCED, ANNOUNCED, "16 million sends on {id} are on their way");
-            match self.word.compare_exchange_weak(
-                word,
-                word + ONE_ANNOUNCED,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => break,
+            match self.replace(word, word + ONE_ANNOUNCED) {
+                Ok(()) => break,
                 Err(seen) => word = seen,
             }
         }
+        self.charge(len, limits, total).inspect_err(|_full| {
+            self.refused.fetch_add(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Charges a send of a service on the Mux's own thread, which queues it in the same step, so
+    /// that nothing is announced. A stream's output goes through the Mux from then on.
+    ///
+    /// `None`: it goes among the commands, because the gate refuses it, or because earlier sends
+    /// are on their way that must not be overtaken.
+    #[inline]
+    pub(crate) fn charge_at_once(
+        &self,
+        id: SocketId,
+        len: usize,
+        limits: &ChargeLimits,
+        total: &Total,
+    ) -> Option<usize> {
+        const ASKED: u64 = ALIVE | OPEN | LISTENER | DATAGRAM | ANNOUNCED;
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            check_word(word);
+            let is_its = word >> 32 == generation_bits(id) >> 32;
+            if !is_its
+                || word & ASKED != ALIVE | OPEN
+                || len + MESSAGE_OVERHEAD_BYTES > limits.socket
+            {
+                return None;
+            }
+            if word & QUEUED != 0 {
+                break;
+            }
+            match self.replace(word, word | QUEUED) {
+                Ok(()) => break,
+                Err(seen) => word = seen,
+            }
+        }
+        self.charge(len, limits, total).ok()
+    }
+
+    /// Reserves what a message of `len` bytes costs, of the socket's limit and of the total's.
+    #[inline]
+    fn charge(&self, len: usize, limits: &ChargeLimits, total: &Total) -> Result<usize, Refusal> {
         let charge = (len + MESSAGE_OVERHEAD_BYTES) as u64;
-        assert!(charge <= limits.socket as u64, "{id} admitted a message that never fits");
-        let Some(charged) = reserve(&self.charged_bytes, charge, limits.socket as u64, 0) else {
-            self.refused.fetch_add(1, Ordering::AcqRel);
-            return Err(Refusal::SocketFull);
-        };
+        let charged = reserve(&self.charged_bytes, charge, limits.socket as u64, 0);
+        let charged = charged.ok_or(Refusal::SocketFull)?;
         if !total.reserve(charge, limits.total as u64) {
-            let before = self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
-            assert!(before >= charge, "{id} lost a charge that it was about to undo");
-            self.refused.fetch_add(1, Ordering::AcqRel);
+            self.charged_bytes.fetch_sub(charge, Ordering::AcqRel);
             return Err(Refusal::TotalFull);
         }
-        assert!(charge <= charged && charged <= limits.socket as u64, "{id} is over its limit");
         Ok(charged as usize)
     }
 
@@ -274,17 +306,27 @@ impl Gate {
 
     /// The Mux has received an announced send. A stream's output goes through the Mux from the same
     /// step on: between two of them a worker could write what was sent later.
+    #[inline]
     pub(crate) fn receive_announced(&self, id: SocketId) {
-        let received = |word: u64| {
-            assert_ne!(word & ANNOUNCED, 0, "{id} received a send that nobody announced");
-            assert_eq!(word >> 32, generation_bits(id) >> 32, "{id} was reused under a send");
-            assert_ne!(word & ALIVE, 0, "{id} died under a send");
-            assert_eq!(word & LISTENER, 0, "{id} listens and received a send");
-            let is_stream = word & (LISTENER | DATAGRAM) == 0;
-            Some((word - ONE_ANNOUNCED) | if is_stream { QUEUED } else { 0 })
-        };
-        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, received);
-        before.expect("the change is always made");
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            check_word(word);
+            let is_its = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
+            assert!(is_its && word & ANNOUNCED != 0, "{id}: nobody announced this send: {word:#x}");
+            let queued = if word & (LISTENER | DATAGRAM) == 0 { QUEUED } else { 0 };
+            match self.replace(word, (word - ONE_ANNOUNCED) | queued) {
+                Ok(()) => return,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// Replaces the word, if it is still what was seen; else gives what it is.
+    #[inline]
+    pub(crate) fn replace(&self, seen: u64, by: u64) -> Result<(), u64> {
+        let replaced =
+            self.word.compare_exchange_weak(seen, by, Ordering::AcqRel, Ordering::Acquire);
+        replaced.map(|_seen| ())
     }
 
     /// The Mux has received that somebody waits for room, which was announced like a send.
@@ -355,17 +397,17 @@ impl Gate {
     }
 
     pub(crate) fn change(&self, id: SocketId, change: impl Fn(u64) -> u64) -> bool {
-        self.word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                let is_alive = word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0;
-                is_alive.then(|| {
-                    let changed = change(word);
-                    assert_eq!(changed & !FLAGS, word & !FLAGS, "{id}: more than flags changed");
-                    assert_eq!(changed & LISTENER, word & LISTENER, "{id} changed its kind");
-                    changed
-                })
-            })
-            .is_ok()
+        let mut word = self.word.load(Ordering::Acquire);
+        while word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0 {
+            let changed = change(word);
+            const KEPT: u64 = !FLAGS | LISTENER | DATAGRAM;
+            assert_eq!(changed & KEPT, word & KEPT, "{id}: more than flags of its state changed");
+            match self.replace(word, changed) {
+                Ok(()) => return true,
+                Err(seen) => word = seen,
+            }
+        }
+        false
     }
 
     /// The socket's charge.
@@ -375,6 +417,7 @@ impl Gate {
 
     /// Gives `charge` back, here and in the total. Answers whether the Mux is to be told, because
     /// somebody waits for the total.
+    #[inline]
     pub(crate) fn release(&self, charge: usize, total: &Total) -> bool {
         if charge == 0 {
             return false;

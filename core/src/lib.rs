@@ -64,7 +64,7 @@ pub use command::{Command, Descriptor};
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
 pub use direct::Unfinished;
 pub use directory::Directory;
-pub use dispatcher::{Batch, Dispatcher, Leftovers};
+pub use dispatcher::{Batch, Dispatcher, Handled, Leftovers};
 pub use endpoint::{Endpoint, Target};
 pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
 pub use event::{Event, Readiness};

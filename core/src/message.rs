@@ -179,6 +179,7 @@ impl Message {
 
     /// What every message must be, whoever made it. Nothing that a peer or a service does can
     /// break this.
+    #[inline]
     pub(crate) fn check(&self) {
         match self {
             Message::Data { socket, bytes } => {
@@ -223,18 +224,14 @@ impl Message {
 
     /// What the message costs in a mailbox: its payload and 64 bytes. Bytes that were read are
     /// charged with the buffer that they keep alive, if they fill half of it: less is copied out.
+    #[inline]
     pub fn charge_bytes(&self, config: &Config) -> usize {
         let payload = match self {
-            Message::Data { bytes, .. } => {
-                let buffer_bytes = config.read_buffer_bytes(bytes.len());
-                let is_handed_over = 2 * bytes.len() >= buffer_bytes;
-                bytes.len().max(if is_handed_over { buffer_bytes } else { 0 })
-            }
+            Message::Data { bytes, .. } => config.read_charge_bytes(bytes.len()),
             Message::Udp { payload, .. } => payload.len(),
             Message::Info(sockets) => sockets.len() * size_of::<SocketInfo>(),
             _ => 0,
         };
-        assert!(payload <= usize::MAX - MESSAGE_OVERHEAD_BYTES, "more than there is memory");
         MESSAGE_OVERHEAD_BYTES + payload
     }
 }

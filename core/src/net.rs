@@ -39,6 +39,20 @@ const GATHERED_COMMANDS_MAX: usize = 64;
 /// … or at this many payload bytes.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 
+impl<'a> Net<'a> {
+    #[inline]
+    pub(crate) fn new(
+        directory: &'a Directory,
+        service: ServiceId,
+        now: Instant,
+        state: &'a mut ServiceState,
+        commands: &'a mut Vec<Command>,
+        outlet: &'a mut dyn Outlet,
+    ) -> Self {
+        Self { directory, service, now, state, commands, outlet, gathered_bytes: 0, asked: 0 }
+    }
+}
+
 impl Net<'_> {
     /// Who is asking.
     pub fn service(&self) -> ServiceId {
@@ -55,7 +69,10 @@ impl Net<'_> {
         self.outlet.sometimes(probe, has_happened);
     }
 
-    /// The time at which this batch of messages began; the same for all of them.
+    /// The time at which this batch of messages began; the same for all of them. For a service on
+    /// the network thread it is the time of the turn that brought them.
+    ///
+    /// [`set_timer`](Self::set_timer) does not count from it, but from the call.
     pub fn now(&self) -> Instant {
         self.now
     }
@@ -319,12 +336,12 @@ impl Net<'_> {
         self.ask(Command::Info { by });
     }
 
-    /// Arms a timer: `Timer` comes once, not before `after` has passed since [`now`](Self::now).
+    /// Arms a timer: `Timer` comes once, not before `after` has passed since this call.
     pub fn set_timer(&mut self, after: Duration) -> TimerId {
         let timer = self.state.add_timer();
-        let (service, deadline) = (self.service, self.now + after);
-        assert!(deadline >= self.now, "{timer} is due in the past");
-        assert!(self.state.is_armed(timer), "{timer} would not be delivered");
+        // A batch may take its time: what is left of it is no part of the wait.
+        let called_at = self.outlet.clock().unwrap_or(self.now).max(self.now);
+        let (service, deadline) = (self.service, called_at + after);
         self.ask(Command::SetTimer { timer, service, deadline });
         timer
     }
@@ -420,7 +437,23 @@ impl Net<'_> {
         SendError::of(refusal, self.directory.is_stopped(), value)
     }
 
+    #[inline]
     fn send_one(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<Queued, SendError> {
+        match self.outlet.send_at_once(id, bytes, low) {
+            Ok(charged_bytes) => {
+                self.asked += 1;
+                Ok(Queued { charged_bytes })
+            }
+            Err(bytes) => self.send_by_command(id, bytes, low),
+        }
+    }
+
+    fn send_by_command(
+        &mut self,
+        id: SocketId,
+        bytes: Bytes,
+        low: bool,
+    ) -> Result<Queued, SendError> {
         match self.announce(id, SendKind::Peer, bytes.len()) {
             Err(refusal) => Err(self.refused(refusal, bytes)),
             Ok(queued) => {
@@ -435,7 +468,7 @@ impl Net<'_> {
         let limits = self.directory.charge_limits();
         let total = self.directory.total();
         if self.state.is_awaited(id)
-            && let Some(refusal) = gate.refuses(id, kind, len, &limits, total)
+            && let Some(refusal) = gate.refuses(id, kind, len, limits, total)
         {
             // The Mux knows already that this service waits; a loop of refused sends costs nothing.
             if matches!(refusal, Refusal::Stale | Refusal::Closing) {
@@ -443,7 +476,7 @@ impl Net<'_> {
             }
             return Err(refusal);
         }
-        match gate.announce(id, kind, len, &limits, total) {
+        match gate.announce(id, kind, len, limits, total) {
             Ok(charged_bytes) => {
                 assert!(charged_bytes >= len + MESSAGE_OVERHEAD_BYTES, "{id} got {len} B for less");
                 assert!(charged_bytes <= limits.socket, "{id} is over its limit");

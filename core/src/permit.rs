@@ -109,16 +109,19 @@ impl Gate {
         // when it does what that asks: so whoever waits for the end of a write has set it, and a
         // stream without `OPEN` needs no look of its own.
         let needs_flush = |word: u64| is_awaited || word & QUEUED != 0;
-        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
             assert_eq!(word >> 32, generation_bits(id) >> 32, "{id} was reused under a write");
             assert_ne!(word & DIRECT, 0, "{id}: the right to write was taken away");
+            assert_eq!(word & FLUSH, 0, "{id}: two tell the Mux that they are done");
             let flush = if needs_flush(word) { FLUSH } else { 0 };
-            Some((word & !DIRECT) | flush)
-        });
-        let before = before.expect("the change is always made");
+            match self.replace(word, (word & !DIRECT) | flush) {
+                Ok(()) => break,
+                Err(seen) => word = seen,
+            }
+        }
         std::mem::forget(permit);
-        assert_eq!(before & FLUSH, 0, "{id}: two tell the Mux that they are done");
-        needs_flush(before)
+        needs_flush(word)
     }
 
     /// The Mux has received what is left of a direct write: output is its own again.

@@ -26,13 +26,15 @@ impl Mux {
 
     #[inline]
     fn handle_readiness(&mut self, id: SocketId, readiness: Readiness) {
-        let Some(mut focus) = self.focus(id) else {
+        let Some(mut seat) = self.seat(id) else {
             self.desk.stats.stale_events += 1;
             return;
         };
-        focus.head.note_style(Style::Readiness);
-        let change = focus.ready(readiness);
-        self.settle_index(id.place(), change);
+        seat.socket.head.note_style(Style::Readiness);
+        let change = seat.focus().ready(readiness);
+        if let Some(step) = seat.settle(change) {
+            self.move_waiting(id, step);
+        }
     }
 
     #[inline(never)]
@@ -67,7 +69,7 @@ impl Mux {
                 _ => panic!("{id} sent a datagram and is no datagram socket"),
             },
         }
-        self.conclude(id, Change::ALL);
+        self.conclude(id);
     }
 }
 
@@ -76,27 +78,40 @@ impl Focus<'_, AnyPart> {
     #[inline]
     fn ready(&mut self, readiness: Readiness) -> Change {
         if self.part.is_closing() {
-            return Change::ALL;
+            return Change::NONE;
         }
-        if readiness.readable || readiness.peer_closed || readiness.failed {
+        if readiness.peer_closed || readiness.failed {
+            return self.ended(readiness);
+        }
+        let mut change = Change::NONE;
+        // A call that was ready already has its place in the queue.
+        if readiness.readable && self.head.input == Latch::Pending {
             self.head.input = Latch::Ready;
+            change = change | Change::INPUT;
         }
+        if readiness.writable && self.head.output == Latch::Pending {
+            self.head.output = Latch::Ready;
+            change = change | Change::OUTPUT;
+        }
+        change
+    }
+
+    /// Marks that calls may be repeated on a connection that ended, in one direction or in both.
+    #[cold]
+    fn ended(&mut self, readiness: Readiness) -> Change {
+        self.head.input = Latch::Ready;
         if readiness.writable || readiness.failed {
             self.head.output = Latch::Ready;
         }
-        if readiness.peer_closed || readiness.failed {
-            if let Typed::Stream(mut focus) = self.typed() {
-                focus.notice(readiness);
-            }
-            return Change::ALL;
+        if let Typed::Stream(mut focus) = self.typed() {
+            focus.notice(readiness);
         }
-        Change::INPUT | Change::OUTPUT
+        Change::ALL
     }
 }
 
 impl Focus<'_, Stream> {
     /// Takes note of the end of a connection that is open.
-    #[cold]
     fn notice(&mut self, readiness: Readiness) {
         if !self.part.is_established() {
             return;

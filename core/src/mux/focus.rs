@@ -78,7 +78,7 @@ impl<P: Kind> Focus<'_, P> {
     }
 
     /// Gives a message to the owner.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell_owner(&mut self, message: Message) {
         // Each message of payload is judged by the simulator's message grammar as well.
         if cfg!(debug_assertions) || !matches!(message, Message::Data { .. }) {

@@ -27,6 +27,7 @@ mod listener;
 mod opening;
 mod output;
 mod owner;
+mod seat;
 mod settle;
 mod shards;
 mod sockets;
@@ -36,13 +37,14 @@ mod turn;
 mod twin;
 mod waiting;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::agenda::Agenda;
 use self::desk::Desk;
 use self::focus::Focus;
 pub use self::output::{Delivery, ExitReport, Progress, Wish};
-use self::settle::Change;
+use self::seat::Seat;
 use self::sockets::dial::Attempt;
 use self::sockets::head::Latch;
 use self::sockets::kind::Kind;
@@ -126,6 +128,28 @@ impl Mux {
     #[inline]
     pub fn poll_delivery(&mut self) -> Option<Delivery> {
         self.desk.deliveries.pop_front()
+    }
+
+    /// The outputs that were not taken yet, in order.
+    pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.desk.deliveries.iter()
+    }
+
+    /// Takes all outputs at once, in the place of `empty`, whose memory the next ones use.
+    ///
+    /// # Panics
+    /// If `empty` is not.
+    #[inline]
+    pub fn take_deliveries(&mut self, empty: &mut VecDeque<Delivery>) {
+        assert!(empty.is_empty(), "{} deliveries would be overtaken", empty.len());
+        std::mem::swap(&mut self.desk.deliveries, empty);
+    }
+
+    /// Whether there is something to do or to take at once, a send of a service since the last turn
+    /// included. A driver asks before it waits.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        !self.sockets.ready.is_empty() || !self.desk.deliveries.is_empty()
     }
 
     /// The calls that the Mux wants to make for a socket; `None` for an id that is not alive.
@@ -213,6 +237,13 @@ impl Mux {
 
     /// Finds a living socket and its gate.
     #[inline]
+    fn seat(&mut self, id: SocketId) -> Option<Seat<'_>> {
+        let Self { directory, sockets, desk, .. } = self;
+        let place = sockets.table.living(id)?;
+        Some(Seat::new(place, directory, desk, &mut sockets.ready))
+    }
+
+    /// A living socket in the hands of a transition, to be [concluded](Self::conclude).
     fn focus(&mut self, id: SocketId) -> Option<Focus<'_, AnyPart>> {
         let Self { directory, sockets, desk, .. } = self;
         let place = sockets.table.living(id)?;
@@ -229,7 +260,7 @@ impl Mux {
         transition: impl FnOnce(&mut Focus<'_, AnyPart>) -> R,
     ) -> Option<R> {
         let result = transition(&mut self.focus(id)?);
-        self.conclude(id, Change::ALL);
+        self.conclude(id);
         Some(result)
     }
 
@@ -243,11 +274,10 @@ impl Mux {
     }
 
     /// A transition is over: does what it wants of others, and settles the socket.
-    #[inline]
-    fn conclude(&mut self, id: SocketId, change: Change) {
+    fn conclude(&mut self, id: SocketId) {
         if !self.desk.errands.is_empty() {
             self.run_errands();
         }
-        self.settle_index(id.place(), change);
+        self.settle(id);
     }
 }

@@ -3,7 +3,6 @@
 use super::Mux;
 use super::desk::Desk;
 use super::focus::{Focus, Typed};
-use super::settle::Change;
 use super::sockets::datagram::{self, DatagramSocket};
 use super::sockets::deferred::Deferred;
 use super::sockets::head::Head;
@@ -80,7 +79,7 @@ impl Mux {
         self.add_socket(socket);
         self.change_owner(id, owner);
         self.refuse_after_exit(id);
-        self.conclude(id, Change::ALL);
+        self.conclude(id);
     }
 
     /// Puts a new socket into the table. It is whole by then, so that it can end at once.

@@ -48,7 +48,6 @@ impl Focus<'_, Stream> {
         if self.part.is_failure_noticed {
             self.serve_noticed_failure(backend);
         }
-        let mut change = Change::OUTPUT;
         let mut budget_bytes = self.config().write_bytes_per_turn;
         while budget_bytes > 0 && self.can_write() {
             match self.write(backend, budget_bytes) {
@@ -60,12 +59,12 @@ impl Focus<'_, Stream> {
                 Answer::Later => {
                     self.head.output = Latch::Pending;
                     self.part.stalled_at.get_or_insert(self.desk.now);
-                    change = Change::ALL;
+                    return Change::ALL;
                 }
             }
         }
         if matches!(self.part.phase, Phase::Open) && !self.desk.direct_write {
-            return change;
+            return if self.part.has_output() { Change::OUTPUT } else { Change::NONE };
         }
         self.end_output_if_flushed(backend);
         Change::ALL
@@ -184,7 +183,7 @@ impl Focus<'_, Stream> {
     #[inline]
     pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) -> Change {
         let size_hint = self.config().read_buffer_bytes_max;
-        let mut change = Change::INPUT | Change::TIMER;
+        let mut change = Change::TIMER;
         for _ in 0..self.config().reads_per_turn {
             if !self.can_serve_input() {
                 break;
@@ -215,7 +214,7 @@ impl Focus<'_, Stream> {
             self.fail(fault, Operation::Write);
             return Change::ALL;
         }
-        change
+        if self.head.input == Latch::Ready { change | Change::INPUT } else { change }
     }
 
     /// Nothing is left to be read; an event is owed for what comes.

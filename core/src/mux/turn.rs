@@ -3,10 +3,11 @@
 use super::Mux;
 use super::focus::{Focus, Typed};
 use super::output::Progress;
+use super::seat::Seat;
 use super::settle::Change;
+use super::sockets::AnyPart;
 use super::sockets::kind::Kind;
 use super::sockets::ready::Side;
-use super::sockets::{AnyPart, Socket};
 use crate::{Backend, Instant, SocketState};
 
 /// What a socket whose output was served needs next.
@@ -98,12 +99,14 @@ impl Mux {
             return false;
         };
         let place = sockets.table.place_mut(index).expect("a ready socket has a place");
-        let Socket { head, part } = place.socket.as_mut().expect("a ready socket is alive");
-        let gate = directory.gate(head.id).expect("a living id has a gate");
-        let id = head.id;
-        let mut focus = Focus { head, part, gate, desk };
-        match focus.serve_output(backend) {
-            Served::Settle(change) => self.conclude(id, change),
+        let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
+        let id = seat.socket.id();
+        match seat.focus().serve_output(backend) {
+            Served::Settle(Change::ALL) => self.conclude(id),
+            Served::Settle(change) => {
+                let step = seat.settle(change);
+                debug_assert_eq!(step, None, "{id}: output changed its input");
+            }
             Served::Finish => self.finish_close(id),
         }
         true
@@ -118,23 +121,18 @@ impl Mux {
             return false;
         };
         let place = sockets.table.place_mut(index).expect("a ready socket has a place");
-        let Socket { head, part } = place.socket.as_mut().expect("a ready socket is alive");
-        let gate = directory.gate(head.id).expect("a living id has a gate");
-        let id = head.id;
-        let change = match part {
-            AnyPart::Stream(part) => Focus { head, part, gate, desk }.serve_input(backend),
-            AnyPart::Listener(part) => {
-                let part = &mut **part;
-                Focus { head, part, gate, desk }.serve_accept(backend);
-                Change::ALL
-            }
-            AnyPart::Datagram(part) => {
-                let part = &mut **part;
-                Focus { head, part, gate, desk }.serve_input(backend);
-                Change::ALL
-            }
+        let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
+        let id = seat.socket.id();
+        let change = match seat.focus().typed() {
+            Typed::Stream(mut focus) => focus.serve_input(backend),
+            Typed::Listener(mut focus) => focus.serve_accept(backend),
+            Typed::Datagram(mut focus) => focus.serve_input(backend),
         };
-        self.conclude(id, change);
+        if change == Change::ALL {
+            self.conclude(id);
+        } else if let Some(step) = seat.settle(change) {
+            self.move_waiting(id, step);
+        }
         true
     }
 }

@@ -220,7 +220,7 @@ impl Mux {
         if let Some(by) = new_owner.filter(|by| !is_over && owner != Some(*by)) {
             self.change_owner(id, by);
         }
-        self.conclude(id, super::Change::ALL);
+        self.conclude(id);
     }
 
     fn open_twin(&mut self, id: SocketId, opening: TwinOpening) {

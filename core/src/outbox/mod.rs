@@ -18,6 +18,16 @@ pub enum Priority {
     Low,
 }
 
+impl Priority {
+    #[inline]
+    fn queue(self) -> Queue {
+        match self {
+            Priority::High => Queue::High,
+            Priority::Low => Queue::Low,
+        }
+    }
+}
+
 /// The unsent bytes of one socket, in the order in which they leave.
 ///
 /// What has *begun* (a byte of it left, or it was offered to a write that is pending) leaves
@@ -130,9 +140,13 @@ impl Outbox {
     ///
     /// # Panics
     /// If it is empty: an empty stream message is nothing.
+    #[inline]
     pub fn push(&mut self, bytes: Bytes, priority: Priority) {
-        assert!(!bytes.is_empty(), "an empty message is never queued");
-        self.push_parts([bytes], priority);
+        if matches!(self.unsent, Unsent::Nothing) && !bytes.is_empty() {
+            self.unsent = Unsent::One(priority.queue(), bytes);
+        } else {
+            self.push_parts([bytes], priority);
+        }
     }
 
     /// Queues one message that lies in several parts.
@@ -140,10 +154,7 @@ impl Outbox {
     /// # Panics
     /// If there is no part, or an empty one.
     pub fn push_parts(&mut self, parts: impl IntoIterator<Item = Bytes>, priority: Priority) {
-        let queue = match priority {
-            Priority::High => Queue::High,
-            Priority::Low => Queue::Low,
-        };
+        let queue = priority.queue();
         let mut parts = parts.into_iter();
         let first = parts.next().expect("a message has at least one part");
         assert!(!first.is_empty(), "an empty part is never queued");
@@ -213,7 +224,17 @@ impl Outbox {
     ///
     /// # Panics
     /// If there are not so many, or if more are consumed than the pending write was offered.
+    #[inline]
     pub fn advance(&mut self, count: usize) {
+        match &self.unsent {
+            Unsent::One(_, bytes) if bytes.len() == count && self.offered_bytes == 0 => {
+                self.unsent = Unsent::Nothing;
+            }
+            _ => self.advance_in_part(count),
+        }
+    }
+
+    fn advance_in_part(&mut self, count: usize) {
         let pending_before = self.pending_bytes();
         assert!(count <= pending_before, "consumed {count} of {pending_before} B");
         assert!(

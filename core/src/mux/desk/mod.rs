@@ -75,7 +75,7 @@ impl Desk {
     }
 
     /// Gives a message to a service, or counts that nobody was there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell(&mut self, to: Option<ServiceId>, message: Message) {
         message.check();
         let entry = to.and_then(|to| self.services.get_mut(to)).filter(|entry| entry.is_alive());
