@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::child::Child;
-use crate::samples::{Ratio, Target};
+use crate::rows::Bench;
+use crate::samples::Target;
 use crate::servers::Kind;
 
 /// Where the tools write what they counted.
@@ -30,7 +31,7 @@ fn each(things: [usize; 2], count: impl Fn(usize) -> u64) -> f64 {
 }
 
 /// Calls of the system per message and per connection, by strace.
-pub(crate) fn syscalls(ratios: &mut Vec<Ratio>) {
+pub(crate) fn syscalls(bench: &mut Bench) {
     if !is_there("strace") {
         return;
     }
@@ -49,7 +50,7 @@ pub(crate) fn syscalls(ratios: &mut Vec<Ratio>) {
         let (raw_one, raw_many) = *raw.get_or_insert((one, many));
         let mut note = |what: &str, value, most| {
             let name = format!("syscalls-{what}/{name}");
-            ratios.push(Ratio { name, value, target: Target::AtMost(most) });
+            bench.note(name, value, Target::AtMost(most));
         };
         match kind {
             Kind::Inline => {
@@ -82,7 +83,7 @@ fn count_with(kind: Kind, load: impl Fn(&Child)) -> u64 {
 }
 
 /// Instructions of the server per message, by callgrind.
-pub(crate) fn instructions(ratios: &mut Vec<Ratio>) {
+pub(crate) fn instructions(bench: &mut Bench) {
     if !is_there("valgrind") {
         return;
     }
@@ -93,7 +94,7 @@ pub(crate) fn instructions(ratios: &mut Vec<Ratio>) {
         println!("  {name:<16}{value:>8.0}");
         if kind == Kind::Inline {
             let name = format!("instructions-64/{name}");
-            ratios.push(Ratio { name, value, target: Target::AtMost(1000.0) });
+            bench.note(name, value, Target::AtMost(1000.0));
         }
     }
 }

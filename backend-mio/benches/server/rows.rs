@@ -61,7 +61,8 @@ impl Bench {
         Kind::ALL.into_iter().filter(is_there).collect()
     }
 
-    fn note(&mut self, name: String, value: f64, target: Target) {
+    /// Notes a ratio, to be printed at the end.
+    pub(crate) fn note(&mut self, name: String, value: f64, target: Target) {
         self.ratios.push(Ratio { name, value, target });
     }
 
