@@ -8,14 +8,16 @@
 mod arguments;
 mod child;
 mod cpu;
-mod exact;
+mod instructions;
 mod load;
 mod rows;
 #[path = "../../../backend-sim/benches/simulator/samples.rs"]
 mod samples;
 mod selection;
 mod servers;
+mod syscalls;
 mod table;
+mod tool;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! What is measured, row by row.
+//! The rows that need a clock or the size of a process.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cpu;
+use crate::instructions::Instructions;
 use crate::load::{Load, Shape};
 use crate::samples::{Ratio, Samples, Target};
 use crate::servers::{
@@ -20,7 +21,14 @@ const WARM_UP: Duration = Duration::from_millis(100);
 /// processors.
 const WORTH_IT: f64 = 0.85;
 
-/// How long it is measured, and what came of it.
+/// The most that direct writes may cost at one connection, relative to the network thread's writes:
+/// for a smaller gain they are not worth their code.
+const DIRECT_AT_ONE: f64 = 0.85;
+
+/// The most that they may cost on every other row.
+const DIRECT_ELSEWHERE: f64 = 1.03;
+
+/// A run of the bench: how long it measures, and what came of it.
 pub(crate) struct Bench {
     /// Servers take turns so often.
     rounds: usize,
@@ -29,6 +37,8 @@ pub(crate) struct Bench {
     /// Where the other libraries' programs are.
     peers: Option<PathBuf>,
     ratios: Vec<Ratio>,
+    /// Counts that several rows need.
+    pub(crate) instructions: Instructions,
 }
 
 /// One measurement.
@@ -41,7 +51,7 @@ struct Sample {
 
 impl Bench {
     pub(crate) fn new(rounds: usize, window: Duration, peers: Option<PathBuf>) -> Self {
-        Self { rounds, window, peers, ratios: Vec::new() }
+        Self { rounds, window, peers, ratios: Vec::new(), instructions: Instructions::default() }
     }
 
     /// All that it found.
@@ -64,6 +74,12 @@ impl Bench {
     /// Notes a ratio, to be printed at the end.
     pub(crate) fn note(&mut self, name: String, value: f64, target: Target) {
         self.ratios.push(Ratio { name, value, target });
+    }
+
+    /// Notes what direct writes cost, relative to the network thread's writes in the same run.
+    pub(crate) fn note_direct(&mut self, row: &str, connections: usize, value: f64) {
+        let most = if connections == 1 { DIRECT_AT_ONE } else { DIRECT_ELSEWHERE };
+        self.note(format!("{row}/direct-to-workers"), value, Target::AtMost(most));
     }
 
     /// Servers and their work take turns.

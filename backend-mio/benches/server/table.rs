@@ -1,9 +1,10 @@
 //! The table of rows, in the order in which they are measured.
 
 use crate::cpu;
-use crate::exact;
+use crate::instructions;
 use crate::rows::Bench;
-use crate::servers::Work;
+use crate::servers::{Kind, Work};
+use crate::syscalls::{self, Per};
 
 /// Something that is measured, under a name of its own.
 pub(crate) struct Row {
@@ -104,6 +105,25 @@ pub(crate) const ROWS: &[Row] = &[
         .beside_peers(),
     Row::new("latency-64B-1", "time of 64 B to workers and back, all processors", Bench::across),
     Row::new("bulk", "rate of one connection, one way, all processors", Bench::bulk),
-    Row::new("syscalls", "calls of the system per message and connection", exact::syscalls),
-    Row::new("instructions", "instructions per message", exact::instructions),
+    Row::new("syscalls-1", "calls of the system per message at one connection", |bench| {
+        syscalls::measure(bench, Per::MessageOfOne);
+    }),
+    Row::new("syscalls-64", "calls of the system per message at 64 connections", |bench| {
+        syscalls::measure(bench, Per::MessageOfMany);
+    }),
+    Row::new("syscalls-connection", "calls of the system from accept to close", |bench| {
+        syscalls::measure(bench, Per::Connection);
+    }),
+    Row::new("instructions-64/raw-mio", "instructions per message, mio by hand", |bench| {
+        instructions::measure(bench, Kind::Raw);
+    }),
+    Row::new("instructions-64/inline", "instructions per message, no worker", |bench| {
+        instructions::measure(bench, Kind::Inline);
+    }),
+    Row::new("instructions-64/workers", "instructions per message, two workers", |bench| {
+        instructions::measure(bench, Kind::Workers);
+    }),
+    Row::new("instructions-64/direct", "instructions per message, workers that write", |bench| {
+        instructions::measure(bench, Kind::Direct);
+    }),
 ];
