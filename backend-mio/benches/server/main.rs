@@ -2,14 +2,17 @@
 //!
 //! `cargo bench -p tidelock-mio` takes less than a minute once everything is built; `-- --full`
 //! takes more and longer samples; `-- NAME…` measures only the rows whose names begin so, and
-//! `-- --list` says which there are. The machine's noise is in the ranges; only ratios within one
-//! run count. The last lines are one for each target.
+//! `-- --list` says which there are. With `-- instructions --check` counts of instructions are held
+//! against those in `instructions.txt`, and `--write` writes that file anew. The machine's noise is
+//! in the ranges; only ratios within one run count. The last lines are one for each target.
 
 mod arguments;
 mod child;
+mod conditions;
 mod cpu;
 mod instructions;
 mod load;
+mod ratchet;
 mod rows;
 #[path = "../../../backend-sim/benches/simulator/samples.rs"]
 mod samples;
@@ -23,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arguments::Arguments;
+use arguments::{Arguments, Counts};
 use rows::Bench;
 use table::{ROWS, Row};
 
@@ -32,21 +35,34 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, name] = words.as_slice()
-        && command == child::COMMAND
-    {
-        child::serve(name);
+    if play_part(&words) {
         return ExitCode::SUCCESS;
     }
-    match ask(words) {
-        Ok((arguments, rows)) if arguments.is_list => list(&rows),
-        Ok((arguments, rows)) => measure(&arguments, &rows),
+    let (arguments, rows) = match ask(words) {
+        Ok(asked) => asked,
         Err(why) => {
             eprintln!("{why}");
             return ExitCode::from(USAGE);
         }
+    };
+    if arguments.is_list {
+        list(&rows);
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    match measure(&arguments, &rows) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Does what the bench calls itself for; returns whether it did.
+fn play_part(words: &[String]) -> bool {
+    match words {
+        [command, name] if command == child::COMMAND => child::serve(name),
+        [command] if command == conditions::COMMAND => println!("{}", conditions::processor()),
+        _ => return false,
+    }
+    true
 }
 
 /// Reads the command line: what is asked for, and of which rows.
@@ -54,7 +70,14 @@ fn ask(words: Vec<String>) -> Result<(Arguments, Vec<&'static Row>), String> {
     let arguments = Arguments::parse(words)?;
     let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
     let selected = selection::select(&names, &arguments.names)?;
-    Ok((arguments, selected.into_iter().map(|index| &ROWS[index]).collect()))
+    let rows: Vec<_> = selected.into_iter().map(|index| &ROWS[index]).collect();
+    let counts_instructions = rows.iter().any(|row| row.name.starts_with(instructions::ROWS_BEGIN));
+    if arguments.counts != Counts::Print && !counts_instructions {
+        return Err(
+            "--check and --write are about instructions, and no selected row counts them".into()
+        );
+    }
+    Ok((arguments, rows))
 }
 
 fn list(rows: &[&Row]) {
@@ -63,7 +86,9 @@ fn list(rows: &[&Row]) {
     }
 }
 
-fn measure(arguments: &Arguments, rows: &[&Row]) {
+/// Measures the rows; returns whether no count is higher than it may be. What is wrong is printed
+/// before the ratios, which come last.
+fn measure(arguments: &Arguments, rows: &[&Row]) -> bool {
     cpu::allow_many_descriptors();
     let (rounds, window) = match arguments.is_full {
         true => (9, Duration::from_secs(2)),
@@ -71,10 +96,19 @@ fn measure(arguments: &Arguments, rows: &[&Row]) {
     };
     let mut bench = Bench::new(rounds, window, peers(rows));
     table::measure(rows, &mut bench);
+    let result = match arguments.counts {
+        Counts::Print => Ok(()),
+        Counts::Check => instructions::check(&mut bench),
+        Counts::Write => instructions::write(&mut bench),
+    };
+    if let Err(why) = &result {
+        eprintln!("{why}");
+    }
     println!();
     for ratio in bench.into_ratios() {
         println!("{ratio}");
     }
+    result.is_ok()
 }
 
 /// Builds the other libraries' servers, if a row compares with them.

@@ -5,6 +5,9 @@
 #[path = "../../benches/server/arguments.rs"]
 mod arguments;
 mod arguments_test;
+#[path = "../../benches/server/ratchet.rs"]
+mod ratchet;
+mod ratchet_test;
 #[path = "../../benches/server/selection.rs"]
 mod selection;
 mod selection_test;
