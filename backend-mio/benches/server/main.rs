@@ -1,6 +1,6 @@
 //! What a server costs, beside a server by hand over mio, tokio and message-io.
 //!
-//! `cargo bench -p tidelock-mio` takes less than a minute once everything is built; `-- --full`
+//! `cargo bench -p tidelock-mio` takes two minutes once everything is built; `-- --full`
 //! takes more and longer samples; `-- NAME…` measures only the rows whose names begin so, and
 //! `-- --list` says which there are. With `-- instructions --check` counts of instructions are held
 //! against those in `instructions.txt`, and `--write` writes that file anew. The machine's noise is
