@@ -10,8 +10,10 @@ use crate::servers::{Kind, Server, Work};
 /// What the bench calls itself with.
 pub(crate) const COMMAND: &str = "--serve";
 
-/// Serves until nobody holds the standard input any more.
-pub(crate) fn serve(kind: Kind) {
+/// Serves as the kind of this name until nobody holds the standard input any more.
+pub(crate) fn serve(name: &str) {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    let kind = kind.expect("the bench names one of its own");
     assert!(!kind.is_peer(), "{kind:?} has a program of its own");
     let server = Server::start(kind, Work::Echo, Path::new(""));
     println!("{}", server.address());

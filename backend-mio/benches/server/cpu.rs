@@ -29,20 +29,16 @@ fn sum_tasks(process: &str, counts: impl Fn(&str) -> bool) -> u64 {
     nanos.sum()
 }
 
-/// From now on this thread, and those that it starts, run on one processor. Answers on which they
-/// could before.
-pub(crate) fn pin_to_one() -> CpuSet {
+/// Runs `body` with this thread, and those that it starts, on one processor.
+pub(crate) fn on_one<T>(body: impl FnOnce() -> T) -> T {
     let before = sched_getaffinity(None).expect("Linux tells where a thread may run");
     let last = (0..CpuSet::MAX_CPU).rev().find(|processor| before.is_set(*processor));
     let mut one = CpuSet::new();
     one.set(last.expect("a thread runs somewhere"));
     sched_setaffinity(None, &one).expect("a subset is allowed");
-    before
-}
-
-/// From now on this thread, and those that it starts, run on all of `processors`.
-pub(crate) fn unpin(processors: &CpuSet) {
-    sched_setaffinity(None, processors).expect("it was allowed before");
+    let result = body();
+    sched_setaffinity(None, &before).expect("it was allowed before");
+    result
 }
 
 /// The resident memory of this process, in bytes.

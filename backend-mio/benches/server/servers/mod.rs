@@ -47,7 +47,7 @@ impl Kind {
             Kind::MessageIo => "message-io",
             Kind::Inline => "inline",
             Kind::Workers => "workers",
-            Kind::Direct => "workers-direct",
+            Kind::Direct => "direct",
         }
     }
 }
