@@ -1,8 +1,8 @@
 //! Services on the network thread.
 
-use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
+use std::vec;
 
 use tidelock_core::{
     Bytes, Command, Delivery, Dispatcher, Handled, Instant, Mux, Outlet, ServiceId, SocketId,
@@ -23,13 +23,13 @@ pub(crate) struct InlineServices {
     /// What services asked; empty between two uses.
     asked: Vec<Command>,
     /// Swapped with the outputs of the Mux; empty between two uses.
-    outputs: VecDeque<Delivery>,
+    outputs: Vec<Delivery>,
 }
 
 impl InlineServices {
     pub(crate) fn new(dispatcher: Dispatcher) -> Self {
         let dispatcher = Box::new(dispatcher);
-        Self { dispatcher, asked: Vec::new(), outputs: VecDeque::new() }
+        Self { dispatcher, asked: Vec::new(), outputs: Vec::new() }
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
@@ -41,8 +41,8 @@ impl InlineServices {
         drop(self.dispatcher.deliver(guard(delivery)));
     }
 
-    /// Lets services handle what the Mux puts out, in its order. `see` sees each output before;
-    /// `send_off` gets those that are for another network thread.
+    /// Lets services handle what the Mux puts out, in its order. `send_off` gets what is for another
+    /// network thread.
     pub(crate) fn handle_outputs(
         &mut self,
         mux: &mut Mux,
@@ -50,17 +50,18 @@ impl InlineServices {
         now: Instant,
         mut send_off: impl FnMut(Delivery),
     ) {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        mux.take_deliveries(&mut outputs);
+        let mut outputs = mux.take_deliveries(std::mem::take(&mut self.outputs));
         let is_alone = shared.directory.shards() == 1;
-        while let Some(front) = outputs.front() {
+        let mut left = outputs.drain(..);
+        while let Some(front) = left.as_slice().first() {
             match front.service() {
                 Some(id) if is_alone || shared.directory.home_of(id) == mux.shard() => {
-                    self.handle_in_front(id, &mut outputs, mux, shared, now);
+                    self.handle_in_front(id, &mut left, mux, shared, now);
                 }
-                _ => send_off(outputs.pop_front().expect("it was just seen")),
+                _ => left.next().into_iter().for_each(&mut send_off),
             }
         }
+        drop(left);
         self.outputs = outputs;
     }
 
@@ -68,7 +69,7 @@ impl InlineServices {
     fn handle_in_front(
         &mut self,
         id: ServiceId,
-        outputs: &mut VecDeque<Delivery>,
+        outputs: &mut vec::Drain<'_, Delivery>,
         mux: &mut Mux,
         shared: &Shared,
         now: Instant,
@@ -85,7 +86,7 @@ impl InlineServices {
         match handled {
             Ok(Some(handled)) => self.return_charge(handled, mux, now),
             Ok(None) => {
-                let delivery = outputs.pop_front().expect("it was just seen");
+                let delivery = outputs.next().expect("it was just seen");
                 self.deliver(delivery);
             }
             Err(_told_by_the_panic_hook) => self.release_panicked(id),

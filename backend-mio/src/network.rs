@@ -160,8 +160,8 @@ impl Network {
                 self.backend.calls.wake_ups += 1;
                 continue;
             }
-            if let Some(event) = self.backend.handle_event(event) {
-                self.mux.handle_event(event, now);
+            if let Some((id, readiness)) = self.backend.handle_event(event) {
+                self.mux.handle_readiness(id, readiness, now);
             }
         }
         while let Some(event) = self.backend.poll_resolved() {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::vec;
 
 use crate::directory::Directory;
 use crate::handled_bytes::HandledBytes;
@@ -245,12 +246,12 @@ impl Dispatcher {
     #[inline]
     pub fn handle_in_front(
         &mut self,
-        deliveries: &mut VecDeque<Delivery>,
+        deliveries: &mut vec::Drain<'_, Delivery>,
         now: Instant,
         commands: &mut Vec<Command>,
         outlet: &mut dyn Outlet,
     ) -> Option<Handled> {
-        let Some(&Delivery::Message(id, _)) = deliveries.front() else { return None };
+        let Some(&Delivery::Message(id, _)) = deliveries.as_slice().first() else { return None };
         let place = self.places.get_mut(id.index() as usize)?.as_mut()?;
         if place.id != id || !place.mailbox.is_empty() {
             return None;
@@ -261,11 +262,11 @@ impl Dispatcher {
         let mut handled = Handled { service: id, charge_bytes: 0, exit: false };
         let Resident { service, state, .. } = resident;
         let mut net = Net::new(directory, id, now, state, commands, outlet);
-        while let Some(Delivery::Message(to, _)) = deliveries.front()
+        while let Some(Delivery::Message(to, _)) = deliveries.as_slice().first()
             && *to == id
             && net.asked < config.commands_per_service as usize
         {
-            let Some(Delivery::Message(_, message)) = deliveries.pop_front() else { break };
+            let Some(Delivery::Message(_, message)) = deliveries.next() else { break };
             handled.charge_bytes += message.charge_bytes(config);
             handled.exit |= matches!(message, Message::Exit);
             handle(service.as_mut(), &mut net, message);
@@ -279,11 +280,12 @@ impl Dispatcher {
     /// Puts the next message into its mailbox, if it is for this service: so all that come after it
     /// wait there.
     #[cold]
-    fn hold_next(&mut self, deliveries: &mut VecDeque<Delivery>, id: ServiceId) {
-        if !matches!(deliveries.front(), Some(Delivery::Message(to, _)) if *to == id) {
+    fn hold_next(&mut self, deliveries: &mut vec::Drain<'_, Delivery>, id: ServiceId) {
+        let next = deliveries.as_slice().first();
+        if !matches!(next, Some(Delivery::Message(to, _)) if *to == id) {
             return;
         }
-        if let Some(Delivery::Message(_, message)) = deliveries.pop_front() {
+        if let Some(Delivery::Message(_, message)) = deliveries.next() {
             self.put(id, message);
         }
     }

@@ -72,7 +72,7 @@ impl<P: Closes> Focus<'_, P> {
 
     fn close_with(&mut self, fatal: Option<(Fault, Operation)>) {
         let id = self.id();
-        let was_alive = self.gate.close_output(id);
+        let was_alive = self.gate().close_output(id);
         assert!(was_alive, "{id} is in the table and not alive");
         assert!(self.head.cause.is_some(), "{id} ends without a cause");
         if self.part.is_closing() {
@@ -134,7 +134,7 @@ impl<P: Closes> Focus<'_, P> {
             // late; at the exit's deadline they are not waited for.
             let is_lossy = self.part.has_output()
                 || self.head.rare.unsent_bytes > 0
-                || self.gate.announced_bytes(self.part.charge_bytes()) > 0;
+                || self.gate().announced_bytes(self.part.charge_bytes()) > 0;
             let how = match self.part.kind() {
                 SocketKind::Stream if is_lossy => CloseHow::Reset,
                 _ if self.head.is_told() => CloseHow::Plain,
@@ -159,13 +159,13 @@ impl<P: Closes> Focus<'_, P> {
     /// Tells `Error`, if it died of one, and `Close`; answers what was not sent.
     fn tell_close(&mut self) -> Farewell {
         let id = self.id();
-        assert!(!self.gate.is_open(id), "{id} admits sends to the end");
+        assert!(!self.gate().is_open(id), "{id} admits sends to the end");
         let charge = self.part.charge_bytes();
         // Only at the exit's deadline is a send not waited for: its service is still in a call.
-        let is_abandoned = self.gate.has_announced();
-        let is_exact = is_abandoned || charge == self.gate.charged_bytes();
-        assert!(is_exact, "{id} holds {charge} B of {} charged", self.gate.charged_bytes());
-        let late = self.gate.announced_bytes(charge);
+        let is_abandoned = self.gate().has_announced();
+        let is_exact = is_abandoned || charge == self.gate().charged_bytes();
+        assert!(is_exact, "{id} holds {charge} B of {} charged", self.gate().charged_bytes());
+        let late = self.gate().announced_bytes(charge);
         let unsent = self.head.rare.unsent_bytes + (self.part.clear_output() + late) as u64;
         let reason = self.head.cause.expect("a closing socket has a cause");
         self.head.check_reason(self.part, reason);

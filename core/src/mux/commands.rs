@@ -122,7 +122,7 @@ impl Mux {
         }
         let limits = focus.desk.directory.charge_limits();
         let total = focus.desk.directory.total();
-        let Some(charged) = focus.gate.charge_at_once(id, len, limits, total) else {
+        let Some(charged) = focus.gate().charge_at_once(id, len, limits, total) else {
             return Err(bytes);
         };
         focus.part.outbox.push(bytes, if low { Priority::Low } else { Priority::High });

@@ -5,19 +5,21 @@ use super::sockets::kind::Kind;
 use super::sockets::stream::Stream;
 use crate::{Instant, MESSAGE_OVERHEAD_BYTES, Operation, Unfinished};
 
-impl Focus<'_, Stream> {
+impl<P: Kind> Focus<'_, P> {
     /// Says at the gate who may write the stream. Called before anything is written after a
     /// change: so no worker begins to write any more when the Mux does.
     pub(crate) fn settle_permit(&mut self) {
         let id = self.id();
         let is_free = self.part.is_free_to_write() && !self.desk.waiters.sockets.contains_key(&id);
-        self.gate.set_queued(id, !is_free);
+        self.gate().set_queued(id, !is_free);
     }
+}
 
+impl Focus<'_, Stream> {
     /// Whether a worker writes the stream, or what it did not write is on its way here: how much
     /// went is not known yet, so nobody may call it silent.
     pub(crate) fn is_being_written(&self) -> bool {
-        self.desk.direct_write && self.gate.has_direct()
+        self.desk.direct_write && self.gate().has_direct()
     }
 
     /// Takes note of what was written without the Mux.
@@ -25,7 +27,7 @@ impl Focus<'_, Stream> {
         if !self.desk.direct_write {
             return;
         }
-        let went = self.gate.take_written();
+        let went = self.gate().take_written();
         if went.bytes == 0 && went.messages == 0 {
             return;
         }
@@ -40,7 +42,8 @@ impl Focus<'_, Stream> {
         self.learn_written();
         // The charge of what went is given back already.
         if !self.desk.waiters.is_empty() {
-            self.desk.wake_waiters(self.head.id, self.gate);
+            let gate = self.gate();
+            self.desk.wake_waiters(self.head.id, gate);
         }
     }
 
@@ -48,7 +51,7 @@ impl Focus<'_, Stream> {
     pub(crate) fn finish_write(&mut self, unfinished: Unfinished) {
         let Unfinished { permit, bytes, messages, rest, fault } = unfinished;
         let id = permit.id();
-        self.gate.receive_permit(&permit);
+        self.gate().receive_permit(&permit);
         self.learn_written();
         let now = self.desk.now;
         if bytes > 0 {

@@ -15,17 +15,21 @@ impl Mux {
     /// # Panics
     /// If `now` lies before the time of an earlier call, or a completion comes that nothing is
     /// pending for.
-    #[inline]
     pub fn handle_event(&mut self, event: Event, now: Instant) {
-        self.advance_clock(now);
         match event {
-            Event::Ready { id, readiness } => self.handle_readiness(id, readiness),
-            completion => self.handle_completion(completion),
+            Event::Ready { id, readiness } => self.handle_readiness(id, readiness, now),
+            completion => self.handle_completion(completion, now),
         }
     }
 
+    /// As [`handle_event`](Self::handle_event) with [`Event::Ready`]: what a driver of readiness has
+    /// most of.
+    ///
+    /// # Panics
+    /// If `now` lies before the time of an earlier call.
     #[inline]
-    fn handle_readiness(&mut self, id: SocketId, readiness: Readiness) {
+    pub fn handle_readiness(&mut self, id: SocketId, readiness: Readiness, now: Instant) {
+        self.advance_clock(now);
         let Some(mut seat) = self.seat(id) else {
             self.desk.stats.stale_events += 1;
             return;
@@ -37,8 +41,9 @@ impl Mux {
         }
     }
 
-    #[inline(never)]
-    fn handle_completion(&mut self, event: Event) {
+    #[cold]
+    fn handle_completion(&mut self, event: Event, now: Instant) {
+        self.advance_clock(now);
         event.check();
         let id = event.socket();
         let Some(mut focus) = self.focus(id) else {

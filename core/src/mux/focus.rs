@@ -9,16 +9,17 @@ use super::sockets::kind::{Kind, Phased, Way};
 use super::sockets::listener::Listener;
 use super::sockets::stream::Stream;
 use crate::gate::{Gate, OnTheWay};
-use crate::{Config, Fault, Message, Operation, Situation, SocketId};
+use crate::{Config, Directory, Fault, Message, Operation, Situation, SocketId};
 
-/// One socket in the hands of a transition: its record and its gate, found once, and the desk.
+/// One socket in the hands of a transition: its record, found once, its gate, and the desk.
 ///
 /// Transitions are methods of it, and see nothing else; what they want of another socket they leave
 /// on the desk as an errand. The Mux makes one, runs one transition, and settles the socket once.
 pub(crate) struct Focus<'a, P> {
     pub(crate) head: &'a mut Head,
     pub(crate) part: &'a mut P,
-    pub(crate) gate: &'a Gate,
+    /// Where its gate is found, by the steps that need it: to read, or to take an event in, does not.
+    pub(crate) directory: &'a Directory,
     pub(crate) desk: &'a mut Desk,
 }
 
@@ -33,11 +34,11 @@ impl Focus<'_, AnyPart> {
     /// The same socket by its kind.
     #[inline]
     pub(crate) fn typed(&mut self) -> Typed<'_> {
-        let Self { head, part, gate, desk } = self;
+        let Self { head, part, directory, desk } = self;
         match part {
-            AnyPart::Stream(part) => Typed::Stream(Focus { head, part, gate, desk }),
-            AnyPart::Listener(part) => Typed::Listener(Focus { head, part, gate, desk }),
-            AnyPart::Datagram(part) => Typed::Datagram(Focus { head, part, gate, desk }),
+            AnyPart::Stream(part) => Typed::Stream(Focus { head, part, directory, desk }),
+            AnyPart::Listener(part) => Typed::Listener(Focus { head, part, directory, desk }),
+            AnyPart::Datagram(part) => Typed::Datagram(Focus { head, part, directory, desk }),
         }
     }
 
@@ -51,7 +52,13 @@ impl Focus<'_, AnyPart> {
     }
 }
 
-impl<P: Kind> Focus<'_, P> {
+impl<'a, P: Kind> Focus<'a, P> {
+    /// The socket's gate.
+    #[inline]
+    pub(crate) fn gate(&self) -> &'a Gate {
+        self.directory.gate(self.head.id).expect("a living id has a gate")
+    }
+
     #[inline]
     pub(crate) fn id(&self) -> SocketId {
         self.head.id
@@ -69,7 +76,7 @@ impl<P: Kind> Focus<'_, P> {
 
     #[inline]
     pub(crate) fn way(&self) -> Way<'_> {
-        Way::new(self.gate, self.desk.direct_write, self.desk.is_forcing)
+        Way::new(self.directory, self.desk.direct_write, self.desk.is_forcing)
     }
 
     /// What is on its way from services that is waited for.
@@ -103,7 +110,8 @@ impl<P: Kind> Focus<'_, P> {
     /// Gives the charge of sent or lost messages back, and tells who waited for that.
     #[inline]
     pub(crate) fn release_charge(&mut self, charge: usize) {
-        self.desk.release_charge(self.head.id, self.gate, charge);
+        let gate = self.gate();
+        self.desk.release_charge(self.head.id, gate, charge);
     }
 
     /// Whether input that is ready may be served now.

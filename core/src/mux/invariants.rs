@@ -66,8 +66,8 @@ impl Mux {
     }
 
     fn check_socket(&self, socket: &Socket) {
-        socket.check();
         let Socket { head, part } = socket;
+        part.check(head);
         let (id, state, gate) = (head.id, part.state(), self.gate_of(socket));
         match part {
             AnyPart::Stream(stream) => {
@@ -130,7 +130,7 @@ impl Mux {
     fn check_lists(&self, place: &Place, socket: &Socket) {
         let Socket { head, part } = socket;
         let id = head.id;
-        let way = Way::new(self.gate_of(socket), self.desk.direct_write, self.desk.is_forcing);
+        let way = Way::new(&self.directory, self.desk.direct_write, self.desk.is_forcing);
         // A worker that wrote is going to say so, and makes the Mux look again.
         if part.has_output_work(head, way) && !way.look(head).has_flush {
             let is_queued = place.tickets[Side::Output as usize].is_queued();

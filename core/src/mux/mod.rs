@@ -135,14 +135,15 @@ impl Mux {
         self.desk.deliveries.iter()
     }
 
-    /// Takes all outputs at once, in the place of `empty`, whose memory the next ones use.
+    /// Takes all outputs at once, in order. The next ones use the memory of `empty`.
     ///
     /// # Panics
     /// If `empty` is not.
     #[inline]
-    pub fn take_deliveries(&mut self, empty: &mut VecDeque<Delivery>) {
+    pub fn take_deliveries(&mut self, empty: Vec<Delivery>) -> Vec<Delivery> {
         assert!(empty.is_empty(), "{} deliveries would be overtaken", empty.len());
-        std::mem::swap(&mut self.desk.deliveries, empty);
+        // Nothing is moved: none was taken from the front since they were taken last.
+        Vec::from(std::mem::replace(&mut self.desk.deliveries, VecDeque::from(empty)))
     }
 
     /// Whether there is something to do or to take at once, a send of a service since the last turn
@@ -248,8 +249,7 @@ impl Mux {
         let Self { directory, sockets, desk, .. } = self;
         let place = sockets.table.living(id)?;
         let Socket { head, part } = place.socket.as_mut().expect("a living id has a socket");
-        let gate = directory.gate(id).expect("a living id has a gate");
-        Some(Focus { head, part, gate, desk })
+        Some(Focus { head, part, directory, desk })
     }
 
     /// Runs a transition of a living socket, does what it wants of others, and settles it. `None`:

@@ -86,7 +86,7 @@ impl Mux {
     pub(super) fn add_socket(&mut self, socket: Socket) {
         assert!(self.sockets.table.get(socket.id()).is_none(), "{} is opened twice", socket.id());
         if cfg!(debug_assertions) {
-            socket.check();
+            socket.part.check(&socket.head);
         }
         // A helper is counted with the socket that it works for.
         if !socket.head.is_helper() {

@@ -197,7 +197,7 @@ impl Focus<'_, AnyPart> {
     /// Ends the output of a socket, and then the socket: flush, FIN, wait for the peer's FIN.
     /// With `finishing` input is still wanted meanwhile.
     pub(crate) fn shut_down(&mut self, cause: CloseReason, finishing: bool) {
-        let was_alive = self.gate.close_output(self.id());
+        let was_alive = self.gate().close_output(self.id());
         assert!(was_alive, "{} is in the table and not alive", self.id());
         self.head.add_cause(cause);
         match self.typed() {

@@ -75,7 +75,7 @@ impl Focus<'_, Stream> {
         self.part.has_output()
             && self.head.output == Latch::Ready
             && self.part.writes()
-            && !self.way().has_direct()
+            && !self.way().has_direct(self.head)
     }
 
     /// One write, and what it frees.
@@ -86,18 +86,17 @@ impl Focus<'_, Stream> {
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
         let id = self.id();
-        debug_assert!(self.gate.is_queued(), "{id} could be written by a worker at the same time");
-        let pending_before = self.part.outbox.pending_bytes();
-        let messages_before = self.part.outbox.messages();
+        debug_assert!(self.gate().is_queued(), "{id}: a worker may write at the same time");
+        let (bytes_before, messages_before) = self.part.outbox.size();
         backend.regard(id, self.situation());
         let answer = backend.write(id, &mut self.part.outbox, size_max);
-        let taken = pending_before - self.part.outbox.pending_bytes();
+        let (bytes, messages) = self.part.outbox.size();
+        let taken = bytes_before - bytes;
         match answer {
             Answer::Ready(Ok(count)) => {
                 assert!(count > 0, "{id}: a write that took nothing is `Later`");
                 assert_eq!(count, taken, "{id}: the outbox and the answer disagree");
-                let messages = messages_before - self.part.outbox.messages();
-                self.add_output(count, messages);
+                self.add_output(count, messages_before - messages);
             }
             Answer::Ready(Err(_)) | Answer::Later => {
                 assert_eq!(taken, 0, "{id}: a write took {taken} B and did not say so");
@@ -121,7 +120,7 @@ impl Focus<'_, Stream> {
     /// A write failed: what is queued is lost; what can still be read is delivered first.
     pub(crate) fn write_failed(&mut self, fault: Fault) {
         let id = self.id();
-        self.gate.close_output(id);
+        self.gate().close_output(id);
         let charge = self.part.charge_bytes();
         assert!(charge > 0, "{id} had nothing to write");
         self.head.rare.unsent_bytes += self.part.outbox.clear() as u64;
@@ -199,6 +198,7 @@ impl Focus<'_, Stream> {
                     self.take_bytes(bytes);
                     if is_drained {
                         self.input_drained();
+                        break;
                     }
                 }
                 Answer::Ready(result) => {
@@ -208,8 +208,8 @@ impl Focus<'_, Stream> {
                 Answer::Later => self.input_drained(),
             }
         }
-        if let (Some(&fault), false) =
-            (self.part.write_fault.as_deref(), self.part.has_input_work(self.head))
+        if let Some(&fault) = self.part.write_fault.as_deref()
+            && !self.part.has_input_work(self.head)
         {
             self.fail(fault, Operation::Write);
             return Change::ALL;

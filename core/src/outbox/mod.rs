@@ -97,6 +97,16 @@ impl Outbox {
         messages
     }
 
+    /// Unsent payload bytes, and messages of which at least one byte is unsent.
+    #[inline]
+    pub(crate) const fn size(&self) -> (usize, usize) {
+        match &self.unsent {
+            Unsent::Nothing => (0, 0),
+            Unsent::One(_, bytes) => (bytes.len(), 1),
+            Unsent::Many(queues) => (queues.pending_bytes, queues.messages),
+        }
+    }
+
     /// What is charged for what is queued: unsent bytes, and 64 for each message.
     #[inline]
     pub const fn charge_bytes(&self) -> usize {

@@ -1,15 +1,15 @@
 //! The relations between a socket's fields that types do not express.
 //!
 //! Each must hold whenever the Mux is between two steps, whatever peers and services do.
-//! [`Socket::check`] holds after every step of a debug build and of `check_invariants`; relations
-//! that involve other parts of the Mux stand in `invariants.rs`.
+//! They are checked after every step of a debug build, and by `check_invariants`; relations that
+//! involve other parts of the Mux stand in `invariants.rs`.
 
 use super::dial::{Attempt, Dial};
 use super::head::{CloseStep, Closing, Head, Latch, Role};
 use super::kind::Kind;
+use super::listener;
 use super::listener::Listener;
 use super::stream::{Phase, Stream};
-use super::{AnyPart, Socket, listener};
 use crate::{CloseHow, CloseReason, SocketId, SocketKind, SocketState};
 
 /// The states that may follow a state: the arrows of the picture in `docs/states.md`. A state that
@@ -41,35 +41,28 @@ pub(crate) fn assert_follows(id: SocketId, from: SocketState, to: SocketState) {
     assert!(followers.contains(&to), "{id}: {to:?} does not follow {from:?}");
 }
 
-impl Socket {
+impl Head {
     /// # Panics
-    /// If two fields contradict each other.
-    pub(crate) fn check(&self) {
-        let Self { head, part } = self;
-        head.check_role(part);
-        head.check_times();
-        head.check_cause(part);
-        head.check_input(part);
-        head.check_output(part);
-        head.check_flags(part);
-        head.check_counters(part);
+    /// If a relation is broken that sockets of every kind have.
+    pub(crate) fn check(&self, part: &impl Kind) {
+        self.check_role(part);
+        self.check_cause(part);
+        self.check_input(part);
+        self.check_output(part);
+        self.check_flags(part);
+        self.check_counters(part);
         if let Some(closing) = part.closing() {
-            head.check_closing(part, closing);
-        }
-        match part {
-            AnyPart::Stream(stream) => stream.check(head),
-            AnyPart::Listener(listener) => listener.check(head),
-            AnyPart::Datagram(_) => {}
+            self.check_closing(part, closing);
         }
     }
-}
 
-impl Head {
-    fn check_role(&self, part: &AnyPart) {
+    fn check_role(&self, part: &impl Kind) {
         let id = self.id;
+        assert!(self.progress_at >= self.since, "{id} made progress before its state");
         let may_live = self.role != Role::Refused || part.is_closing();
         assert!(may_live, "{id} was refused and lives");
-        let is_twin = matches!(part, AnyPart::Listener(listener) if listener.is_twin());
+        // A helper that is a listener is the twin of one.
+        let is_twin = self.is_helper() && part.kind() == SocketKind::Listener;
         let may_be_owned = self.is_told() || is_twin;
         assert!(may_be_owned || self.owner.is_none(), "{id} is owned, and its id was never told");
         assert!(self.is_told() || !part.has_output(), "{id} has output, and its id was never told");
@@ -81,13 +74,8 @@ impl Head {
         assert!(!has_far_end || self.rare.peer.is_some(), "{id} is {state:?} to nobody");
     }
 
-    fn check_times(&self) {
-        let id = self.id;
-        assert!(self.progress_at >= self.since, "{id} made progress before its state");
-    }
-
     /// The cause of the end is known exactly when the end has begun, and fits how it goes.
-    fn check_cause(&self, part: &AnyPart) {
+    fn check_cause(&self, part: &impl Kind) {
         let (id, state) = (self.id, part.state());
         let has_begun = self.is_shutdown_wanted
             || matches!(
@@ -118,7 +106,7 @@ impl Head {
         }
     }
 
-    fn check_input(&self, part: &AnyPart) {
+    fn check_input(&self, part: &impl Kind) {
         let (id, state) = (self.id, part.state());
         let may_be_read = matches!(
             state,
@@ -136,7 +124,7 @@ impl Head {
         assert!(!is_held || !part.is_closing(), "{id} closes and keeps input");
     }
 
-    fn check_output(&self, part: &AnyPart) {
+    fn check_output(&self, part: &impl Kind) {
         let (id, state) = (self.id, part.state());
         let is_ready = self.output == Latch::Ready;
         assert!(is_ready || state != SocketState::Opening, "{id} wrote before it was open");
@@ -146,17 +134,11 @@ impl Head {
         assert!(!is_draining || is_ready, "{id} writes behind FIN");
     }
 
-    fn check_flags(&self, part: &AnyPart) {
+    fn check_flags(&self, part: &impl Kind) {
         let (id, state) = (self.id, part.state());
         let is_before = matches!(state, SocketState::Opening | SocketState::Connecting);
         let is_closing = state == SocketState::Closing;
-        let awaits_pause = match part {
-            AnyPart::Listener(listener) => {
-                listener.twins.as_ref().is_some_and(|twins| twins.pauses_awaited > 0)
-            }
-            AnyPart::Stream(_) | AnyPart::Datagram(_) => false,
-        };
-        let may_owe = is_before || is_closing || awaits_pause;
+        let may_owe = is_before || is_closing || part.awaits_pause();
         assert!(!self.is_pause_owed || may_owe, "{id} owes `Paused` and is {state:?}");
         assert!(!self.is_pause_owed || !self.is_reading, "{id} was started and owes `Paused`");
         let is_accepted = state == SocketState::Accepted;
@@ -172,18 +154,18 @@ impl Head {
         assert!(!is_listener || self.timeouts.is_none(), "{id} is a listener with times");
     }
 
-    fn check_counters(&self, part: &AnyPart) {
+    fn check_counters(&self, part: &impl Kind) {
         let (id, counters) = (self.id, &self.counters);
-        match part {
-            AnyPart::Stream(_) => {
+        match part.kind() {
+            SocketKind::Stream => {
                 assert!(counters.messages_in <= counters.bytes_in, "{id}: an empty message came");
                 assert!(counters.messages_out <= counters.bytes_out, "{id}: an empty one went");
             }
-            AnyPart::Datagram(_) => {
+            SocketKind::Datagram => {
                 assert!(counters.bytes_in == 0 || counters.messages_in > 0, "{id}: loose bytes");
                 assert!(counters.bytes_out == 0 || counters.messages_out > 0, "{id}: loose bytes");
             }
-            AnyPart::Listener(_) => {
+            SocketKind::Listener => {
                 let bytes = counters.bytes_in + counters.bytes_out + self.rare.unsent_bytes;
                 assert_eq!(bytes, 0, "{id} is a listener and carried bytes");
             }
@@ -198,7 +180,7 @@ impl Head {
         assert!(!is_before || !was_read && !was_written, "{id} carried bytes before it was open");
     }
 
-    fn check_closing(&self, part: &AnyPart, closing: &Closing) {
+    fn check_closing(&self, part: &impl Kind, closing: &Closing) {
         let id = self.id;
         assert!(self.rare.deferred.is_empty(), "{id} closes and sets options");
         if let CloseStep::Asked(how) = closing.step {
@@ -217,7 +199,9 @@ impl Head {
 }
 
 impl Stream {
-    fn check(&self, head: &Head) {
+    /// # Panics
+    /// If a relation of streams is broken.
+    pub(crate) fn check_relations(&self, head: &Head) {
         let (id, state) = (head.id, self.state());
         if self.stalled_at.is_some() {
             let is_over = self.is_closing() || self.write_fault.is_some();
@@ -286,7 +270,9 @@ impl Dial {
 }
 
 impl Listener {
-    fn check(&self, head: &Head) {
+    /// # Panics
+    /// If a relation of listeners is broken.
+    pub(crate) fn check_relations(&self, head: &Head) {
         let id = head.id;
         let has_id = self.reserved.is_some();
         assert_ne!(self.reserved, Some(id), "{id} would accept itself");

@@ -125,6 +125,10 @@ impl Kind for DatagramSocket {
         }
     }
 
+    fn check(&self, head: &Head) {
+        head.check(self);
+    }
+
     fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)> {
         match self.phase {
             Phase::Flushing => head.flush_deadline(config),

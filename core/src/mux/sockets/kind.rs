@@ -1,8 +1,8 @@
 //! The questions that sockets of every kind answer.
 
 use super::head::{CloseStep, Closing, Due, Head, Latch};
-use crate::gate::{Gate, OnTheWay};
-use crate::{Config, Instant, OutputState, Situation, SocketKind, SocketState};
+use crate::gate::OnTheWay;
+use crate::{Config, Directory, Instant, OutputState, Situation, SocketKind, SocketState};
 
 /// A socket's part that depends on its kind: a stream, a listener, a datagram socket.
 ///
@@ -64,8 +64,18 @@ pub(crate) trait Kind {
         false
     }
 
+    /// Whether `Paused` waits for sockets of other Muxes.
+    fn awaits_pause(&self) -> bool {
+        false
+    }
+
     /// Whether `Close` waits for sockets of other Muxes.
     fn holds_close(&self) -> bool {
+        false
+    }
+
+    /// Whether another thread may write it: a stream that is open, with nothing queued here.
+    fn is_free_to_write(&self) -> bool {
         false
     }
 
@@ -74,6 +84,17 @@ pub(crate) trait Kind {
 
     /// When the state ends if nothing happens, and what that means.
     fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)>;
+
+    /// Whether there is surely no deadline: a short look, for each message. `may_be_silent`: the
+    /// configuration asks for no bound of silence.
+    #[inline]
+    fn has_no_deadline(&self, _head: &Head, _may_be_silent: bool) -> bool {
+        false
+    }
+
+    /// # Panics
+    /// If two fields contradict each other.
+    fn check(&self, head: &Head);
 
     fn is_closing(&self) -> bool {
         self.closing().is_some()
@@ -120,7 +141,7 @@ pub(crate) trait Phased: Kind {
 /// What is on its way to a socket from other threads. The gate is read only when it matters.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
-    gate: &'a Gate,
+    directory: &'a Directory,
     /// Others than the Mux may write.
     direct_write: bool,
     /// Services are not waited for any more.
@@ -129,13 +150,14 @@ pub(crate) struct Way<'a> {
 
 impl<'a> Way<'a> {
     #[inline]
-    pub(crate) fn new(gate: &'a Gate, direct_write: bool, is_forcing: bool) -> Self {
-        Self { gate, direct_write, is_forcing }
+    pub(crate) fn new(directory: &'a Directory, direct_write: bool, is_forcing: bool) -> Self {
+        Self { directory, direct_write, is_forcing }
     }
 
     #[inline]
     pub(crate) fn look(self, head: &Head) -> OnTheWay {
-        let on_the_way = self.gate.on_the_way(head.id);
+        let gate = self.directory.gate(head.id).expect("a living id has a gate");
+        let on_the_way = gate.on_the_way(head.id);
         let is_written = on_the_way.has_direct || on_the_way.has_flush;
         assert!(self.direct_write || !is_written, "{} was written without a permit", head.id);
         // A direct write is inside a call of the system, not of a service: it always ends.
@@ -145,8 +167,8 @@ impl<'a> Way<'a> {
 
     /// Whether the stream is being written by another thread.
     #[inline]
-    pub(crate) fn has_direct(self) -> bool {
-        self.direct_write && self.gate.has_direct()
+    pub(crate) fn has_direct(self, head: &Head) -> bool {
+        self.direct_write && self.look(head).has_direct
     }
 }
 

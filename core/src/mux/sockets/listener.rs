@@ -204,6 +204,10 @@ impl Kind for Listener {
         self.held.is_some()
     }
 
+    fn awaits_pause(&self) -> bool {
+        self.twins.as_ref().is_some_and(|twins| twins.pauses_awaited > 0)
+    }
+
     /// Parts that other Muxes have are still there.
     fn holds_close(&self) -> bool {
         self.twins.as_ref().is_some_and(|twins| !twins.places.is_empty())
@@ -218,6 +222,11 @@ impl Kind for Listener {
                 !is_awaited && closing.has_work(way.look(head))
             }
         }
+    }
+
+    fn check(&self, head: &Head) {
+        head.check(self);
+        self.check_relations(head);
     }
 
     fn deadline(&self, _head: &Head, _config: &Config) -> Option<(Instant, Due)> {

@@ -179,6 +179,31 @@ impl Kind for AnyPart {
         each!(self, one => one.has_output_work(head, way))
     }
 
+    fn is_being_closed(&self) -> bool {
+        each!(self, one => one.is_being_closed())
+    }
+
+    fn is_free_to_write(&self) -> bool {
+        each!(self, one => one.is_free_to_write())
+    }
+
+    fn holds_close(&self) -> bool {
+        each!(self, one => one.holds_close())
+    }
+
+    fn awaits_pause(&self) -> bool {
+        each!(self, one => one.awaits_pause())
+    }
+
+    fn check(&self, head: &Head) {
+        each!(self, one => one.check(head))
+    }
+
+    #[inline]
+    fn has_no_deadline(&self, head: &Head, may_be_silent: bool) -> bool {
+        each!(self, one => one.has_no_deadline(head, may_be_silent))
+    }
+
     #[inline]
     fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)> {
         each!(self, one => one.deadline(head, config))

@@ -101,13 +101,6 @@ impl Stream {
         self.is_failure_noticed && !self.has_input_work(head)
     }
 
-    /// Whether another thread may write it: it is open, and nothing is queued here.
-    pub(crate) fn is_free_to_write(&self) -> bool {
-        matches!(self.phase, Phase::Accepted | Phase::Open | Phase::EofSeen)
-            && self.outbox.is_empty()
-            && self.write_fault.is_none()
-    }
-
     /// When an open stream has been silent for too long, in one direction or in both.
     #[inline]
     fn silence_deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)> {
@@ -257,6 +250,12 @@ impl Kind for Stream {
         self.is_eof
     }
 
+    fn is_free_to_write(&self) -> bool {
+        matches!(self.phase, Phase::Accepted | Phase::Open | Phase::EofSeen)
+            && self.outbox.is_empty()
+            && self.write_fault.is_none()
+    }
+
     /// An attempt to connect was given up, and is being closed.
     fn is_being_closed(&self) -> bool {
         matches!(&self.phase, Phase::Dialling(dial) if dial.attempt == Attempt::Closing)
@@ -264,7 +263,7 @@ impl Kind for Stream {
 
     #[inline]
     fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool {
-        let has_turn = || self.has_output() && head.output == Latch::Ready && !way.has_direct();
+        let has_turn = || self.has_output() && head.output == Latch::Ready && !way.has_direct(head);
         match &self.phase {
             Phase::Adopting(_) => true,
             Phase::Dialling(dial) => dial.has_work(head),
@@ -279,6 +278,20 @@ impl Kind for Stream {
             }
             _ => self.has_own_work(head),
         }
+    }
+
+    #[inline]
+    fn has_no_deadline(&self, head: &Head, may_be_silent: bool) -> bool {
+        matches!(self.phase, Phase::Open)
+            && may_be_silent
+            && head.timeouts.is_none()
+            && !self.is_fin_noticed
+            && self.write_fault.is_none()
+    }
+
+    fn check(&self, head: &Head) {
+        head.check(self);
+        self.check_relations(head);
     }
 
     #[inline]
