@@ -356,6 +356,7 @@ impl Backend for MioBackend {
         Ok(ends)
     }
 
+    #[inline(always)]
     fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Read, Fault>> {
         let place = self.table.get_mut(id.place() as usize).and_then(Option::as_mut);
         let entry = place.filter(|entry| entry.id == id);
@@ -380,6 +381,7 @@ impl Backend for MioBackend {
         answer
     }
 
+    #[inline(always)]
     fn write(
         &mut self,
         id: SocketId,

@@ -20,6 +20,36 @@ pub(crate) struct BufferRing {
     rings: Vec<Ring>,
     /// Up to this size bytes are copied out.
     copy_bytes_max: usize,
+    small: SmallChunk,
+}
+
+/// The memory of the next small messages, which share it: to allocate for each costs as much as to
+/// read it.
+///
+/// A message that a service keeps pins its chunk, which is no larger than a message that is copied
+/// out alone may be.
+#[derive(Debug)]
+struct SmallChunk {
+    chunk: BytesMut,
+    chunk_bytes: usize,
+    /// The largest message that is small: a chunk holds sixteen of them.
+    bytes_max: usize,
+}
+
+impl SmallChunk {
+    fn new(chunk_bytes: usize) -> Self {
+        Self { chunk: BytesMut::new(), chunk_bytes, bytes_max: chunk_bytes / 16 }
+    }
+
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        // A chunk of which nobody holds a part any more is used again.
+        if !self.chunk.try_reclaim(bytes.len()) {
+            self.chunk = BytesMut::with_capacity(self.chunk_bytes);
+        }
+        self.chunk.extend_from_slice(bytes);
+        self.chunk.split().freeze()
+    }
 }
 
 /// Buffers of one size.
@@ -51,7 +81,7 @@ impl BufferRing {
             bytes = config.read_buffer_bytes(bytes + 1);
             rings.push(Ring { spare: None, buffers: VecDeque::new(), buffer_bytes: bytes });
         }
-        Self { rings, copy_bytes_max }
+        Self { rings, copy_bytes_max, small: SmallChunk::new(copy_bytes_max) }
     }
 
     /// Lets `read` fill at most `size` bytes (at least one, at most the largest buffer's size) and
@@ -76,6 +106,9 @@ impl BufferRing {
         let ring = &mut self.rings[fitting];
         let whole = ring.spare();
         let (count, more) = read(&mut whole[..size])?;
+        if count <= self.small.bytes_max {
+            return Ok((self.small.copy(&whole[..count]), more));
+        }
         if count <= copy_bytes_max {
             return Ok((Bytes::copy_from_slice(&whole[..count]), more));
         }
@@ -172,6 +205,7 @@ const DOUBLINGS_MAX: u8 = SMALLEST_BUFFER_BYTES.leading_zeros() as u8;
 
 impl ReadSize {
     /// The next read's size, at most `size_max`.
+    #[inline]
     pub(crate) fn bytes(self, size_max: usize) -> usize {
         self.wanted_bytes().min(size_max)
     }
@@ -181,8 +215,15 @@ impl ReadSize {
     }
 
     /// A read asked for `asked` bytes and got `got`.
+    #[inline]
     pub(crate) fn handle_read(&mut self, asked: usize, got: usize) {
-        assert!(got <= asked, "a read gave more than was asked");
+        // Mostly so: the smallest buffer was not filled, and there is no smaller one.
+        if got == asked || self.doublings > 0 {
+            self.adapt(asked, got);
+        }
+    }
+
+    fn adapt(&mut self, asked: usize, got: usize) {
         if got == asked {
             // It stays below what the caller allows; what it grew beyond is of no use then.
             if asked == self.wanted_bytes() && self.doublings < DOUBLINGS_MAX {
@@ -198,7 +239,6 @@ impl ReadSize {
                 self.scant_reads = 0;
             }
         }
-        assert!(self.doublings <= DOUBLINGS_MAX, "a buffer larger than any memory");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
-use tidelock_core::{Batch, Command, Delivery, Directory, Instant, Message, Net, Outlet, Service};
+use tidelock_core::{Batch, Command, Directory, Instant, Outlet, Service};
 
 /// Runs a batch; a service that panics is released, and its batch is gone. Answers the batch to
 /// give back, if the service lives.
@@ -31,47 +31,10 @@ pub(crate) fn run_batch(
     }
 }
 
-/// Makes a service whose drop cannot stop the thread that drops it.
-pub(crate) fn guard(delivery: Delivery) -> Delivery {
-    match delivery {
-        Delivery::Spawn(id, service) => {
-            Delivery::Spawn(id, Box::new(Guarded { service: Some(service) }))
-        }
-        other => other,
-    }
-}
-
-struct Guarded {
-    /// `None` only while it is dropped.
-    service: Option<Box<dyn Service>>,
-}
-
-impl Guarded {
-    fn service(&mut self) -> &mut dyn Service {
-        self.service.as_mut().expect("a living service").as_mut()
-    }
-}
-
-impl Service for Guarded {
-    fn on_start(&mut self, net: &mut Net<'_>) {
-        self.service().on_start(net);
-    }
-
-    fn on_message(&mut self, net: &mut Net<'_>, message: Message) {
-        self.service().on_message(net, message);
-    }
-
-    fn name(&self) -> &'static str {
-        self.service.as_ref().map_or("service", |service| service.name())
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        let service = self.service.take();
-        if panic::catch_unwind(AssertUnwindSafe(|| drop(service))).is_err() {
-            tracing::error!("a service panicked while it was dropped");
-        }
+/// Drops a service, whose panic stops nobody else.
+pub(crate) fn dispose(service: Box<dyn Service>) {
+    if panic::catch_unwind(AssertUnwindSafe(|| drop(service))).is_err() {
+        tracing::error!("a service panicked while it was dropped");
     }
 }
 

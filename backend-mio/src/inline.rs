@@ -9,7 +9,7 @@ use tidelock_core::{
 };
 
 use crate::clock::Clock;
-use crate::guarded::{guard, run_batch};
+use crate::guarded::run_batch;
 use crate::shared::Shared;
 
 /// The services of a network thread that runs them itself.
@@ -38,7 +38,7 @@ impl InlineServices {
 
     /// Puts a delivery of another network thread, or of this one, into a mailbox.
     pub(crate) fn deliver(&mut self, delivery: Delivery) {
-        drop(self.dispatcher.deliver(guard(delivery)));
+        drop(self.dispatcher.deliver(delivery));
     }
 
     /// Lets services handle what the Mux puts out, in its order. `send_off` gets what is for another

@@ -10,7 +10,7 @@ use tidelock_core::{Config, ConfigError, Directory, Dispatcher, ExitReport, Mux,
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
 use crate::clock::Clock;
-use crate::guarded::AbortOnPanic;
+use crate::guarded::{self, AbortOnPanic};
 use crate::handle::Handle;
 use crate::inbox::Inbox;
 use crate::inboxes::Inboxes;
@@ -181,7 +181,8 @@ impl Builder {
         }
         let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes.into()));
         let clock = Clock::start();
-        let dispatcher = || Dispatcher::new(Arc::clone(&directory), self.seed);
+        let dispatcher =
+            || Dispatcher::new(Arc::clone(&directory), self.seed).with_dispose(guarded::dispose);
         let pool = (self.workers > 0).then(|| Arc::new(Pool::new(dispatcher(), self.workers)));
         let workers = match &pool {
             None => Vec::new(),

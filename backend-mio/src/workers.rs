@@ -11,7 +11,7 @@ use tidelock_core::{
 };
 
 use crate::clock::Clock;
-use crate::guarded::{AbortOnPanic, guard, run_batch};
+use crate::guarded::{AbortOnPanic, run_batch};
 use crate::inboxes::Inboxes;
 use crate::inside;
 use crate::remote::Remote;
@@ -106,7 +106,7 @@ impl Pool {
         };
         let mut leftovers = Vec::new();
         for delivery in deliveries.drain(..) {
-            leftovers.extend(dispatcher.deliver(guard(delivery)));
+            leftovers.extend(dispatcher.deliver(delivery));
         }
         let wanted = dispatcher.runnable().min(state.idle_workers);
         drop(state);

@@ -20,6 +20,7 @@ use crate::{Command, Delivery, Instant, MESSAGE_OVERHEAD_BYTES, Message, Service
 pub struct Dispatcher {
     directory: Arc<Directory>,
     random_seed: u64,
+    dispose: Dispose,
     /// By index of the service.
     places: Vec<Option<Place>>,
     /// Services with messages that nobody runs. Invariant: each at most once.
@@ -46,9 +47,36 @@ struct Place {
 }
 
 struct Resident {
-    service: Box<dyn Service>,
+    service: Owned,
     state: ServiceState,
     is_started: bool,
+}
+
+/// A service, and what drops it.
+struct Owned {
+    /// `None` only while it is dropped.
+    service: Option<Box<dyn Service>>,
+    dispose: Dispose,
+}
+
+/// What drops a service in the place of `drop`, which runs the user's code.
+type Dispose = fn(Box<dyn Service>);
+
+impl Owned {
+    #[inline]
+    fn as_mut(&mut self) -> &mut dyn Service {
+        self.service.as_deref_mut().expect("a service is there until it is dropped")
+    }
+
+    fn as_ref(&self) -> &dyn Service {
+        self.service.as_deref().expect("a service is there until it is dropped")
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.service.take().into_iter().for_each(self.dispose);
+    }
 }
 
 /// One service with messages to handle, out of the dispatcher until it is given back.
@@ -80,7 +108,14 @@ impl Dispatcher {
     /// An empty one. `random_seed` decides what services' [`Net::random`] answers.
     pub fn new(directory: Arc<Directory>, random_seed: u64) -> Self {
         let (places, runnable, spare) = Default::default();
-        Self { directory, random_seed, places, runnable, spare }
+        Self { directory, random_seed, dispose: drop, places, runnable, spare }
+    }
+
+    /// Drops services with `dispose`, wherever they end: for a driver that must outlive a panic of a
+    /// service's `Drop`.
+    #[must_use]
+    pub fn with_dispose(self, dispose: fn(Box<dyn Service>)) -> Self {
+        Self { dispose, ..self }
     }
 
     /// Takes one output of a Mux in. A message to a service that is gone is dropped.
@@ -322,7 +357,7 @@ impl Dispatcher {
         state: &mut H,
         history: impl Fn(ServiceId) -> u64,
     ) -> bool {
-        let Self { directory: _, random_seed: _, places, runnable, spare: _ } = self;
+        let Self { directory: _, random_seed: _, dispose: _, places, runnable, spare: _ } = self;
         for (index, place) in places.iter().enumerate() {
             let Some(place) = place else { continue };
             let Place {
@@ -344,7 +379,7 @@ impl Dispatcher {
             assert!(resident.is_started || *is_queued, "{id} never begins");
             (id, is_queued, resident.is_started).hash(state);
             resident.state.fingerprint(state);
-            match resident.service.fingerprint() {
+            match resident.service.as_ref().fingerprint() {
                 Some(own) => (true, own).hash(state),
                 None => (false, history(*id)).hash(state),
             }
@@ -385,6 +420,7 @@ impl Dispatcher {
     fn spawn(&mut self, id: ServiceId, service: Box<dyn Service>) -> Option<Leftovers> {
         self.expect(id);
         let state = ServiceState::new(crate::random::mix(self.random_seed, id.to_bits()));
+        let service = Owned { service: Some(service), dispose: self.dispose };
         let resident = Some(Resident { service, state, is_started: false });
         let place = self.place_mut(id).expect("a place was made");
         assert!(!place.is_spawned, "{id} is spawned twice");
@@ -443,7 +479,7 @@ impl Batch {
 
     /// What the service calls itself.
     pub fn service_name(&self) -> &'static str {
-        self.resident.service.name()
+        self.resident.service.as_ref().name()
     }
 
     /// The messages that it will handle.
@@ -471,7 +507,7 @@ impl Batch {
         let mut net = Net::new(directory, self.id, now, state, commands, outlet);
         if !resident.is_started {
             resident.is_started = true;
-            resident.service.on_start(&mut net);
+            resident.service.as_mut().on_start(&mut net);
         }
         let mut handled_bytes = HandledBytes::new(directory, self.id);
         let mut exit = false;

@@ -127,9 +127,11 @@ impl Mux {
         };
         focus.part.outbox.push(bytes, if low { Priority::Low } else { Priority::High });
         focus.warn_if_due();
-        // The right to write is settled: the charge has set that output is queued.
-        let step = seat.settle(Change::OUTPUT);
-        debug_assert_eq!(step, None, "{id}: a send changed its input");
+        // The right to write is settled already: the charge has set that output is queued.
+        if focus.can_write() {
+            seat.push_output();
+        }
+        debug_assert_eq!(seat.settle(Change::NONE), None, "{id}: a send changed its input");
         Ok(charged)
     }
 

@@ -1,7 +1,6 @@
 //! Transitions of a datagram socket.
 
 use super::focus::Focus;
-use super::settle::Change;
 use super::sockets::datagram::{DatagramSocket, Phase};
 use super::sockets::head::Latch;
 use super::sockets::kind::Kind;
@@ -62,7 +61,7 @@ impl Focus<'_, DatagramSocket> {
         }
     }
 
-    pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) -> Change {
+    pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) {
         let size_max = self.config().datagram_bytes_max;
         for _ in 0..self.config().accepts_per_turn {
             if !self.can_serve_input() {
@@ -81,7 +80,6 @@ impl Focus<'_, DatagramSocket> {
             };
             self.datagram_came(result);
         }
-        Change::ALL
     }
 
     fn datagram_came(&mut self, result: Result<(Endpoint, Bytes), Fault>) {

@@ -36,6 +36,9 @@ impl Mux {
         };
         seat.socket.head.note_style(Style::Readiness);
         let change = seat.focus().ready(readiness);
+        if change == Change::ALL {
+            return self.settle(id);
+        }
         if let Some(step) = seat.settle(change) {
             self.move_waiting(id, step);
         }

@@ -30,6 +30,25 @@ pub(crate) enum Typed<'a> {
     Datagram(Focus<'a, DatagramSocket>),
 }
 
+impl<'a> Focus<'a, AnyPart> {
+    /// The same socket, if it is a stream.
+    #[inline(always)]
+    pub(crate) fn into_stream(self) -> Option<Focus<'a, Stream>> {
+        let Self { head, part, directory, desk } = self;
+        match part {
+            AnyPart::Stream(part) => Some(Focus { head, part, directory, desk }),
+            AnyPart::Listener(_) | AnyPart::Datagram(_) => None,
+        }
+    }
+
+    /// The same socket, if it is a stream that only writes.
+    #[inline(always)]
+    pub(crate) fn into_writing_stream(self) -> Option<Focus<'a, Stream>> {
+        self.into_stream()
+            .filter(|focus| focus.part.writes() && focus.head.rare.deferred.is_empty())
+    }
+}
+
 impl Focus<'_, AnyPart> {
     /// The same socket by its kind.
     #[inline]
@@ -108,10 +127,16 @@ impl<'a, P: Kind> Focus<'a, P> {
     }
 
     /// Gives the charge of sent or lost messages back, and tells who waited for that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release_charge(&mut self, charge: usize) {
         let gate = self.gate();
         self.desk.release_charge(self.head.id, gate, charge);
+    }
+
+    /// Whether there is surely no deadline; a short look, for each message.
+    #[inline]
+    pub(crate) fn has_no_deadline(&self) -> bool {
+        self.part.has_no_deadline(self.head, self.desk.may_be_silent)
     }
 
     /// Whether input that is ready may be served now.

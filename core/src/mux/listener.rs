@@ -3,7 +3,6 @@
 use super::Mux;
 use super::desk::errand::{Birth, Errand};
 use super::focus::{Focus, Typed};
-use super::settle::Change;
 use super::sockets::head::Latch;
 use super::sockets::kind::Kind;
 use super::sockets::listener::Listener;
@@ -12,12 +11,7 @@ use crate::{Accepted, Answer, Backend, Fault, FaultKind, Message, Operation, Soc
 
 impl Focus<'_, Listener> {
     /// Accepts, a bounded number of times.
-    pub(crate) fn serve_accept<B: Backend>(&mut self, backend: &mut B) -> Change {
-        self.accept_some(backend);
-        Change::ALL
-    }
-
-    fn accept_some<B: Backend>(&mut self, backend: &mut B) {
+    pub(crate) fn serve_accept<B: Backend>(&mut self, backend: &mut B) {
         for _ in 0..self.config().accepts_per_turn {
             if !self.can_serve_input() {
                 return;

@@ -47,6 +47,15 @@ impl<'a> Seat<'a> {
         Focus { head, part, directory: self.directory, desk: self.desk }
     }
 
+    /// Makes the socket the last of those with output work, if it is not among them.
+    #[inline(always)]
+    pub(crate) fn push_output(&mut self) {
+        let ticket = &mut self.tickets[Side::Output as usize];
+        if !ticket.is_queued() {
+            self.ready.side(Side::Output).push(self.socket.head.id, ticket);
+        }
+    }
+
     /// Puts the socket where its work is done, and arms its timer; answers whether it has to join or
     /// leave the list of its owner's mailbox.
     #[inline(always)]
@@ -91,9 +100,7 @@ impl<P: Kind> Focus<'_, P> {
             }
         }
         let step = if change.has(Change::INPUT) { self.settle_input(&mut queues) } else { None };
-        if change.has(Change::TIMER)
-            && !self.part.has_no_deadline(self.head, self.desk.may_be_silent)
-        {
+        if change.has(Change::TIMER) && !self.has_no_deadline() {
             self.settle_timer();
         }
         if cfg!(debug_assertions) && step.is_none() {
@@ -175,7 +182,7 @@ impl<P: Kind> Focus<'_, P> {
         let deadline = self.part.deadline(self.head, self.config()).map(|(deadline, _)| deadline);
         let is_armed = deadline.is_none_or(|at| self.head.armed_at.is_some_and(|set| set <= at));
         assert!(is_armed, "{id}: its deadline is forgotten");
-        let has_none = self.part.has_no_deadline(self.head, self.desk.may_be_silent);
+        let has_none = self.has_no_deadline();
         assert!(!has_none || deadline.is_none(), "{id}: the short look misses a deadline");
         let state = self.part.state();
         assert_eq!(self.head.counted_state, state, "{id} is counted in another state");

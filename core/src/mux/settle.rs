@@ -58,6 +58,18 @@ impl Mux {
         }
     }
 
+    /// A transition of a stream is over, which changed this.
+    #[inline(never)]
+    pub(super) fn conclude_change(&mut self, id: SocketId, change: Change) {
+        if change == Change::ALL {
+            return self.conclude(id);
+        }
+        let mut seat = self.seat(id).expect("a socket that was served is alive");
+        if let Some(step) = seat.settle(change) {
+            self.move_waiting(id, step);
+        }
+    }
+
     /// Moves a socket into its owner's list of input that waits for the mailbox, or out of it.
     #[cold]
     pub(super) fn move_waiting(&mut self, id: SocketId, step: Move) {

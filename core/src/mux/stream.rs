@@ -43,7 +43,7 @@ impl Focus<'_, Stream> {
     }
 
     /// Writes what is queued, and ends the output if that was the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn serve_output<B: Backend>(&mut self, backend: &mut B) -> Change {
         if self.part.is_failure_noticed {
             self.serve_noticed_failure(backend);
@@ -70,8 +70,9 @@ impl Focus<'_, Stream> {
         Change::ALL
     }
 
-    #[inline]
-    fn can_write(&self) -> bool {
+    /// Whether what is queued can be written now.
+    #[inline(always)]
+    pub(crate) fn can_write(&self) -> bool {
         self.part.has_output()
             && self.head.output == Latch::Ready
             && self.part.writes()
@@ -79,7 +80,7 @@ impl Focus<'_, Stream> {
     }
 
     /// One write, and what it frees.
-    #[inline]
+    #[inline(always)]
     fn write<B: Backend>(
         &mut self,
         backend: &mut B,
@@ -106,7 +107,7 @@ impl Focus<'_, Stream> {
     }
 
     /// The system took `count` bytes and finished `messages` messages.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_output(&mut self, count: usize, messages: usize) {
         let now = self.desk.now;
         let all = &mut self.desk.stats;
@@ -118,6 +119,7 @@ impl Focus<'_, Stream> {
     }
 
     /// A write failed: what is queued is lost; what can still be read is delivered first.
+    #[cold]
     pub(crate) fn write_failed(&mut self, fault: Fault) {
         let id = self.id();
         self.gate().close_output(id);
@@ -143,6 +145,7 @@ impl Focus<'_, Stream> {
     }
 
     /// Sends FIN when everything that was ever accepted is out.
+    #[inline(never)]
     fn end_output_if_flushed<B: Backend>(&mut self, backend: &mut B) {
         if !matches!(self.part.phase, Phase::Flushing) || self.part.has_output() {
             return;
@@ -179,7 +182,7 @@ impl Focus<'_, Stream> {
     }
 
     /// Reads, a bounded number of times.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn serve_input<B: Backend>(&mut self, backend: &mut B) -> Change {
         let size_hint = self.config().read_buffer_bytes_max;
         let mut change = Change::TIMER;
@@ -226,6 +229,7 @@ impl Focus<'_, Stream> {
     }
 
     /// One read is done.
+    #[inline(never)]
     fn take_input(&mut self, result: Result<Bytes, Fault>) {
         match result {
             Ok(bytes) if bytes.is_empty() => self.end_of_stream(),
@@ -238,7 +242,7 @@ impl Focus<'_, Stream> {
     }
 
     /// Bytes came in: for the owner, unless they are discarded.
-    #[inline]
+    #[inline(always)]
     fn take_bytes(&mut self, bytes: Bytes) {
         let (socket, now) = (self.id(), self.desk.now);
         let is_message = !self.part.discards_input(self.head);
@@ -274,6 +278,7 @@ impl Focus<'_, Stream> {
     }
 
     /// An event said that the stream failed: asks for the error, if no read will meet it.
+    #[cold]
     pub(crate) fn serve_noticed_failure<B: Backend>(&mut self, backend: &mut B) {
         if !self.part.asks_for_error(self.head) {
             return;

@@ -8,14 +8,7 @@ use super::settle::Change;
 use super::sockets::AnyPart;
 use super::sockets::kind::Kind;
 use super::sockets::ready::Side;
-use crate::{Backend, Instant, SocketState};
-
-/// What a socket whose output was served needs next.
-enum Served {
-    Settle(Change),
-    /// Everybody has let go of it: `Close` is told, and the id given back.
-    Finish,
-}
+use crate::{Backend, Instant, SocketId, SocketState};
 
 impl Mux {
     /// Does a bounded amount of work, and all of the I/O: fires timers, moves ending services on,
@@ -91,7 +84,7 @@ impl Mux {
     }
 
     /// Serves the next socket that has output work; answers whether there was one.
-    #[inline]
+    #[inline(always)]
     fn serve_next_output<B: Backend>(&mut self, backend: &mut B) -> bool {
         let Self { directory, sockets, desk, .. } = self;
         let Some(index) = sockets.ready.side(Side::Output).pop(&mut sockets.table, Side::Output)
@@ -101,19 +94,34 @@ impl Mux {
         let place = sockets.table.place_mut(index).expect("a ready socket has a place");
         let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
         let id = seat.socket.id();
-        match seat.focus().serve_output(backend) {
-            Served::Settle(Change::ALL) => self.conclude(id),
-            Served::Settle(change) => {
-                let step = seat.settle(change);
-                debug_assert_eq!(step, None, "{id}: output changed its input");
-            }
-            Served::Finish => self.finish_close(id),
+        let Some(mut focus) = seat.focus().into_writing_stream() else {
+            self.serve_seldom_output(id, backend);
+            return true;
+        };
+        let change = focus.serve_output(backend);
+        if change != Change::NONE {
+            self.conclude_change(id, change);
         }
         true
     }
 
+    /// Serves output work of a socket that is being opened, connected or closed, that has something
+    /// to ask besides writing, or that is no stream.
+    #[inline(never)]
+    fn serve_seldom_output<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        let mut focus = self.focus(id).expect("a ready socket is alive");
+        match focus.part.state() {
+            SocketState::Opening => focus.serve_opening(backend),
+            SocketState::Connecting => focus.stream().serve_dial(backend),
+            SocketState::Closing if focus.serve_closing(backend) => return self.finish_close(id),
+            SocketState::Closing => {}
+            _ => focus.serve_open_output(backend),
+        }
+        self.conclude(id);
+    }
+
     /// Serves the next socket that has input work; answers whether there was one.
-    #[inline]
+    #[inline(always)]
     fn serve_next_input<B: Backend>(&mut self, backend: &mut B) -> bool {
         let Self { directory, sockets, desk, .. } = self;
         let Some(index) = sockets.ready.side(Side::Input).pop(&mut sockets.table, Side::Input)
@@ -123,48 +131,38 @@ impl Mux {
         let place = sockets.table.place_mut(index).expect("a ready socket has a place");
         let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
         let id = seat.socket.id();
-        let change = match seat.focus().typed() {
-            Typed::Stream(mut focus) => focus.serve_input(backend),
-            Typed::Listener(mut focus) => focus.serve_accept(backend),
-            Typed::Datagram(mut focus) => focus.serve_input(backend),
+        let Some(mut focus) = seat.focus().into_stream() else {
+            self.serve_seldom_input(id, backend);
+            return true;
         };
-        if change == Change::ALL {
-            self.conclude(id);
-        } else if let Some(step) = seat.settle(change) {
-            self.move_waiting(id, step);
+        let change = focus.serve_input(backend);
+        if change != Change::TIMER || !focus.has_no_deadline() {
+            self.conclude_change(id, change);
         }
         true
+    }
+
+    /// Serves a listener, or a datagram socket.
+    #[inline(never)]
+    fn serve_seldom_input<B: Backend>(&mut self, id: SocketId, backend: &mut B) {
+        match self.focus(id).expect("a ready socket is alive").typed() {
+            Typed::Listener(mut focus) => focus.serve_accept(backend),
+            Typed::Datagram(mut focus) => focus.serve_input(backend),
+            Typed::Stream(_) => unreachable!("{id} is a stream"),
+        }
+        self.conclude(id);
     }
 }
 
 impl Focus<'_, AnyPart> {
-    #[inline]
-    fn serve_output<B: Backend>(&mut self, backend: &mut B) -> Served {
-        match self.part {
-            AnyPart::Stream(stream) if stream.writes() && self.head.rare.deferred.is_empty() => {
-                Served::Settle(self.stream().serve_output(backend))
+    fn serve_open_output<B: Backend>(&mut self, backend: &mut B) {
+        self.serve_deferred(backend);
+        match self.typed() {
+            Typed::Stream(mut focus) => {
+                focus.serve_output(backend);
             }
-            _ => self.serve_seldom_output(backend),
+            Typed::Datagram(mut focus) => focus.serve_output(backend),
+            Typed::Listener(_) => {}
         }
-    }
-
-    fn serve_seldom_output<B: Backend>(&mut self, backend: &mut B) -> Served {
-        match self.part.state() {
-            SocketState::Opening => self.serve_opening(backend),
-            SocketState::Connecting => self.stream().serve_dial(backend),
-            SocketState::Closing if self.serve_closing(backend) => return Served::Finish,
-            SocketState::Closing => {}
-            _ => {
-                self.serve_deferred(backend);
-                match self.typed() {
-                    Typed::Stream(mut focus) => {
-                        focus.serve_output(backend);
-                    }
-                    Typed::Datagram(mut focus) => focus.serve_output(backend),
-                    Typed::Listener(_) => {}
-                }
-            }
-        }
-        Served::Settle(Change::ALL)
     }
 }

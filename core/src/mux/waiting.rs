@@ -15,7 +15,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 impl Desk {
     /// Gives the charge of sent or lost messages back, and tells who waited for that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release_charge(&mut self, id: SocketId, gate: &Gate, charge: usize) {
         // Whether somebody waits, the Mux knows itself.
         let _is_awaited = gate.release(charge, self.directory.total());

@@ -150,6 +150,11 @@ impl Kind for AnyPart {
     }
 
     #[inline]
+    fn has_input_work(&self, head: &Head) -> bool {
+        each!(self, one => one.has_input_work(head))
+    }
+
+    #[inline]
     fn may_want_input(&self, head: &Head) -> bool {
         each!(self, one => one.may_want_input(head))
     }

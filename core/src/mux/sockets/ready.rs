@@ -1,6 +1,5 @@
 //! Sockets that have something to do, in order.
 
-use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 
 use super::table::Table;
@@ -41,7 +40,9 @@ impl Hash for Ticket {
 #[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
     /// The index of a socket, and the ticket that it must still have.
-    entries: VecDeque<(u32, Ticket)>,
+    entries: Vec<(u32, Ticket)>,
+    /// Entries at the front that had their turn.
+    gone: usize,
     /// Entries that are not stale.
     len: usize,
     last_ticket: u32,
@@ -54,13 +55,25 @@ impl ReadyQueue {
     }
 
     /// Makes a socket the last; `own` is its ticket.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, id: SocketId, own: &mut Ticket) {
         debug_assert!(!own.is_queued(), "{id} is in the queue already");
         self.last_ticket = self.last_ticket.checked_add(1).unwrap_or(1);
         *own = Ticket(self.last_ticket);
-        self.entries.push_back((id.place(), *own));
+        if self.entries.len() == self.entries.capacity() {
+            self.make_room();
+        }
+        self.entries.push((id.place(), *own));
         self.len += 1;
+    }
+
+    /// Drops the entries that had their turn, if they are half of all: so each entry is moved once.
+    #[cold]
+    fn make_room(&mut self) {
+        if 2 * self.gone >= self.entries.len() {
+            self.entries.drain(..self.gone);
+            self.gone = 0;
+        }
     }
 
     /// Takes out the socket that has this ticket.
@@ -71,10 +84,15 @@ impl ReadyQueue {
     }
 
     /// Takes the first socket out, and answers its index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self, table: &mut Table, side: Side) -> Option<u32> {
         loop {
-            let (index, ticket) = self.entries.pop_front()?;
+            let Some(&(index, ticket)) = self.entries.get(self.gone) else {
+                self.entries.clear();
+                self.gone = 0;
+                return None;
+            };
+            self.gone += 1;
             let own = table.ticket_mut(index, side);
             if *own == ticket {
                 *own = Ticket::default();
@@ -86,7 +104,7 @@ impl ReadyQueue {
 
     /// The sockets in it, in order.
     pub(crate) fn members(&self, table: &Table, side: Side) -> Vec<SocketId> {
-        let current = self.entries.iter().filter(|(index, ticket)| {
+        let current = self.entries[self.gone..].iter().filter(|(index, ticket)| {
             let place = table.place(*index);
             place.is_some_and(|place| place.tickets[side as usize] == *ticket)
         });

@@ -207,6 +207,17 @@ impl Kind for Stream {
     }
 
     #[inline]
+    fn has_input_work(&self, head: &Head) -> bool {
+        // Of what is pending nothing is held, as `check` sees to.
+        if head.input == Latch::Pending {
+            return false;
+        }
+        if matches!(self.phase, Phase::Open) && head.is_reading {
+            return true;
+        }
+        self.wants_input(head) || self.has_held_fault()
+    }
+
     fn wants_input(&self, head: &Head) -> bool {
         match self.phase {
             Phase::Open => head.is_reading,
