@@ -364,7 +364,10 @@ impl Backend for MioBackend {
         let _about = span.enter();
         let answer = match socket {
             Socket::Stream(stream) => {
-                self.calls.reads += u64::from(!stream.is_drained());
+                if stream.is_drained() {
+                    return Answer::Later;
+                }
+                self.calls.reads += 1;
                 stream.read(&mut self.ring, size_hint)
             }
             Socket::Adopted(adopted) => {

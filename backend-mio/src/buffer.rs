@@ -18,6 +18,8 @@ use tidelock_core::Config;
 pub(crate) struct BufferRing {
     /// The smallest first.
     rings: Vec<Ring>,
+    /// The size of the largest.
+    buffer_bytes: usize,
     /// Up to this size bytes are copied out.
     copy_bytes_max: usize,
     small: SmallChunk,
@@ -81,7 +83,7 @@ impl BufferRing {
             bytes = config.read_buffer_bytes(bytes + 1);
             rings.push(Ring { spare: None, buffers: VecDeque::new(), buffer_bytes: bytes });
         }
-        Self { rings, copy_bytes_max, small: SmallChunk::new(copy_bytes_max) }
+        Self { rings, buffer_bytes, copy_bytes_max, small: SmallChunk::new(copy_bytes_max) }
     }
 
     /// Lets `read` fill at most `size` bytes (at least one, at most the largest buffer's size) and
@@ -120,6 +122,10 @@ impl BufferRing {
     #[inline]
     fn fitting(&self, size: usize) -> usize {
         assert!(size > 0, "a read of nothing");
+        if size <= self.rings[0].buffer_bytes {
+            // Mostly so.
+            return 0;
+        }
         let fitting = self.rings.iter().position(|ring| ring.buffer_bytes >= size);
         fitting.unwrap_or_else(|| panic!("a read of {size} B, and no buffer is so large"))
     }
@@ -140,8 +146,9 @@ impl BufferRing {
     }
 
     /// The most that one read can give.
+    #[inline]
     pub(crate) fn buffer_bytes(&self) -> usize {
-        self.rings.last().expect("there is at least one size").buffer_bytes
+        self.buffer_bytes
     }
 }
 

@@ -152,25 +152,26 @@ impl Stream {
         self.input.is_drained() && !self.has_failed_elsewhere()
     }
 
+    /// Asks the system for what is there, for a stream that is not drained.
+    #[inline]
     pub(crate) fn read(
         &mut self,
         ring: &mut BufferRing,
         size_hint: usize,
     ) -> Answer<Result<Read, Fault>> {
-        if self.is_drained() {
-            return Answer::Later;
-        }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
         let socket = self.socket();
-        let result = ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer)));
-        if let Ok(bytes) = &result {
-            self.read_size.handle_read(size, bytes.len());
-            if self.socket().can_be_drained() {
-                self.input.handle_read(size, bytes.len());
+        match ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer))) {
+            Ok(bytes) => {
+                self.read_size.handle_read(size, bytes.len());
+                if self.socket().can_be_drained() {
+                    self.input.handle_read(size, bytes.len());
+                }
+                let is_drained = self.input.is_drained();
+                Answer::Ready(Ok(Read { bytes, is_drained }))
             }
+            Err(error) => answer(Err(error)),
         }
-        let is_drained = self.input.is_drained();
-        answer(result.map(|bytes| Read { bytes, is_drained }))
     }
 
     pub(crate) fn write(

@@ -297,14 +297,21 @@ impl Dispatcher {
         let mut handled = Handled { service: id, charge_bytes: 0, exit: false };
         let Resident { service, state, .. } = resident;
         let mut net = Net::new(directory, id, now, state, commands, outlet);
-        while let Some(Delivery::Message(to, _)) = deliveries.as_slice().first()
+        let service = service.as_mut();
+        while let Some(Delivery::Message(to, message)) = deliveries.as_slice().first()
             && *to == id
             && net.asked < config.commands_per_service as usize
         {
-            let Some(Delivery::Message(_, message)) = deliveries.next() else { break };
+            let is_data = matches!(message, Message::Data { .. });
             handled.charge_bytes += message.charge_bytes(config);
             handled.exit |= matches!(message, Message::Exit);
-            handle(service.as_mut(), &mut net, message);
+            let Some(Delivery::Message(_, message)) = deliveries.next() else { break };
+            if is_data {
+                // The runtime owes nothing after it.
+                service.on_message(&mut net, message);
+            } else {
+                handle(service, &mut net, message);
+            }
         }
         if net.asked >= config.commands_per_service as usize {
             self.hold_next(deliveries, id);

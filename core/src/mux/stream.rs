@@ -244,7 +244,7 @@ impl Focus<'_, Stream> {
     /// Bytes came in: for the owner, unless they are discarded.
     #[inline(always)]
     fn take_bytes(&mut self, bytes: Bytes) {
-        let (socket, now) = (self.id(), self.desk.now);
+        let now = self.desk.now;
         let is_message = !self.part.discards_input(self.head);
         let all = &mut self.desk.stats;
         self.head.counters.add_input(all, bytes.len(), is_message, now);
@@ -253,7 +253,7 @@ impl Focus<'_, Stream> {
             self.head.progress_at = now;
         }
         if is_message {
-            self.tell_owner(Message::Data { socket, bytes });
+            self.tell_data(bytes);
         }
     }
 
@@ -302,7 +302,7 @@ impl Focus<'_, Stream> {
                 && !bytes.is_empty()
             {
                 self.head.counters.add_input(&mut self.desk.stats, bytes.len(), true, now);
-                self.tell_owner(Message::Data { socket: id, bytes });
+                self.tell_data(bytes);
             }
             return;
         }

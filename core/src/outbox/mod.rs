@@ -153,7 +153,9 @@ impl Outbox {
     #[inline]
     pub fn push(&mut self, bytes: Bytes, priority: Priority) {
         if matches!(self.unsent, Unsent::Nothing) && !bytes.is_empty() {
-            self.unsent = Unsent::One(priority.queue(), bytes);
+            let nothing = std::mem::replace(&mut self.unsent, Unsent::One(priority.queue(), bytes));
+            // Mostly so, and nothing needs no drop.
+            std::mem::forget(nothing);
         } else {
             self.push_parts([bytes], priority);
         }

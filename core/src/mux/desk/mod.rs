@@ -14,7 +14,9 @@ use self::timers::{TimerKey, Timers};
 use self::waiters::Waiters;
 use super::output::Delivery;
 use crate::shard::ShardOrder;
-use crate::{Config, Directory, Instant, Message, ServiceId, SocketId, Stats};
+use crate::{
+    Bytes, Config, Directory, Instant, MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, Stats,
+};
 
 /// What a transition may touch besides its own socket: the time, mailboxes, outputs, counters. It
 /// holds no socket, so no transition can reach another one.
@@ -75,7 +77,6 @@ impl Desk {
     }
 
     /// Gives a message to a service, or counts that nobody was there.
-    #[inline(always)]
     pub(crate) fn tell(&mut self, to: Option<ServiceId>, message: Message) {
         message.check();
         let entry = to.and_then(|to| self.services.get_mut(to)).filter(|entry| entry.is_alive());
@@ -90,6 +91,25 @@ impl Desk {
             entry.is_held_back = true;
         }
         self.deliveries.push_back(Delivery::Message(entry.id, message));
+    }
+
+    /// Gives bytes that came in to a service, or counts that nobody was there. As
+    /// [`tell`](Self::tell), but that a message of payload is made where it lies, and not moved.
+    #[inline(always)]
+    pub(crate) fn tell_data(&mut self, to: Option<ServiceId>, socket: SocketId, bytes: Bytes) {
+        let entry = to.and_then(|to| self.services.get_mut(to)).filter(|entry| entry.is_alive());
+        let Some(entry) = entry else {
+            self.stats.undelivered += 1;
+            return;
+        };
+        let config = self.directory.config();
+        entry.charge_bytes += MESSAGE_OVERHEAD_BYTES + config.read_charge_bytes(bytes.len());
+        if entry.charge_bytes >= config.mailbox_bytes_max {
+            self.stats.mailboxes_filled += u64::from(!entry.is_held_back);
+            entry.is_held_back = true;
+        }
+        let to = entry.id;
+        self.deliveries.push_back(Delivery::Message(to, Message::Data { socket, bytes }));
     }
 
     /// Asks another Mux of the runtime.

@@ -58,7 +58,9 @@ impl Head {
         }
     }
 
-    fn check_told_data(&self, part: &impl Kind) {
+    /// # Panics
+    /// If no bytes may be told now.
+    pub(crate) fn check_told_data(&self, part: &impl Kind) {
         let (id, state) = (self.id, part.state());
         assert_eq!(part.kind(), SocketKind::Stream, "{id} is no stream");
         assert!(self.is_reading, "{id} is paused and has data");
