@@ -108,12 +108,16 @@ impl MioBackend {
             return None;
         }
         let _about = entry.span.enter();
+        let readiness = readiness(event);
         match &mut entry.socket {
-            Socket::Stream(stream) => stream.handle_event(event),
+            Socket::Stream(stream) => {
+                // Both directions' ends, which are no error, imply the end of input.
+                let is_marked = readiness.peer_closed || readiness.failed || sys::is_urgent(event);
+                stream.handle_event(event.is_readable(), is_marked);
+            }
             Socket::Adopted(adopted) => adopted.handle_event(event),
             Socket::Listener(_) | Socket::Datagram(_) => {}
         }
-        let readiness = readiness(event);
         tracing::trace!(?readiness, "event");
         Some((entry.id, readiness))
     }

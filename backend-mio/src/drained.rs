@@ -1,6 +1,6 @@
 //! When a stream is known to hold nothing more, without asking.
 
-use crate::sys::{self, Event};
+use crate::sys;
 
 /// What is known about the input of one TCP stream.
 ///
@@ -36,13 +36,9 @@ impl Drained {
         Self { latest_event: LatestEvent::Plain, is_empty: true }
     }
 
-    /// The poller reported `event`.
-    pub(crate) fn handle_event(&mut self, event: &Event) {
-        let is_marked = event.is_read_closed() || event.is_error() || sys::is_urgent(event);
-        self.handle_marks(event.is_readable(), is_marked);
-    }
-
-    fn handle_marks(&mut self, is_readable: bool, is_marked: bool) {
+    /// The poller reported an event; `is_marked`: it told of an end, an error or urgent data.
+    #[inline]
+    pub(crate) fn handle_event(&mut self, is_readable: bool, is_marked: bool) {
         self.latest_event = if is_marked { LatestEvent::Marked } else { LatestEvent::Plain };
         self.is_empty = !is_readable;
     }
@@ -69,13 +65,13 @@ mod tests {
         let mut input = Drained::default();
         input.handle_read(10, 4);
         assert!(!input.is_drained(), "no event was seen yet");
-        input.handle_marks(true, false);
+        input.handle_event(true, false);
         assert!(!input.is_drained(), "an event says that there is something");
         input.handle_read(10, 10);
         assert!(!input.is_drained(), "a full read may have left something");
         input.handle_read(10, 4);
         assert!(input.is_drained());
-        input.handle_marks(true, false);
+        input.handle_event(true, false);
         assert!(!input.is_drained(), "a later event ends it");
     }
 
@@ -83,18 +79,18 @@ mod tests {
     fn before_the_first_event_and_after_one_without_input_there_is_nothing() {
         let mut input = Drained::registered();
         assert!(input.is_drained());
-        input.handle_marks(true, false);
+        input.handle_event(true, false);
         assert!(!input.is_drained());
-        input.handle_marks(false, false);
+        input.handle_event(false, false);
         assert!(input.is_drained());
-        input.handle_marks(false, true);
+        input.handle_event(false, true);
         assert!(!input.is_drained(), "an error is to be read");
     }
 
     #[test]
     fn after_an_event_with_marks_a_short_read_tells_nothing() {
         let mut input = Drained::default();
-        input.handle_marks(true, true);
+        input.handle_event(true, true);
         input.handle_read(10, 4);
         assert!(!input.is_drained());
     }

@@ -13,7 +13,7 @@ use tidelock_core::{
 use crate::buffer::{BufferRing, ReadSize};
 use crate::drained::Drained;
 use crate::errno::{answer, fault, uninterrupted};
-use crate::sys::{self, Event, Interest, Registry, SourceFd, StreamSocket, Token};
+use crate::sys::{self, Interest, Registry, SourceFd, StreamSocket, Token};
 
 /// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
@@ -143,8 +143,10 @@ impl Stream {
         Ok(Connected { local, peer })
     }
 
-    pub(crate) fn handle_event(&mut self, event: &Event) {
-        self.input.handle_event(event);
+    /// Takes note of an event; `is_marked`: of an end, an error or urgent data.
+    #[inline]
+    pub(crate) fn handle_event(&mut self, is_readable: bool, is_marked: bool) {
+        self.input.handle_event(is_readable, is_marked);
     }
 
     /// Whether a read would answer without asking the system.
@@ -174,6 +176,7 @@ impl Stream {
         }
     }
 
+    #[inline]
     pub(crate) fn write(
         &mut self,
         unsent: &mut Outbox,
@@ -240,6 +243,7 @@ const SLICES_ON_STACK: usize = 64;
 
 /// Writes the front of `unsent`, at most `size_max` bytes and [`SLICES_MAX`] parts, and consumes
 /// what was taken.
+#[inline]
 pub(crate) fn write_parts(
     unsent: &mut Outbox,
     size_max: usize,
@@ -263,14 +267,13 @@ fn offer_parts(
     size_max: usize,
     write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    let mut parts = unsent.parts();
-    let first = parts.next().expect("what is unsent lies in some part");
+    let first = unsent.front().expect("what is unsent lies in some part");
     let first = IoSlice::new(&first[..first.len().min(size_max)]);
     if first.len() == size_max || first.len() == unsent.pending_bytes() {
         // Mostly so: nothing is made ready for slices that there are not.
         return uninterrupted(|| write(&[first]));
     }
-    offer_slices(first, parts, size_max, write)
+    offer_slices(first, unsent.parts().skip(1), size_max, write)
 }
 
 /// Offers `first` and the front of `rest` with one call.

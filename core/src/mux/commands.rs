@@ -114,24 +114,25 @@ impl Mux {
     #[inline]
     pub fn send_at_once(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<usize, Bytes> {
         let Some(mut seat) = self.seat(id) else { return Err(bytes) };
-        let mut focus = seat.focus();
-        let Typed::Stream(mut focus) = focus.typed() else { return Err(bytes) };
+        let Some(focus) = seat.focus().into_stream() else { return Err(bytes) };
         let len = bytes.len();
         if len == 0 || !focus.part.accepts_sends() {
             return Err(bytes);
         }
-        let limits = focus.desk.directory.charge_limits();
-        let total = focus.desk.directory.total();
+        let (limits, total) = (focus.directory.charge_limits(), focus.directory.total());
         let Some(charged) = focus.gate().charge_at_once(id, len, limits, total) else {
             return Err(bytes);
         };
         focus.part.outbox.push(bytes, if low { Priority::Low } else { Priority::High });
-        focus.warn_if_due();
+        let is_warning_due = focus.is_warning_due();
         // The right to write is settled already: the charge has set that output is queued.
         if focus.can_write() {
             seat.push_output();
         }
         debug_assert_eq!(seat.settle(Change::NONE), None, "{id}: a send changed its input");
+        if is_warning_due {
+            self.with_living(id, |focus| focus.warn_if_due());
+        }
         Ok(charged)
     }
 

@@ -117,11 +117,16 @@ impl Desk {
 
 impl<P: Kind> Focus<'_, P> {
     /// After an accepted send: one warning for each doubling of what is pending.
-    #[inline]
     pub(crate) fn warn_if_due(&mut self) {
-        if self.part.pending_bytes() >= self.head.warn_next_bytes {
+        if self.is_warning_due() {
             self.warn();
         }
+    }
+
+    /// Whether so much is pending that a warning may be due.
+    #[inline]
+    pub(crate) fn is_warning_due(&self) -> bool {
+        self.part.pending_bytes() >= self.head.warn_next_bytes
     }
 
     #[cold]

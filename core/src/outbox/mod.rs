@@ -223,6 +223,16 @@ impl Outbox {
         one.into_iter().chain(self.queued().map(|part| &part.bytes))
     }
 
+    /// The part that leaves first.
+    #[inline]
+    pub fn front(&self) -> Option<&Bytes> {
+        match &self.unsent {
+            Unsent::One(_, bytes) => Some(bytes),
+            Unsent::Nothing => None,
+            Unsent::Many(queues) => queues.parts().next().map(|part| &part.bytes),
+        }
+    }
+
     /// What lies in queues.
     fn queued(&self) -> impl Iterator<Item = &Part> {
         let queues = match &self.unsent {
@@ -238,11 +248,12 @@ impl Outbox {
     /// If there are not so many, or if more are consumed than the pending write was offered.
     #[inline]
     pub fn advance(&mut self, count: usize) {
-        match &self.unsent {
-            Unsent::One(_, bytes) if bytes.len() == count && self.offered_bytes == 0 => {
-                self.unsent = Unsent::Nothing;
-            }
-            _ => self.advance_in_part(count),
+        let is_all = matches!(&self.unsent, Unsent::One(_, bytes) if bytes.len() == count);
+        if !is_all || self.offered_bytes > 0 {
+            return self.advance_in_part(count);
+        }
+        if let Unsent::One(_, bytes) = std::mem::take(&mut self.unsent) {
+            drop(bytes);
         }
     }
 
