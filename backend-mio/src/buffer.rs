@@ -43,7 +43,7 @@ impl SmallChunk {
         Self { chunk: BytesMut::new(), chunk_bytes, bytes_max: chunk_bytes / 16 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn copy(&mut self, bytes: &[u8]) -> Bytes {
         // A chunk of which nobody holds a part any more is used again.
         if !self.chunk.try_reclaim(bytes.len()) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::vec;
 
 use tidelock_core::{
-    Bytes, Command, Delivery, Dispatcher, Handled, Instant, Mux, Outlet, ServiceId, SocketId,
+    Bytes, Command, Delivery, Dispatcher, Instant, Mux, Outlet, ServiceId, SocketId,
 };
 
 use crate::clock::Clock;
@@ -84,26 +84,14 @@ impl InlineServices {
         let handled = panic::catch_unwind(handle);
         inside.store(0, Ordering::Relaxed);
         match handled {
-            Ok(Some(handled)) => self.return_charge(handled, mux, now),
+            Ok(Some(handled)) if !handled.exit => mux.settle_handled(handled),
+            // The end of an exit must not overtake what the service asked before.
+            Ok(Some(handled)) => self.asked.push(handled.into_command(mux.shard())),
             Ok(None) => {
                 let delivery = outputs.next().expect("it was just seen");
                 self.deliver(delivery);
             }
             Err(_told_by_the_panic_hook) => self.release_panicked(id),
-        }
-    }
-
-    /// Gives the charge of handled messages back. Only the end of an exit must not overtake what
-    /// the service asked before.
-    #[inline]
-    fn return_charge(&mut self, handled: Handled, mux: &mut Mux, now: Instant) {
-        let Handled { service, charge_bytes, exit } = handled;
-        let shard = mux.shard();
-        let handled = Command::Handled { service, charge_bytes, exit, shard };
-        if exit {
-            self.asked.push(handled);
-        } else {
-            mux.handle_command(handled, now);
         }
     }
 

@@ -86,7 +86,7 @@ pub struct Batch {
     messages: VecDeque<Message>,
 }
 
-/// What a service handled without a batch, for [`Command::Handled`].
+/// What a service handled without a batch, for [`Mux::settle_handled`](crate::Mux::settle_handled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handled {
     /// The service.
@@ -95,6 +95,14 @@ pub struct Handled {
     pub charge_bytes: usize,
     /// `Exit` was among them.
     pub exit: bool,
+}
+
+impl Handled {
+    /// The same as a command, for a Mux that takes it later.
+    pub fn into_command(self, shard: u32) -> Command {
+        let Self { service, charge_bytes, exit } = self;
+        Command::Handled { service, charge_bytes, exit, shard }
+    }
 }
 
 /// What is left of a service that was released: itself, and the messages that it will not handle.
@@ -269,7 +277,7 @@ impl Dispatcher {
 
     /// Lets the service in front of `deliveries` handle its messages there, one after the other, until
     /// one is for somebody else: for a driver whose services run on the thread of the Mux that put
-    /// them out. Answers what it handled, for [`Command::Handled`]; `None` if the one in front must
+    /// them out. Answers what it handled, or `None` if the one in front must
     /// go through [`deliver`](Self::deliver), because it is no message, or others wait before it.
     ///
     /// So services of one turn run in the order of their messages, and a message neither enters a

@@ -15,8 +15,8 @@ use super::sockets::stream::{Phase, Stream};
 use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
 use crate::{
-    CloseReason, Command, Endpoint, Instant, MESSAGE_OVERHEAD_BYTES, Message, Operation, Priority,
-    RefusedReason, ServiceId, SocketId, SocketOption, SocketState, Unfinished,
+    CloseReason, Command, Endpoint, Handled, Instant, MESSAGE_OVERHEAD_BYTES, Message, Operation,
+    Priority, RefusedReason, ServiceId, SocketId, SocketOption, SocketState, Unfinished,
 };
 
 impl Mux {
@@ -32,7 +32,7 @@ impl Mux {
             Command::Send { id, low, bytes } => self.send(id, low, bytes.len(), [bytes]),
             Command::Handled { service, charge_bytes, exit, shard } => {
                 assert_eq!(shard, self.desk.shard, "{service} handled what another Mux told");
-                self.service_handled(service, charge_bytes, exit);
+                self.settle_handled(Handled { service, charge_bytes, exit });
             }
             Command::SendVectored { id, low, parts } => {
                 let len = parts.iter().map(Bytes::len).sum();

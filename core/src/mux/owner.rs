@@ -11,7 +11,7 @@ use super::sockets::head::Head;
 use super::sockets::kind::Kind;
 use super::sockets::list::Chain;
 use super::sockets::stream::{Phase, Stream};
-use crate::{CloseReason, ServiceId, SocketId};
+use crate::{CloseReason, Handled, ServiceId, SocketId};
 
 /// Sockets that are moved on by one turn for each service that resumes or ends.
 const SOCKETS_PER_STEP: usize = 64;
@@ -65,9 +65,15 @@ impl Mux {
         });
     }
 
-    /// A service handled messages of this charge; its mailbox may have room again.
+    /// As [`handle_command`](Self::handle_command) with [`Command::Handled`](crate::Command::Handled),
+    /// for what [`Dispatcher::handle_in_front`](crate::Dispatcher::handle_in_front) answers: the
+    /// service's mailbox may have room again.
+    ///
+    /// # Panics
+    /// If the service handled more than it was told.
     #[inline]
-    pub(super) fn service_handled(&mut self, id: ServiceId, charge_bytes: usize, exit: bool) {
+    pub fn settle_handled(&mut self, handled: Handled) {
+        let Handled { service: id, charge_bytes, exit } = handled;
         let mailbox_bytes_max = self.config().mailbox_bytes_max;
         let Some(entry) = self.desk.services.get_mut(id) else {
             self.desk.stats.stale_commands += 1;
