@@ -273,6 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_sends_too_much_at_once_leaves_the_writing_to_the_mux() {
+        for (sends, is_written) in [(64, true), (65, false)] {
+            let (directory, [a]) = streams([true]);
+            let mut wire = Wire::default();
+            let left = run(&directory, &mut wire, move |net| {
+                for _ in 0..sends {
+                    net.send(a, "x").unwrap();
+                }
+            });
+            assert_eq!(wire.written.len(), usize::from(is_written));
+            assert_eq!(left.len(), if is_written { 0 } else { sends });
+        }
+    }
+
+    #[test]
     fn what_a_batch_asked_besides_outlives_a_panic_in_a_write() {
         struct Bomb;
         impl AsRef<[u8]> for Bomb {

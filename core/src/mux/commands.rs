@@ -29,7 +29,7 @@ impl Mux {
         self.advance_clock(now);
         command.check();
         match command {
-            Command::Send { id, low, bytes } => self.send(id, low, bytes.len(), [bytes]),
+            Command::Send { id, low, bytes } => self.send_bytes(id, low, bytes),
             Command::Handled { service, charge_bytes, exit, shard } => {
                 assert_eq!(shard, self.desk.shard, "{service} handled what another Mux told");
                 self.settle_handled(Handled { service, charge_bytes, exit });
@@ -113,19 +113,44 @@ impl Mux {
     /// open for it here, or earlier sends are on their way.
     #[inline]
     pub fn send_at_once(&mut self, id: SocketId, bytes: Bytes, low: bool) -> Result<usize, Bytes> {
+        self.queue_bytes(id, low, bytes, |focus, len| {
+            let (limits, total) = (focus.directory.charge_limits(), focus.directory.total());
+            focus.gate().charge_at_once(id, len, limits, total)
+        })
+    }
+
+    /// Queues a message in one part that was announced at the gate.
+    #[inline]
+    fn send_bytes(&mut self, id: SocketId, low: bool, bytes: Bytes) {
+        let announced = self.queue_bytes(id, low, bytes, |focus, _len| {
+            focus.gate().receive_announced(id);
+            Some(())
+        });
+        if let Err(bytes) = announced {
+            self.send(id, low, bytes.len(), [bytes]);
+        }
+    }
+
+    /// Queues bytes on a stream that accepts them, if `admit` does. Gives them back if there is none.
+    ///
+    /// `admit` sets at the gate that output is queued: so the right to write is settled.
+    #[inline(always)]
+    fn queue_bytes<T>(
+        &mut self,
+        id: SocketId,
+        low: bool,
+        bytes: Bytes,
+        admit: impl FnOnce(&Focus<'_, Stream>, usize) -> Option<T>,
+    ) -> Result<T, Bytes> {
         let Some(mut seat) = self.seat(id) else { return Err(bytes) };
         let Some(focus) = seat.focus().into_stream() else { return Err(bytes) };
         let len = bytes.len();
         if len == 0 || !focus.part.accepts_sends() {
             return Err(bytes);
         }
-        let (limits, total) = (focus.directory.charge_limits(), focus.directory.total());
-        let Some(charged) = focus.gate().charge_at_once(id, len, limits, total) else {
-            return Err(bytes);
-        };
+        let Some(admitted) = admit(&focus, len) else { return Err(bytes) };
         focus.part.outbox.push(bytes, if low { Priority::Low } else { Priority::High });
         let is_warning_due = focus.is_warning_due();
-        // The right to write is settled already: the charge has set that output is queued.
         if focus.can_write() {
             seat.push_output();
         }
@@ -133,10 +158,10 @@ impl Mux {
         if is_warning_due {
             self.with_living(id, |focus| focus.warn_if_due());
         }
-        Ok(charged)
+        Ok(admitted)
     }
 
-    /// Queues a message that was announced at the gate.
+    /// Queues a message of any shape that was announced at the gate.
     fn send(
         &mut self,
         id: SocketId,
