@@ -304,6 +304,24 @@ mod tests {
     }
 
     #[test]
+    fn small_messages_share_memory_that_nobody_writes_while_it_is_held() {
+        let mut ring = BufferRing::new(4096, 1024);
+        // A chunk of 1 KiB holds sixteen of the largest that are small.
+        let held: Vec<Bytes> = (0..100).map(|byte| filled(&mut ring, 64, byte)).collect();
+        for (byte, bytes) in (0..100).zip(&held) {
+            assert_eq!(bytes[..], [byte; 64]);
+        }
+        let shared = held.windows(2).filter(|two| two[1].as_ptr() == two[0].as_ptr_range().end);
+        assert_eq!(shared.count(), 100 - 7, "seven chunks");
+        drop(held);
+        let first = filled(&mut ring, 64, 1).as_ptr();
+        let again = (0..100).any(|byte| filled(&mut ring, 64, byte).as_ptr() == first);
+        assert!(again, "memory that nobody holds is not used again");
+        let larger = filled(&mut ring, 65, 1);
+        assert!(larger.is_unique(), "it pins nothing but itself");
+    }
+
+    #[test]
     fn small_bytes_pin_no_buffer() {
         let mut ring = BufferRing::new(64, 4);
         let small = filled(&mut ring, 4, 7);
