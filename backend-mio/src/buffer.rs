@@ -314,9 +314,9 @@ mod tests {
         let shared = held.windows(2).filter(|two| two[1].as_ptr() == two[0].as_ptr_range().end);
         assert_eq!(shared.count(), 100 - 7, "seven chunks");
         drop(held);
-        let first = filled(&mut ring, 64, 1).as_ptr();
-        let again = (0..100).any(|byte| filled(&mut ring, 64, byte).as_ptr() == first);
-        assert!(again, "memory that nobody holds is not used again");
+        let addresses = (0..100).map(|byte| filled(&mut ring, 64, byte).as_ptr());
+        let different: std::collections::BTreeSet<_> = addresses.collect();
+        assert!(different.len() <= 16, "memory that nobody holds is not used again");
         let larger = filled(&mut ring, 65, 1);
         assert!(larger.is_unique(), "it pins nothing but itself");
     }
