@@ -1,11 +1,16 @@
 //! The kernel as the Mux sees it.
 
+use std::any::Any;
+
 use bytes::Bytes;
 
 use crate::{
-    ConnectOptions, Descriptor, Endpoint, Fault, FaultKind, ListenOptions, Outbox, Situation,
-    SocketId, SocketOption, UdpOptions,
+    ConnectOptions, Endpoint, Fault, FaultKind, ListenOptions, Outbox, Situation, SocketId,
+    SocketOption, UdpOptions,
 };
+
+/// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
+pub type Descriptor = Box<dyn Any + Send>;
 
 /// The answer of a call to a [`Backend`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

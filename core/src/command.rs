@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::shard::ShardOrder;
 use crate::{
-    ConnectOptions, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service, ServiceId,
-    ShardCommand, SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
+    ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service,
+    ServiceId, ShardCommand, SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
 };
-
-/// A descriptor to adopt, opaque to the core. tidelock-mio expects an `OwnedFd` in it.
-pub type Descriptor = Box<dyn Any + Send>;
 
 /// A request of a service, on its way to the Mux.
 ///
@@ -341,5 +339,11 @@ impl fmt::Debug for Command {
             Command::Exit { within } => write!(f, "Exit within {within:?}"),
             Command::Shard(order) => write!(f, "{order:?}"),
         }
+    }
+}
+
+impl From<ShardOrder> for Command {
+    fn from(order: ShardOrder) -> Self {
+        Command::Shard(ShardCommand(order))
     }
 }

@@ -63,6 +63,8 @@ mod outlet;
 mod permit;
 #[path = "../../src/random.rs"]
 mod random;
+#[path = "../../src/routing.rs"]
+mod routing;
 #[path = "../../src/service.rs"]
 mod service;
 #[path = "../../src/service_state.rs"]
@@ -80,14 +82,15 @@ mod sync;
 mod time;
 #[path = "../../src/timeouts.rs"]
 mod timeouts;
+#[path = "../../src/unfinished.rs"]
+mod unfinished;
 #[path = "../../src/unix_name.rs"]
 mod unix_name;
 
-pub use backend::{Accepted, Answer, Backend, CloseHow, Connected, Read};
+pub use backend::{Accepted, Answer, Backend, CloseHow, Connected, Descriptor, Read};
 pub use bytes::Bytes;
-pub use command::{Command, Descriptor};
+pub use command::Command;
 pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
-pub use direct::Unfinished;
 pub use directory::Directory;
 pub use dispatcher::{Batch, Dispatcher, Handled, Leftovers};
 pub use endpoint::{Endpoint, Target};
@@ -110,6 +113,7 @@ pub use shard::ShardCommand;
 pub use situation::{OutputState, Situation};
 pub use stats::Stats;
 pub use time::Instant;
+pub use unfinished::Unfinished;
 pub use unix_name::{UnixName, UnixNameError};
 
 mod kernel;
