@@ -96,121 +96,50 @@ macro_rules! each {
     };
 }
 
+/// Answers each question by asking the part, whichever it is.
+macro_rules! asks_the_part {
+    ($(fn $question:ident(&$me:ident $(, $about:ident: $type:ty)*) $(-> $answer:ty)?;)*) => {
+        $(
+            #[inline]
+            fn $question(&$me $(, $about: $type)*) $(-> $answer)? {
+                each!($me, one => one.$question($($about),*))
+            }
+        )*
+    };
+}
+
 impl Kind for AnyPart {
-    #[inline]
-    fn kind(&self) -> SocketKind {
-        each!(self, one => one.kind())
-    }
-
-    #[inline]
-    fn state(&self) -> SocketState {
-        each!(self, one => one.state())
-    }
-
-    #[inline]
-    fn closing(&self) -> Option<&Closing> {
-        each!(self, one => one.closing())
+    asks_the_part! {
+        fn kind(&self) -> SocketKind;
+        fn state(&self) -> SocketState;
+        fn closing(&self) -> Option<&Closing>;
+        fn is_open(&self) -> bool;
+        fn pending_bytes(&self) -> usize;
+        fn charge_bytes(&self) -> usize;
+        fn has_output(&self) -> bool;
+        fn has_begun(&self) -> bool;
+        fn wants_input(&self, head: &Head) -> bool;
+        fn has_input_work(&self, head: &Head) -> bool;
+        fn may_want_input(&self, head: &Head) -> bool;
+        fn has_held_input(&self) -> bool;
+        fn has_held_fault(&self) -> bool;
+        fn discards_input(&self, head: &Head) -> bool;
+        fn is_eof(&self) -> bool;
+        fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool;
+        fn is_being_closed(&self) -> bool;
+        fn is_free_to_write(&self) -> bool;
+        fn holds_close(&self) -> bool;
+        fn awaits_pause(&self) -> bool;
+        fn check(&self, head: &Head);
+        fn has_no_deadline(&self, head: &Head, may_be_silent: bool) -> bool;
+        fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)>;
     }
 
     fn closing_mut(&mut self) -> Option<&mut Closing> {
         each!(self, one => one.closing_mut())
     }
 
-    fn is_open(&self) -> bool {
-        each!(self, one => one.is_open())
-    }
-
-    #[inline]
-    fn pending_bytes(&self) -> usize {
-        each!(self, one => one.pending_bytes())
-    }
-
-    #[inline]
-    fn charge_bytes(&self) -> usize {
-        each!(self, one => one.charge_bytes())
-    }
-
-    #[inline]
-    fn has_output(&self) -> bool {
-        each!(self, one => one.has_output())
-    }
-
-    #[inline]
-    fn has_begun(&self) -> bool {
-        each!(self, one => one.has_begun())
-    }
-
     fn clear_output(&mut self) -> usize {
         each!(self, one => one.clear_output())
-    }
-
-    #[inline]
-    fn wants_input(&self, head: &Head) -> bool {
-        each!(self, one => one.wants_input(head))
-    }
-
-    #[inline]
-    fn has_input_work(&self, head: &Head) -> bool {
-        each!(self, one => one.has_input_work(head))
-    }
-
-    #[inline]
-    fn may_want_input(&self, head: &Head) -> bool {
-        each!(self, one => one.may_want_input(head))
-    }
-
-    #[inline]
-    fn has_held_input(&self) -> bool {
-        each!(self, one => one.has_held_input())
-    }
-
-    #[inline]
-    fn has_held_fault(&self) -> bool {
-        each!(self, one => one.has_held_fault())
-    }
-
-    #[inline]
-    fn discards_input(&self, head: &Head) -> bool {
-        each!(self, one => one.discards_input(head))
-    }
-
-    #[inline]
-    fn is_eof(&self) -> bool {
-        each!(self, one => one.is_eof())
-    }
-
-    #[inline]
-    fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool {
-        each!(self, one => one.has_output_work(head, way))
-    }
-
-    fn is_being_closed(&self) -> bool {
-        each!(self, one => one.is_being_closed())
-    }
-
-    fn is_free_to_write(&self) -> bool {
-        each!(self, one => one.is_free_to_write())
-    }
-
-    fn holds_close(&self) -> bool {
-        each!(self, one => one.holds_close())
-    }
-
-    fn awaits_pause(&self) -> bool {
-        each!(self, one => one.awaits_pause())
-    }
-
-    fn check(&self, head: &Head) {
-        each!(self, one => one.check(head))
-    }
-
-    #[inline]
-    fn has_no_deadline(&self, head: &Head, may_be_silent: bool) -> bool {
-        each!(self, one => one.has_no_deadline(head, may_be_silent))
-    }
-
-    #[inline]
-    fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)> {
-        each!(self, one => one.deadline(head, config))
     }
 }
