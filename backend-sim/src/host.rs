@@ -343,15 +343,7 @@ impl Host {
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for _ in 0..count {
             let command = self.commands.pop_front().expect("so many wait");
-            self.io.deeds += 1;
-            let socket = command.socket();
-            shared.story += u64::from(socket.is_some());
-            shared.digest.word(COMMAND | u64::from(self.number));
-            shared.digest.word(socket.map_or(0, SocketId::to_bits));
-            let name = shared.kernel.host_name(self.number);
-            shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-            self.io.asked(&command);
-            shared.oracle.command(self.number, &command);
+            note_command(&mut self.io, shared, self.number, &command);
             self.mux.handle_command(command, now);
         }
     }
@@ -377,23 +369,28 @@ impl Host {
     /// Moves what the Mux says to the services.
     fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
         while let Some(delivery) = self.mux.poll_delivery() {
-            self.io.deeds += 1;
-            if let Delivery::Message(service, message) = &delivery {
-                shared.oracle.message(self.number, *service, message);
-                shared.story += u64::from(message.socket().is_some());
-                shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
-                shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
-                let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
-                shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
-                let last = self.outcome.add(message, &mut shared.digest);
-                shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
-            }
-            if let Delivery::Release(service) = &delivery {
-                shared.oracle.service_ended(self.number, *service);
-            }
+            self.note_delivery(shared, &delivery);
             self.dispatcher.deliver(delivery);
         }
         shared.oracle.step_told(self.number);
+    }
+
+    /// What the Mux put out is hashed, traced and judged.
+    fn note_delivery<C: Choices>(&mut self, shared: &mut Shared<C>, delivery: &Delivery) {
+        self.io.deeds += 1;
+        if let Delivery::Message(service, message) = delivery {
+            shared.oracle.message(self.number, *service, message);
+            shared.story += u64::from(message.socket().is_some());
+            shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
+            shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
+            let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
+            shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
+            let last = self.outcome.add(message, &mut shared.digest);
+            shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
+        }
+        if let Delivery::Release(service) = delivery {
+            shared.oracle.service_ended(self.number, *service);
+        }
     }
 
     /// Runs services: here and now, or on workers that publish later.
@@ -432,6 +429,20 @@ impl Host {
             shared.kernel.at(at, What::Deadline { host: self.number });
         }
     }
+}
+
+/// What the Mux is asked is hashed, traced and judged, right before or right after it took it in:
+/// nothing comes between.
+fn note_command<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, command: &Command) {
+    io.deeds += 1;
+    let socket = command.socket();
+    shared.story += u64::from(socket.is_some());
+    shared.digest.word(COMMAND | u64::from(host));
+    shared.digest.word(socket.map_or(0, SocketId::to_bits));
+    let name = shared.kernel.host_name(host);
+    shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
+    io.asked(command);
+    shared.oracle.command(host, command);
 }
 
 /// Tags of the digest.
