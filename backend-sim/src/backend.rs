@@ -323,15 +323,16 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         }
         self.io.asked_bytes = size_hint as u64;
         let result = uninterrupted(|| self.shared.kernel.read(socket, size_hint));
+        let mut is_drained = false;
         if let Ok(bytes) = &result {
             self.shared.oracle.read(self.host, id, bytes);
             let is_full = bytes.len() == size_hint;
             sometimes!(self.shared.coverage, is_full, "read-to-the-brim");
+            is_drained = !bytes.is_empty() && self.shared.kernel.tells_drained(socket, !is_full);
+            sometimes!(self.shared.coverage, is_drained, "read-told-that-nothing-is-left");
         }
         match self.noted(Call::Read, id, result, |bytes| bytes.len() as u64) {
-            Answer::Ready(result) => {
-                Answer::Ready(result.map(|bytes| Read { bytes, is_drained: false }))
-            }
+            Answer::Ready(result) => Answer::Ready(result.map(|bytes| Read { bytes, is_drained })),
             Answer::Later => Answer::Later,
         }
     }

@@ -31,8 +31,6 @@ use crate::swarm::Options;
 use crate::workers::Worker;
 use crate::world::Shared;
 
-use inline::Inline;
-
 /// A host of the simulated network.
 pub struct Host {
     /// Its next step stands in the schedule.
@@ -47,8 +45,10 @@ pub struct Host {
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
     pub(crate) commands: VecDeque<Command>,
-    /// What the batch that runs has asked so far; empty between batches.
+    /// What services on the Mux's thread have asked in this step; empty between steps.
     asked: Vec<Command>,
+    /// Swapped with the outputs of the Mux; empty between steps.
+    outputs: Vec<Delivery>,
     operator: ServiceId,
     notes: Notes,
     ids: BTreeMap<Side, SocketId>,
@@ -113,6 +113,7 @@ impl Host {
             fetched: VecDeque::new(),
             commands,
             asked: Vec::new(),
+            outputs: Vec::new(),
             operator,
             notes,
             ids: BTreeMap::new(),
@@ -211,7 +212,11 @@ impl Host {
             self.has_exited = true;
         }
         let has_nested = std::mem::take(&mut self.has_nested);
-        let is_idle = progress != Progress::More && self.fetched.is_empty() && !has_nested;
+        // Services send at once: their sends may have come behind the turn that was idle.
+        let is_idle = progress != Progress::More
+            && !self.mux.is_ready()
+            && self.fetched.is_empty()
+            && !has_nested;
         if is_idle {
             let has_services_idle = !self.is_exiting
                 && self.commands.is_empty()
@@ -248,8 +253,12 @@ impl Host {
         self.hand_over_commands(shared, now);
         let progress = self.turn(shared, now);
         self.check_fairness(shared, progress);
-        self.deliver(shared);
-        self.run_services(shared, now);
+        if self.workers.is_empty() {
+            self.serve_inline(shared, now);
+        } else {
+            self.deliver(shared);
+            self.run_workers(shared, now);
+        }
         progress
     }
 
@@ -259,7 +268,7 @@ impl Host {
         self.is_prompt
             && self.workers.is_empty()
             && self.fetched.is_empty()
-            && !self.commands.is_empty()
+            && (!self.commands.is_empty() || self.mux.is_ready())
             && self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
@@ -343,15 +352,7 @@ impl Host {
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for _ in 0..count {
             let command = self.commands.pop_front().expect("so many wait");
-            self.io.deeds += 1;
-            let socket = command.socket();
-            shared.story += u64::from(socket.is_some());
-            shared.digest.word(COMMAND | u64::from(self.number));
-            shared.digest.word(socket.map_or(0, SocketId::to_bits));
-            let name = shared.kernel.host_name(self.number);
-            shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-            self.io.asked(&command);
-            shared.oracle.command(self.number, &command);
+            note_command(&mut self.io, shared, self.number, &command);
             self.mux.handle_command(command, now);
         }
     }
@@ -374,44 +375,35 @@ impl Host {
         progress
     }
 
-    /// Moves what the Mux says to the services.
+    /// Moves what the Mux says to the mailboxes of services that run on workers.
     fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
         while let Some(delivery) = self.mux.poll_delivery() {
-            self.io.deeds += 1;
-            if let Delivery::Message(service, message) = &delivery {
-                shared.oracle.message(self.number, *service, message);
-                shared.story += u64::from(message.socket().is_some());
-                shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
-                shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
-                let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
-                shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
-                let last = self.outcome.add(message, &mut shared.digest);
-                shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
-            }
-            if let Delivery::Release(service) = &delivery {
-                shared.oracle.service_ended(self.number, *service);
-            }
+            self.note_delivery(shared, &delivery);
             self.dispatcher.deliver(delivery);
         }
         shared.oracle.step_told(self.number);
     }
 
-    /// Runs services: here and now, or on workers that publish later.
-    fn run_services<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
-        if self.workers.is_empty() {
-            // A bounded number, so that the network gets its turn between them.
-            for _ in 0..self.dispatcher.runnable() {
-                let Some(mut batch) = self.dispatcher.take() else { break };
-                if shared.kernel.choices.wants_histories() {
-                    self.add_history(&batch, now, shared.digest.finish());
-                }
-                let mut inline = Inline(&mut shared.coverage.probes);
-                batch.run(&self.directory, now, &mut self.asked, &mut inline);
-                self.commands.extend(self.asked.drain(..));
-                self.dispatcher.give_back(batch);
-            }
-            return;
+    /// What the Mux put out is hashed, traced and judged.
+    fn note_delivery<C: Choices>(&mut self, shared: &mut Shared<C>, delivery: &Delivery) {
+        self.io.deeds += 1;
+        if let Delivery::Message(service, message) = delivery {
+            shared.oracle.message(self.number, *service, message);
+            shared.story += u64::from(message.socket().is_some());
+            shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
+            shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
+            let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
+            shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
+            let last = self.outcome.add(message, &mut shared.digest);
+            shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
         }
+        if let Delivery::Release(service) = delivery {
+            shared.oracle.service_ended(self.number, *service);
+        }
+    }
+
+    /// Gives workers that are idle something to do; they publish later what comes of it.
+    fn run_workers<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         let are_busy = !self.workers.iter().any(Worker::is_idle);
         let must_wait = are_busy && !self.dispatcher.is_idle();
         sometimes!(shared.coverage, must_wait, "workers-all-busy");
@@ -432,6 +424,20 @@ impl Host {
             shared.kernel.at(at, What::Deadline { host: self.number });
         }
     }
+}
+
+/// What the Mux is asked is hashed, traced and judged, right before or right after it took it in:
+/// nothing comes between.
+fn note_command<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, command: &Command) {
+    io.deeds += 1;
+    let socket = command.socket();
+    shared.story += u64::from(socket.is_some());
+    shared.digest.word(COMMAND | u64::from(host));
+    shared.digest.word(socket.map_or(0, SocketId::to_bits));
+    let name = shared.kernel.host_name(host);
+    shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
+    io.asked(command);
+    shared.oracle.command(host, command);
 }
 
 /// Tags of the digest.

@@ -201,6 +201,8 @@ kinds! {
     INTERLEAVE = 37: "worker" "yield", Scheduling, Occurrence, false;
     /// What giving a connection another name meets: a row of the table.
     RENAME = 38: "rename" "fail", Errnos, Occurrence, false;
+    /// A read that left nothing does not say so.
+    READ_SILENT = 39: "read" "silent", Events, Occurrence, false;
 }
 
 impl Kind {
@@ -243,6 +245,6 @@ mod tests {
             assert!(values.is_sorted() && values.iter().all(|value| (1..bound).contains(value)));
             assert_eq!(values.is_empty(), bound < 2, "{bound}");
         }
-        assert_eq!(Kind::RENAME.0 as usize, KIND_COUNT - 1, "numbers count from 0");
+        assert_eq!(Kind::READ_SILENT.0 as usize, KIND_COUNT - 1, "numbers count from 0");
     }
 }

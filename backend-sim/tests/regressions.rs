@@ -49,6 +49,7 @@ macro_rules! regressions {
 // One for each `.tide` file, with `_` in place of `-`.
 regressions! {
     paused_for_long_is_not_idle,
+    asleep_while_the_mailbox_has_room,
     a_refusal_hides_a_loss,
     an_edge_before_its_accept,
     failed_write_waits_for_a_mailbox,

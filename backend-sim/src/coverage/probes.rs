@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// with [`sometimes!`](crate::sometimes); a name that does not stand here does not compile.
 ///
 /// Services have probes, too, by any name: [`Net::sometimes`](tidelock_core::Net::sometimes).
-pub const CATALOGUE: [(&str, &str); 24] = [
+pub const CATALOGUE: [(&str, &str); 26] = [
     ("event-for-a-stale-id", "an event was fetched before its socket ended, and came after"),
     ("command-for-a-stale-id", "a service asked about a socket whose end was on its way to it"),
     ("message-for-nobody", "a socket was told of whose owner had gone"),
@@ -15,11 +15,13 @@ pub const CATALOGUE: [(&str, &str); 24] = [
     ("batch-in-pieces", "events of one poll were handed over with turns between them"),
     ("turn-with-work-left", "a turn's budget was too small for its work"),
     ("commands-left", "more was asked than one turn takes"),
+    ("sent-at-once", "a service on the network thread sent without a command"),
     ("workers-all-busy", "a service had to wait because every worker was at work"),
     ("work-parted", "a service let commands go before its batch was over"),
     ("readable-and-not-wanted", "a socket was readable at rest, and nobody wanted to read it"),
     ("write-refused", "the system took nothing of what was offered"),
     ("read-to-the-brim", "a read gave as much as it was asked for"),
+    ("read-told-that-nothing-is-left", "a read said that another one would block"),
     ("fin-told-before-it-was-read", "an event told of FIN while nothing had broken"),
     ("event-of-a-failure", "an event told that a socket broke"),
     ("connected-in-vain", "a connection was made for a socket that had been closed"),

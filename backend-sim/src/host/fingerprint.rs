@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::PoisonError;
 
-use tidelock_core::{Batch, Instant};
+use tidelock_core::{Instant, Message, ServiceId};
 
 use super::Host;
 use crate::fingerprint::{Fingerprint, told};
@@ -29,6 +29,7 @@ impl Host {
             fetched,
             commands,
             asked,
+            outputs,
             operator: _,
             notes,
             ids,
@@ -52,7 +53,8 @@ impl Host {
         if is_waiting || has_notes || !workers.is_empty() {
             return false;
         }
-        assert!(polled.is_empty() && asked.is_empty(), "they are empty between steps");
+        let is_between = polled.is_empty() && asked.is_empty() && outputs.is_empty();
+        assert!(is_between, "they are empty between steps");
         assert!(!has_nested, "only workers run nested in each other");
         (is_scheduled, ids, deadline_nanos, is_exiting, has_exited).hash(state);
         (!is_paranoid).then(|| full_check_turn.wrapping_sub(io.turns)).hash(state);
@@ -61,15 +63,20 @@ impl Host {
         mux.fingerprint(state) && dispatcher.fingerprint(state, history)
     }
 
-    /// A service that does not say what it is becomes, by this batch, whatever these messages, at
-    /// this time, with these answers of the directory, make of it. `story` stands for what cannot
+    /// A service that does not say what it is becomes, by what it is told, whatever these messages,
+    /// at this time, with these answers of the directory, make of it. `story` stands for what cannot
     /// be seen into.
-    pub(super) fn add_history(&mut self, batch: &Batch, now: Instant, story: u64) {
-        let history = self.histories.entry(batch.service()).or_default();
+    pub(super) fn history<'a>(
+        &self,
+        service: ServiceId,
+        messages: impl Iterator<Item = &'a Message>,
+        now: Instant,
+        story: u64,
+    ) -> u64 {
+        let before = self.histories.get(&service).copied().unwrap_or(0);
         let mut state = Fingerprint::default();
-        (*history, now).hash(&mut state);
+        (before, now).hash(&mut state);
         self.directory.fingerprint(&mut state);
-        let before = state.finish();
-        *history = batch.messages().fold(before, |before, message| told(before, message, story));
+        messages.fold(state.finish(), |before, message| told(before, message, story))
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{EndState, Errno, Kernel, Shape};
+use super::{EndState, Errno, Kernel, Readiness, Shape, Socket};
 use crate::choices::{Choices, Site};
 use crate::kinds::Kind;
 use crate::noise::Amount;
@@ -48,6 +48,27 @@ impl<C: Choices> Kernel<C> {
         }
         self.sockets[socket as usize].waits_in = true;
         Err(Errno::WouldBlock)
+    }
+
+    /// Whether a read that just gave bytes says that it left nothing: no byte, end or error, so that
+    /// another one would answer `WouldBlock`; and an event is owed as if it had. `is_short`: it gave
+    /// fewer than it was asked for.
+    ///
+    /// Saying so is never a duty. Each profile does as its real systems do: under
+    /// [`Readiness::Linux`] a short read tells, under [`Readiness::Kqueue`] none does, nor where
+    /// calls are completed. Under [`Readiness::Weakest`] a decision keeps silent.
+    pub fn tells_drained(&mut self, socket: u32, is_short: bool) -> bool {
+        if self.bits(socket).readable {
+            return false;
+        }
+        let Socket { host, entity, .. } = self.sockets[socket as usize];
+        let is_told = match self.readiness(host) {
+            Readiness::Linux => is_short,
+            Readiness::Weakest => self.draw(Kind::READ_SILENT, entity, 2) == 0,
+            Readiness::Kqueue | Readiness::Completion => false,
+        };
+        self.sockets[socket as usize].waits_in |= is_told;
+        is_told
     }
 
     /// How many of `length` bytes the system takes now; exactly those are then given to

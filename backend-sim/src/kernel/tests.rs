@@ -320,3 +320,52 @@ fn a_datagram_to_a_dead_port_is_told_to_the_next_call() {
     assert_eq!(send(&mut net), Err(Errno::ConnectionRefused));
     assert_eq!(send(&mut net), Ok(()));
 }
+
+/// A short read says that it left nothing only where that is true, and then an event is owed.
+#[test]
+fn a_read_tells_that_it_left_nothing() {
+    for readiness in [Readiness::Linux, Readiness::Weakest] {
+        let mut net = net(readiness, 4096, Vec::new());
+        // Once a read was in vain, the weakest profile owes an event.
+        assert_eq!(net.read(net.far), Err(Errno::WouldBlock));
+        for bytes in ["first", "second"] {
+            assert_eq!(net.write(net.near, bytes.as_bytes()), Ok(bytes.len()));
+            net.settle();
+            assert_eq!(net.events(SERVER).len(), 1, "{readiness:?}");
+            assert_eq!(net.kernel.read(net.far, 3).map(|read| read.len()), Ok(3));
+            assert!(!net.kernel.tells_drained(net.far, true), "{readiness:?}: bytes are left");
+            assert_eq!(net.read(net.far), Ok(Bytes::from_static(&bytes.as_bytes()[3..])));
+            assert!(net.kernel.tells_drained(net.far, true), "{readiness:?}");
+        }
+        assert_eq!(net.write(net.near, b"last"), Ok(4));
+        net.kernel.shutdown_write(net.near).unwrap();
+        net.settle();
+        assert_eq!(net.events(SERVER).len(), 1, "{readiness:?}");
+        assert_eq!(net.read(net.far), Ok(Bytes::from_static(b"last")));
+        assert!(!net.kernel.tells_drained(net.far, true), "{readiness:?}: the end is left");
+        assert_eq!(net.read(net.far), EOF);
+    }
+}
+
+#[test]
+fn each_profile_tells_that_nothing_is_left_as_its_systems_do() {
+    let silent = Decision::new("c1'/read", Position::Occurrence(0), "silent", Value::Number(1));
+    let full_read = [
+        (Readiness::Linux, Vec::new(), false),
+        (Readiness::Kqueue, Vec::new(), false),
+        (Readiness::Completion, Vec::new(), false),
+        (Readiness::Weakest, Vec::new(), true),
+        (Readiness::Weakest, vec![silent], false),
+    ];
+    for (readiness, decisions, is_told) in full_read {
+        let mut net = net(readiness, 4096, decisions);
+        assert_eq!(net.kernel.tells_drained(net.far, false), is_told, "{readiness:?}");
+        let is_short_told = is_told || readiness == Readiness::Linux;
+        let is_again_told = net.kernel.tells_drained(net.far, true);
+        assert_eq!(
+            is_again_told,
+            is_short_told || readiness == Readiness::Weakest,
+            "{readiness:?}"
+        );
+    }
+}

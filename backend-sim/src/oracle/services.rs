@@ -9,6 +9,8 @@ use tidelock_core::{Message, ServiceId, SocketId};
 pub(super) struct Services {
     /// By index of the id: every message and every idle socket asks about its owner.
     all: Vec<Option<(ServiceId, Mailbox)>>,
+    /// Those that have handled something since the Mux last told anything.
+    handlers: Vec<ServiceId>,
     /// Who was refused because an outbox was full, for which socket.
     waiters: BTreeMap<(SocketId, ServiceId), Waiter>,
 }
@@ -20,8 +22,10 @@ struct Mailbox {
     /// It was full, and is not half empty yet: nothing may be read for it.
     is_full: bool,
     was_ever_full: bool,
-    /// What it handled last: what the Mux told in the same step may have been charged before.
+    /// What it handled last: what the Mux tells next may have been charged before.
     last_handled_bytes: usize,
+    /// It handled that since the Mux last told anything.
+    has_handled: bool,
     /// `Exit` was handled: its sockets are shut down.
     is_draining: bool,
 }
@@ -93,9 +97,24 @@ impl Services {
     pub(super) fn handled(&mut self, id: ServiceId, charge: usize, exit: bool, max: usize) {
         let Some(mailbox) = self.mailbox_mut(id) else { return };
         mailbox.charge_bytes = mailbox.charge_bytes.saturating_sub(charge);
-        mailbox.last_handled_bytes = charge;
         mailbox.is_draining |= exit;
         mailbox.is_full &= mailbox.charge_bytes >= max.div_ceil(2);
+        if mailbox.has_handled {
+            mailbox.last_handled_bytes += charge;
+        } else {
+            mailbox.last_handled_bytes = charge;
+            mailbox.has_handled = true;
+            self.handlers.push(id);
+        }
+    }
+
+    /// Everything was told that the Mux had put out.
+    pub(super) fn all_told(&mut self) {
+        while let Some(id) = self.handlers.pop() {
+            if let Some(mailbox) = self.mailbox_mut(id) {
+                mailbox.has_handled = false;
+            }
+        }
     }
 
     /// It is told something.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 use tidelock_core::{
-    Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, ServiceId, SocketId,
+    Bytes, Endpoint, ListenOptions, Message, Net, Queued, SendError, Service, ServiceId, SocketId,
 };
 
 use super::planner::{Planner, keep_calm};
@@ -148,6 +148,22 @@ struct Agent {
 /// A frame is at most this long; a longer one is a lie.
 const FRAME_BYTES_MAX: usize = 1 << 20;
 
+/// Sends a frame, in two parts if its length is even: both ways are mixed on one socket, and none of
+/// the frames must overtake another.
+fn send_frame(net: &mut Net<'_>, socket: SocketId, frame: Bytes) -> Result<Queued, SendError> {
+    if !frame.len().is_multiple_of(2) {
+        return net.send(socket, frame);
+    }
+    let mut head = frame.clone();
+    let body = head.split_off(FRAME_HEAD_BYTES as usize);
+    net.send_vectored(socket, vec![head, body]).map_err(|refused| match refused {
+        SendError::SocketFull(_) => SendError::SocketFull(frame),
+        SendError::TotalFull(_) => SendError::TotalFull(frame),
+        SendError::TooLarge(_) => SendError::TooLarge(frame),
+        _gone => SendError::Stale(frame),
+    })
+}
+
 impl Agent {
     /// Answers what is whole.
     fn serve(&mut self, net: &mut Net<'_>) {
@@ -173,7 +189,7 @@ impl Agent {
     fn answer(&mut self, net: &mut Net<'_>) {
         let Some(charge) = &mut self.charge else { return };
         while let Some(frame) = charge.output.pop_front() {
-            match net.send(charge.socket, frame) {
+            match send_frame(net, charge.socket, frame) {
                 Ok(_queued) => {}
                 Err(SendError::SocketFull(frame) | SendError::TotalFull(frame)) => {
                     // `SendReady` comes.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tidelock_core::{
-    AcceptRate, ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service,
+    AcceptRate, Bytes, ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service,
     ServiceId, SocketId, SocketOption, Target, Timeout, UdpOptions,
 };
 
@@ -258,6 +258,7 @@ impl Fidget {
         let port = if number >> 12 & 3 == 0 { DEAD_PORT } else { Self::some_port(net) };
         let there = address::endpoint(Address { host: self.far, port });
         match weighed(&self.mood.acts, number >> 40) {
+            0 if number >> 11 & 1 == 1 => drop(net.send_vectored(id, halves(payload))),
             0 => drop(net.send(id, payload)),
             1 => drop(net.send_low(id, payload)),
             2 => drop(net.set_option(id, some_option(number >> 12))),
@@ -331,6 +332,13 @@ impl Fidget {
         };
         net.set_timer(Duration::from_nanos((number >> 16) % most));
     }
+}
+
+/// The payload in two parts, of which the first may be empty.
+fn halves(payload: Vec<u8>) -> Vec<Bytes> {
+    let mut first = Bytes::from(payload);
+    let second = first.split_off(first.len() / 2);
+    vec![first, second]
 }
 
 /// How long to wait for something, from a millisecond to for ever.

@@ -24,10 +24,13 @@ impl Agenda {
     /// Whether there is nothing that a turn would do.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.exit.is_none()
-            && self.resuming.is_empty()
-            && self.ending.is_empty()
-            && self.info_jobs.is_empty()
+        self.exit.is_none() && !self.has_work()
+    }
+
+    /// Whether there is something that a turn would do whatever the time is.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        !self.resuming.is_empty() || !self.ending.is_empty() || !self.info_jobs.is_empty()
     }
 }
 

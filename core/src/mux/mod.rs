@@ -146,11 +146,11 @@ impl Mux {
         Vec::from(std::mem::replace(&mut self.desk.deliveries, VecDeque::from(empty)))
     }
 
-    /// Whether there is something to do or to take at once, a send of a service since the last turn
-    /// included. A driver asks before it waits.
+    /// Whether there is something to do or to take at once. A driver asks before it waits: since the
+    /// turn that was idle a service may have sent, or have made room in its mailbox.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        !self.sockets.ready.is_empty() || !self.desk.deliveries.is_empty()
+        !self.sockets.ready.is_empty() || !self.desk.deliveries.is_empty() || self.agenda.has_work()
     }
 
     /// The calls that the Mux wants to make for a socket; `None` for an id that is not alive.

@@ -63,12 +63,7 @@ impl Mux {
     }
 
     fn agenda_progress(&self) -> Progress {
-        let agenda = &self.agenda;
-        if !agenda.resuming.is_empty()
-            || !agenda.ending.is_empty()
-            || !agenda.info_jobs.is_empty()
-            || self.has_exit_work()
-        {
+        if self.agenda.has_work() || self.has_exit_work() {
             return Progress::More;
         }
         if !self.is_over() {

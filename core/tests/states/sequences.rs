@@ -160,6 +160,28 @@ fn a_failed_write_whose_reader_is_full_does_not_keep_the_network_thread_busy() {
     assert!(world.puppet.reads.is_empty(), "bytes that came before the failure were not read");
 }
 
+/// A driver that gives charges back at once does so after the turn that was idle, and asks once more
+/// before it waits.
+#[test]
+fn a_mailbox_that_has_room_again_is_work_when_its_input_waited() {
+    let mut world = World::with(Config { mailbox_bytes_max: 1, ..Config::default() });
+    let id = build(&mut world, "Open");
+    world.puppet.reads.extend((0..2).map(|_| Ok(Bytes::from_static(b"x"))));
+    world.mux.handle_event(Event::Ready { id, readiness: Readiness::READABLE }, world.now);
+    assert_eq!(world.mux.turn(&mut world.puppet, world.now), Progress::Idle);
+    let Some(Delivery::Message(service, message)) = world.mux.poll_delivery() else {
+        panic!("no message fills the mailbox");
+    };
+    assert_eq!(world.puppet.reads.len(), 1, "reads left after the one that fills the mailbox");
+    assert!(!world.mux.is_ready(), "a full mailbox leaves nothing to do");
+    let charge_bytes = message.charge_bytes(world.mux.config());
+    let handled = Command::Handled { service, charge_bytes, exit: false, shard: 0 };
+    world.mux.handle_command(handled, world.now);
+    assert!(world.mux.is_ready(), "input waited for the mailbox, which has room again");
+    let _more = world.mux.turn(&mut world.puppet, world.now);
+    assert!(world.mux.poll_delivery().is_some(), "the second read is told");
+}
+
 #[test]
 fn a_close_waits_for_announced_sends_and_resets_if_they_are_lost() {
     for (message, how) in [("seven B", CloseHow::Reset), ("", CloseHow::Plain)] {

@@ -44,6 +44,16 @@ impl ScriptedBackend {
         Answer::Later
     }
 
+    /// Whether a read says that it left nothing, which is as if `call` had answered `Later`. With
+    /// draws it does not always.
+    fn tells_drained(&mut self, id: SocketId, call: Call) -> bool {
+        let is_told = !self.could_input(id) && self.draw(4) != 3;
+        if is_told {
+            let _later: Answer<()> = self.later(id, call);
+        }
+        is_told
+    }
+
     fn try_accept(&mut self, listener: SocketId) -> Option<Result<usize, FaultKind>> {
         let exhausted = self.descriptors_left == Some(0);
         let Some(Socket { kind: Kind::Listener(it), .. }) = self.sockets.get_mut(&listener) else {
@@ -341,7 +351,10 @@ impl Backend for ScriptedBackend {
         }
         match self.try_read(id, size_hint) {
             None => self.later(id, call),
-            Some(result) => Answer::Ready(result.map(|bytes| Read { bytes, is_drained: false })),
+            Some(result) => Answer::Ready(result.map(|bytes| {
+                let is_drained = !bytes.is_empty() && self.tells_drained(id, call);
+                Read { bytes, is_drained }
+            })),
         }
     }
 
