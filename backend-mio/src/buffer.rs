@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::RangeInclusive;
 
 use bytes::{Bytes, BytesMut};
 use tidelock_core::Config;
@@ -28,19 +29,20 @@ pub(crate) struct BufferRing {
 /// The memory of the next small messages, which share it: to allocate for each costs as much as to
 /// read it.
 ///
-/// A message that a service keeps pins its chunk, which is no larger than a message that is copied
-/// out alone may be.
+/// A message that somebody keeps pins its chunk: up to seven times what it is charged with. So chunks
+/// are small, and messages of few bytes get memory of their own, which is not much more than they.
 #[derive(Debug)]
 struct SmallChunk {
     chunk: BytesMut,
     chunk_bytes: usize,
-    /// The largest message that is small: a chunk holds sixteen of them.
-    bytes_max: usize,
+    /// The lengths of messages that are small; of the longest a chunk holds four.
+    lens: RangeInclusive<usize>,
 }
 
 impl SmallChunk {
     fn new(chunk_bytes: usize) -> Self {
-        Self { chunk: BytesMut::new(), chunk_bytes, bytes_max: chunk_bytes / 16 }
+        let lens = chunk_bytes / 32..=chunk_bytes / 4;
+        Self { chunk: BytesMut::new(), chunk_bytes, lens }
     }
 
     #[inline(always)]
@@ -83,7 +85,7 @@ impl BufferRing {
             bytes = config.read_buffer_bytes(bytes + 1);
             rings.push(Ring { spare: None, buffers: VecDeque::new(), buffer_bytes: bytes });
         }
-        Self { rings, buffer_bytes, copy_bytes_max, small: SmallChunk::new(copy_bytes_max) }
+        Self { rings, buffer_bytes, copy_bytes_max, small: SmallChunk::new(copy_bytes_max / 4) }
     }
 
     /// Lets `read` fill at most `size` bytes (at least one, at most the largest buffer's size) and
@@ -108,7 +110,7 @@ impl BufferRing {
         let ring = &mut self.rings[fitting];
         let whole = ring.spare();
         let (count, more) = read(&mut whole[..size])?;
-        if count <= self.small.bytes_max {
+        if self.small.lens.contains(&count) {
             return Ok((self.small.copy(&whole[..count]), more));
         }
         if count <= copy_bytes_max {
@@ -306,19 +308,21 @@ mod tests {
     #[test]
     fn small_messages_share_memory_that_nobody_writes_while_it_is_held() {
         let mut ring = BufferRing::new(4096, 1024);
-        // A chunk of 1 KiB holds sixteen of the largest that are small.
+        // A chunk of 256 B holds four of the longest that are small.
         let held: Vec<Bytes> = (0..100).map(|byte| filled(&mut ring, 64, byte)).collect();
         for (byte, bytes) in (0..100).zip(&held) {
             assert_eq!(bytes[..], [byte; 64]);
         }
         let shared = held.windows(2).filter(|two| two[1].as_ptr() == two[0].as_ptr_range().end);
-        assert_eq!(shared.count(), 100 - 7, "seven chunks");
+        assert_eq!(shared.count(), 75, "25 chunks");
         drop(held);
         let addresses = (0..100).map(|byte| filled(&mut ring, 64, byte).as_ptr());
         let different: std::collections::BTreeSet<_> = addresses.collect();
-        assert!(different.len() <= 16, "memory that nobody holds is not used again");
-        let larger = filled(&mut ring, 65, 1);
-        assert!(larger.is_unique(), "it pins nothing but itself");
+        assert!(different.len() <= 4, "memory that nobody holds is not used again");
+        for len in [7, 65] {
+            let alone = filled(&mut ring, len, 1);
+            assert!(alone.is_unique(), "{len} B pin more than themselves");
+        }
     }
 
     #[test]

@@ -23,9 +23,7 @@ pub(crate) fn run_batch(
             tracing::error!(%service, name, "a service panicked; it is released");
             commands.push(Command::Release { service, abrupt: true });
             // Messages that it did not get to may hold values whose drop panics as well.
-            if panic::catch_unwind(AssertUnwindSafe(|| drop(batch))).is_err() {
-                tracing::error!(%service, name, "a message panicked while it was dropped");
-            }
+            drop_messages(|| drop(batch));
             None
         }
     }
@@ -35,6 +33,13 @@ pub(crate) fn run_batch(
 pub(crate) fn dispose(service: Box<dyn Service>) {
     if panic::catch_unwind(AssertUnwindSafe(|| drop(service))).is_err() {
         tracing::error!("a service panicked while it was dropped");
+    }
+}
+
+/// Drops messages, or does what drops some: a value that panics there stops nobody else.
+pub(crate) fn drop_messages(drop: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(drop)).is_err() {
+        tracing::error!("a message panicked while it was dropped");
     }
 }
 

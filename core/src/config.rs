@@ -46,8 +46,10 @@ pub struct Config {
     pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     ///
-    /// tidelock-mio lets those of up to a sixteenth of it share memory, in chunks of this size: a
-    /// service that keeps one for long keeps its chunk, and had better copy it.
+    /// tidelock-mio lets those of up to a sixteenth of it share memory, in chunks of a quarter of it
+    /// (512 bytes): a service that keeps one for long keeps its chunk, and had better copy it. Where
+    /// peers arrange for that, mailboxes and outboxes keep up to seven times as many bytes as they are
+    /// charged with.
     pub read_buffer_bytes_min: usize,
     /// The largest read buffer. Default 1 MiB. A stream begins with 32 KiB, or this if it is less.
     /// Its buffer doubles while reads fill it, and halves while they leave most of it empty. Bytes

@@ -17,10 +17,15 @@ use crate::{Command, Delivery, Instant, MESSAGE_OVERHEAD_BYTES, Message, Service
 /// A driver puts in what [`Mux::poll_delivery`](crate::Mux::poll_delivery) gives, takes a
 /// [`Batch`], runs it (on any thread), hands the resulting commands to the Mux, and gives the
 /// batch back. A service is in at most one batch at a time, and services take turns.
+///
+/// A driver whose services run on the thread of the Mux may offer its outputs to
+/// [`handle_in_front`](Self::handle_in_front) first.
 pub struct Dispatcher {
     directory: Arc<Directory>,
     random_seed: u64,
     dispose: Dispose,
+    /// The number of rounds that have begun.
+    round: u64,
     /// By index of the service.
     places: Vec<Option<Place>>,
     /// Services with messages that nobody runs. Invariant: each at most once.
@@ -44,6 +49,16 @@ struct Place {
     is_spawned: bool,
     /// So many Muxes released it.
     releases: u32,
+    in_front: InFront,
+}
+
+/// What a service did of a round without its mailbox.
+#[derive(Clone, Copy, Default)]
+struct InFront {
+    round: u64,
+    messages: u32,
+    /// The commands that it asked.
+    asked: usize,
 }
 
 struct Resident {
@@ -116,7 +131,7 @@ impl Dispatcher {
     /// An empty one. `random_seed` decides what services' [`Net::random`] answers.
     pub fn new(directory: Arc<Directory>, random_seed: u64) -> Self {
         let (places, runnable, spare) = Default::default();
-        Self { directory, random_seed, dispose: drop, places, runnable, spare }
+        Self { directory, random_seed, dispose: drop, round: 0, places, runnable, spare }
     }
 
     /// Drops services with `dispose`, wherever they end: for a driver that must outlive a panic of a
@@ -275,14 +290,21 @@ impl Dispatcher {
         None
     }
 
+    /// A round of the driver begins: each service may handle messages in front again.
+    #[inline]
+    pub fn begin_round(&mut self) {
+        self.round += 1;
+    }
+
     /// Lets the service in front of `deliveries` handle its messages there, one after the other, until
     /// one is for somebody else: for a driver whose services run on the thread of the Mux that put
     /// them out. Answers what it handled, or `None` if the one in front must
     /// go through [`deliver`](Self::deliver), because it is no message, or others wait before it.
     ///
     /// So services of one turn run in the order of their messages, and a message neither enters a
-    /// mailbox nor becomes a batch. A service that asks for more than `commands_per_service` gets
-    /// its next messages through its mailbox, and others their turn.
+    /// mailbox nor becomes a batch. A service that has handled `messages_per_batch` of a round, or
+    /// asked `commands_per_service`, gets its next ones through its mailbox; see
+    /// [`begin_round`](Self::begin_round).
     ///
     /// If the service panics, the panic passes through, and the driver calls
     /// [`forget`](Self::forget).
@@ -302,17 +324,29 @@ impl Dispatcher {
         let resident = place.resident.as_mut().filter(|resident| resident.is_started)?;
         let directory = &*self.directory;
         let config = directory.config();
+        if place.in_front.round != self.round {
+            place.in_front = InFront { round: self.round, messages: 0, asked: 0 };
+        }
+        let InFront { messages, asked, .. } = &mut place.in_front;
+        let is_allowed = |messages: u32, asked: usize| {
+            messages < config.messages_per_batch && asked < config.commands_per_service as usize
+        };
+        if !is_allowed(*messages, *asked) {
+            return None;
+        }
         let mut handled = Handled { service: id, charge_bytes: 0, exit: false };
         let Resident { service, state, .. } = resident;
         let mut net = Net::new(directory, id, now, state, commands, outlet);
+        net.asked = *asked;
         let service = service.as_mut();
         while let Some(Delivery::Message(to, message)) = deliveries.as_slice().first()
             && *to == id
-            && net.asked < config.commands_per_service as usize
+            && is_allowed(*messages, net.asked)
         {
             let is_data = matches!(message, Message::Data { .. });
             handled.charge_bytes += message.charge_bytes(config);
             handled.exit |= matches!(message, Message::Exit);
+            *messages += 1;
             let Some(Delivery::Message(_, message)) = deliveries.next() else { break };
             if is_data {
                 // The runtime owes nothing after it.
@@ -321,23 +355,8 @@ impl Dispatcher {
                 handle(service, &mut net, message);
             }
         }
-        if net.asked >= config.commands_per_service as usize {
-            self.hold_next(deliveries, id);
-        }
+        *asked = net.asked;
         Some(handled)
-    }
-
-    /// Puts the next message into its mailbox, if it is for this service: so all that come after it
-    /// wait there.
-    #[cold]
-    fn hold_next(&mut self, deliveries: &mut vec::Drain<'_, Delivery>, id: ServiceId) {
-        let next = deliveries.as_slice().first();
-        if !matches!(next, Some(Delivery::Message(to, _)) if *to == id) {
-            return;
-        }
-        if let Some(Delivery::Message(_, message)) = deliveries.next() {
-            self.put(id, message);
-        }
     }
 
     /// A service panicked while it handled messages in front: answers what is left of it. The driver
@@ -372,7 +391,8 @@ impl Dispatcher {
         state: &mut H,
         history: impl Fn(ServiceId) -> u64,
     ) -> bool {
-        let Self { directory: _, random_seed: _, dispose: _, places, runnable, spare: _ } = self;
+        let Self { directory: _, random_seed: _, dispose: _, round: _, places, runnable, spare: _ } =
+            self;
         for (index, place) in places.iter().enumerate() {
             let Some(place) = place else { continue };
             let Place {
@@ -382,6 +402,7 @@ impl Dispatcher {
                 is_queued,
                 is_spawned: true,
                 releases: 0,
+                in_front: _,
             } = place
             else {
                 return false;
@@ -474,8 +495,9 @@ impl Dispatcher {
 
 impl Place {
     fn new(id: ServiceId) -> Self {
-        let mailbox = VecDeque::new();
-        Self { id, mailbox, resident: None, is_queued: false, is_spawned: false, releases: 0 }
+        let (mailbox, in_front) = Default::default();
+        let (is_queued, is_spawned, resident, releases) = (false, false, None, 0);
+        Self { id, mailbox, resident, is_queued, is_spawned, releases, in_front }
     }
 
     fn is_living(&self) -> bool {

@@ -44,7 +44,7 @@ struct Stage {
 
 impl Stage {
     fn new(asks: usize) -> Self {
-        let config = Config { commands_per_service: 4, ..Config::default() };
+        let config = Config { commands_per_service: 4, messages_per_batch: 8, ..Config::default() };
         let directory = Arc::new(Directory::new(config).unwrap());
         let mut dispatcher = Dispatcher::new(Arc::clone(&directory), 0);
         let log = Log::default();
@@ -57,6 +57,7 @@ impl Stage {
         let mut stage = Self { directory, dispatcher, log, commands: Vec::new(), services };
         stage.run_mailboxes();
         stage.commands.clear();
+        stage.dispatcher.begin_round();
         stage
     }
 
@@ -104,17 +105,30 @@ fn what_waits_in_the_mailbox_is_not_overtaken() {
 }
 
 #[test]
-fn a_service_that_asks_too_much_gets_the_rest_through_its_mailbox() {
+fn a_service_that_asks_too_much_in_a_round_gets_the_rest_through_its_mailbox() {
     let mut stage = Stage::new(2);
-    let [a, _] = stage.services;
-    let (handled, left) =
-        stage.handle(vec![number(a, 1), number(a, 2), number(a, 3), number(a, 4)]);
-    assert_eq!(handled.unwrap().charge_bytes, 128, "four commands are allowed, two for each");
-    assert_eq!(left, 1, "the third message is in the mailbox, and the fourth follows it");
+    let [a, b] = stage.services;
+    // Four commands are allowed, two for each message; others in between change nothing.
+    let (handled, left) = stage.handle(vec![number(a, 1), number(b, 2), number(a, 3)]);
+    assert_eq!((handled.unwrap().charge_bytes, left), (64, 2));
+    let (handled, left) = stage.handle(vec![number(a, 3), number(a, 4), number(b, 5)]);
+    assert_eq!((handled.unwrap().charge_bytes, left), (64, 2));
     assert_eq!(stage.handle(vec![number(a, 4)]), (None, 1));
-    assert_eq!(stage.log(), [1, 2]);
+    drop(stage.dispatcher.deliver(number(a, 4)));
+    assert_eq!(stage.log(), [1, 3]);
     stage.run_mailboxes();
-    assert_eq!(stage.log(), [1, 2, 3]);
+    assert_eq!(stage.handle(vec![number(a, 6)]), (None, 1), "the round goes on");
+    stage.dispatcher.begin_round();
+    assert!(stage.handle(vec![number(a, 6)]).0.is_some());
+    assert_eq!(stage.log(), [1, 3, 4, 6]);
+}
+
+#[test]
+fn a_service_handles_a_batch_of_messages_in_a_round_at_most() {
+    let mut stage = Stage::new(0);
+    let [a, _] = stage.services;
+    let (handled, left) = stage.handle((0..20).map(|one| number(a, one)).collect());
+    assert_eq!((handled.unwrap().charge_bytes, left), (8 * 64, 12));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Stream sockets and listeners of either family: TCP, and Unix-domain.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::SocketAddr as UnixSocketAddr;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use tidelock_core::{Endpoint, UnixName};
 
 use super::bound_path::BoundPath;
@@ -69,11 +69,12 @@ impl StreamSocket {
 
     #[inline]
     pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match (self, slices) {
-            // `send` costs the system less than `writev` with a single slice.
-            (_, [alone]) => self.try_io(|fd| send(fd, alone, SEND_FLAGS)),
-            (StreamSocket::Tcp(socket), many) => (&mut &*socket).write_vectored(many),
-            (StreamSocket::Unix(socket), many) => (&mut &*socket).write_vectored(many),
+        match slices {
+            // `send` costs the system less than `sendmsg` with a single slice.
+            [alone] => self.try_io(|fd| send(fd, alone, SEND_FLAGS)),
+            many => {
+                self.try_io(|fd| sendmsg(fd, many, &mut SendAncillaryBuffer::default(), SEND_FLAGS))
+            }
         }
     }
 

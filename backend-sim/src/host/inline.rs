@@ -22,6 +22,7 @@ impl Host {
     }
 
     fn handle_outputs<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        self.dispatcher.begin_round();
         let mut outputs = self.mux.take_deliveries(std::mem::take(&mut self.outputs));
         // All of them were charged to mailboxes before any is handled, so the judge is told of all
         // of them first.
@@ -66,8 +67,8 @@ impl Host {
         }
     }
 
-    /// Gives the charge of handled messages back. Only the end of an exit must not overtake what
-    /// the service asked before.
+    /// Gives the charge of handled messages back, behind what services asked, if they did: a mailbox
+    /// has no room for more while its commands wait, and the end of an exit overtakes nothing.
     fn return_charge<C: Choices>(
         &mut self,
         handled: Handled,
@@ -77,7 +78,7 @@ impl Host {
         let Handled { service, charge_bytes, exit } = handled;
         let shard = self.mux.shard();
         let handled = Command::Handled { service, charge_bytes, exit, shard };
-        if exit {
+        if exit || !self.asked.is_empty() {
             self.asked.push(handled);
         } else {
             note_command(&mut self.io, shared, self.number, &handled);
