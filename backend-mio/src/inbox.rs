@@ -193,6 +193,11 @@ impl Inbox {
         is_empty
     }
 
+    /// The network thread has waited. What came meanwhile is for its next look at the hint.
+    pub(crate) fn wake_up(&self) {
+        self.lock().is_network_asleep = false;
+    }
+
     /// The network thread ends: nothing is taken any more.
     pub(crate) fn close(&self) {
         let mut queue = self.lock();

@@ -52,6 +52,9 @@ impl InlineServices {
         mut send_off: impl FnMut(Delivery),
     ) {
         self.dispatcher.begin_round();
+        if mux.deliveries().next().is_none() {
+            return;
+        }
         let mut outputs = mux.take_deliveries(std::mem::take(&mut self.outputs));
         let is_alone = shared.directory.shards() == 1;
         let mut left = outputs.drain(..);

@@ -152,7 +152,7 @@ impl Network {
             Err(error) => panic!("the poller failed: {error}"),
         }
         if sleeps {
-            self.take_commands();
+            self.inbox().wake_up();
         }
         let now = self.shared.clock.now();
         for event in &*events {

@@ -18,14 +18,11 @@ impl Net<'_> {
         if !self.directory.config().direct_write || !self.outlet.writes_directly() {
             return;
         }
+        if !are_few_sockets(self.commands) {
+            return;
+        }
         let places = sends_by_socket(self.commands);
-        if places.is_empty() {
-            return;
-        }
         let mut of_sockets: Vec<_> = places.chunk_by(|one, next| one.0 == next.0).collect();
-        if of_sockets.len() > SOCKETS_MAX {
-            return;
-        }
         of_sockets.sort_unstable_by_key(|of_one| of_one[0].1);
         let waiting = self.commands.drain(..).map(Some).collect();
         let mut writing = Writing { net: self, waiting };
@@ -109,6 +106,22 @@ fn stream_send(command: &Command) -> Option<SocketId> {
         Command::SendVectored { id, parts, .. } if !parts.is_empty() => Some(*id),
         _ => None,
     }
+}
+
+/// Whether there are sends, and on at most [`SOCKETS_MAX`] streams.
+fn are_few_sockets(commands: &[Command]) -> bool {
+    let (mut seen, mut count) = ([None; SOCKETS_MAX], 0);
+    for id in commands.iter().filter_map(stream_send) {
+        if seen[..count].contains(&Some(id)) {
+            continue;
+        }
+        if count == SOCKETS_MAX {
+            return false;
+        }
+        seen[count] = Some(id);
+        count += 1;
+    }
+    count > 0
 }
 
 /// The sends on streams, those of one together: whose, and where they stand among the commands.

@@ -36,7 +36,7 @@ fn number(command: &Command) -> usize {
     command.socket().expect("only commands about sockets are pushed").index() as usize
 }
 
-/// Takes the commands that are there, or sleeps until there are some. Returns `true` if it slept.
+/// Takes the commands that are there, or sleeps once. Returns `true` if it slept.
 fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     if inbox.is_filled() {
         inbox.take(commands);
@@ -45,7 +45,7 @@ fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     let sleeps = inbox.fall_asleep();
     if sleeps {
         waker.wait();
-        inbox.take(commands);
+        inbox.wake_up();
     }
     sleeps
 }

@@ -63,7 +63,10 @@ impl Focus<'_, Stream> {
                 }
             }
         }
-        if matches!(self.part.phase, Phase::Open) && !self.desk.direct_write {
+        if matches!(self.part.phase, Phase::Open) {
+            if self.desk.direct_write {
+                self.settle_permit();
+            }
             return if self.part.has_output() { Change::OUTPUT } else { Change::NONE };
         }
         self.end_output_if_flushed(backend);
