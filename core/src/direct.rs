@@ -1,5 +1,7 @@
 //! Writing a stream from a service's own thread.
 
+use std::iter;
+
 use crate::net::Net;
 use crate::outlet::Step;
 use crate::permit::{Permit, Went};
@@ -15,12 +17,28 @@ impl Net<'_> {
     /// Writes what was sent on few sockets, where nothing is queued and nobody else's sends are on
     /// their way; the rest stays among the commands.
     pub(crate) fn write_directly(&mut self) {
-        if !self.directory.config().direct_write || !self.outlet.writes_directly() {
+        let may_write = self.directory.config().direct_write && !self.has_left_early;
+        if !may_write || !self.outlet.writes_directly() {
             return;
         }
-        if !are_few_sockets(self.commands) {
-            return;
+        match Sends::among(self.commands) {
+            Sends::One(id, at) => self.write_one(id, at),
+            Sends::OnFewSockets => self.write_each(),
+            Sends::None | Sends::OnManySockets => {}
         }
+    }
+
+    /// Writes the only send: of one connection, mostly so, without sorting anything.
+    fn write_one(&mut self, id: SocketId, at: usize) {
+        self.outlet.point(Step::StartSend { id });
+        let gate = self.directory.gate(id).expect("an admitted send has a gate");
+        let Some(permit) = gate.start_write(id, 1) else { return };
+        let send = self.commands.remove(at);
+        self.outlet.point(Step::Write { id, sends: std::slice::from_ref(&send) });
+        self.write_outbox(permit, outbox_of([send]));
+    }
+
+    fn write_each(&mut self) {
         let places = sends_by_socket(self.commands);
         let mut of_sockets: Vec<_> = places.chunk_by(|one, next| one.0 == next.0).collect();
         of_sockets.sort_unstable_by_key(|of_one| of_one[0].1);
@@ -36,14 +54,12 @@ impl Net<'_> {
             sends.extend(taken.map(|send| send.expect("each send is written once")));
             assert_eq!(sends.len(), count, "{id}: other sends than were counted");
             writing.net.outlet.point(Step::Write { id, sends: &sends });
-            writing.net.write_sends(permit, &mut sends);
+            writing.net.write_outbox(permit, outbox_of(sends.drain(..)));
         }
     }
 
-    fn write_sends(&mut self, permit: Permit, sends: &mut Vec<Command>) {
+    fn write_outbox(&mut self, permit: Permit, mut outbox: Outbox) {
         let id = permit.id();
-        let mut outbox = outbox_of(sends);
-        assert!(sends.is_empty(), "{id}: a send is left out");
         let (all_bytes, all_messages) = (outbox.pending_bytes(), outbox.messages());
         let charge = outbox.charge_bytes();
         assert!(!outbox.is_empty(), "{id}: only sends with bytes are written");
@@ -108,20 +124,35 @@ fn stream_send(command: &Command) -> Option<SocketId> {
     }
 }
 
-/// Whether there are sends, and on at most [`SOCKETS_MAX`] streams.
-fn are_few_sockets(commands: &[Command]) -> bool {
-    let (mut seen, mut count) = ([None; SOCKETS_MAX], 0);
-    for id in commands.iter().filter_map(stream_send) {
-        if seen[..count].contains(&Some(id)) {
-            continue;
+/// The sends on streams among a batch's commands.
+#[derive(Debug, PartialEq, Eq)]
+enum Sends {
+    None,
+    /// Whose it is, and where it stands.
+    One(SocketId, usize),
+    OnFewSockets,
+    /// On more than [`SOCKETS_MAX`].
+    OnManySockets,
+}
+
+impl Sends {
+    fn among(commands: &[Command]) -> Self {
+        let mut sends = (0..).zip(commands).filter_map(|(at, one)| Some((stream_send(one)?, at)));
+        let Some((first, at)) = sends.next() else { return Sends::None };
+        let Some((second, _)) = sends.next() else { return Sends::One(first, at) };
+        let (mut seen, mut count) = ([first; SOCKETS_MAX], 1);
+        for id in iter::once(second).chain(sends.map(|(id, _)| id)) {
+            if seen[..count].contains(&id) {
+                continue;
+            }
+            if count == SOCKETS_MAX {
+                return Sends::OnManySockets;
+            }
+            seen[count] = id;
+            count += 1;
         }
-        if count == SOCKETS_MAX {
-            return false;
-        }
-        seen[count] = Some(id);
-        count += 1;
+        Sends::OnFewSockets
     }
-    count > 0
 }
 
 /// The sends on streams, those of one together: whose, and where they stand among the commands.
@@ -135,10 +166,10 @@ fn sends_by_socket(commands: &[Command]) -> Vec<(SocketId, usize)> {
 }
 
 /// The sends in the order in which they leave.
-fn outbox_of(sends: &mut Vec<Command>) -> Outbox {
+fn outbox_of(sends: impl IntoIterator<Item = Command>) -> Outbox {
     let mut outbox = Outbox::new();
     let priority = |low| if low { Priority::Low } else { Priority::High };
-    for send in sends.drain(..) {
+    for send in sends {
         match send {
             Command::Send { low, bytes, .. } => outbox.push(bytes, priority(low)),
             Command::SendVectored { low, parts, .. } => {
@@ -273,6 +304,24 @@ mod tests {
             });
             assert_eq!(wire.written.len(), usize::from(is_written));
             assert_eq!(left.len(), if is_written { 0 } else { sends });
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_batch_that_left_early_is_left_to_the_mux_until_a_flush() {
+        for is_flushed in [false, true] {
+            let (directory, [a, b]) = streams([true, true]);
+            let mut wire = Wire::default();
+            let left = run(&directory, &mut wire, move |net| {
+                for _ in 0..2 {
+                    net.send(a, vec![0; 64 << 10]).unwrap();
+                }
+                if is_flushed {
+                    net.flush(a);
+                }
+                net.send(b, "x").unwrap();
+            });
+            assert_eq!((wire.written.len(), left.len()), if is_flushed { (1, 2) } else { (0, 3) });
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Net<'a> {
     pub(crate) commands: &'a mut Vec<Command>,
     pub(crate) outlet: &'a mut dyn Outlet,
     pub(crate) gathered_bytes: usize,
+    /// A part of this batch left before its end.
+    pub(crate) has_left_early: bool,
     /// Commands of this batch, those that have left already included.
     pub(crate) asked: usize,
 }
@@ -49,7 +51,17 @@ impl<'a> Net<'a> {
         commands: &'a mut Vec<Command>,
         outlet: &'a mut dyn Outlet,
     ) -> Self {
-        Self { directory, service, now, state, commands, outlet, gathered_bytes: 0, asked: 0 }
+        Self {
+            directory,
+            service,
+            now,
+            state,
+            commands,
+            outlet,
+            gathered_bytes: 0,
+            has_left_early: false,
+            asked: 0,
+        }
     }
 }
 
@@ -498,14 +510,15 @@ impl Net<'_> {
         }
     }
 
-    /// Asks a send. Whoever sends so much in one batch that a part of it leaves early leaves the writing
-    /// to the Mux, which gathers what one stream gets: written here, a broadcast would cost a call to
-    /// the system for each message.
+    /// Asks a send. Whoever sends so much in one batch that a part of it leaves early leaves all of the
+    /// writing to the Mux, which gathers what one stream gets: written here, a broadcast would cost a
+    /// call to the system for each message.
     fn ask_send(&mut self, len: usize, command: Command) {
         let is_full = self.commands.len() >= GATHERED_COMMANDS_MAX
             || self.gathered_bytes >= GATHERED_BYTES_MAX;
         if is_full {
             self.publish_unwritten();
+            self.has_left_early = true;
         }
         self.gathered_bytes += len;
         self.ask(command);
@@ -515,6 +528,7 @@ impl Net<'_> {
     pub(crate) fn publish(&mut self) {
         self.write_directly();
         self.publish_unwritten();
+        self.has_left_early = false;
     }
 
     fn publish_unwritten(&mut self) {

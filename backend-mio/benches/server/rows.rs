@@ -98,8 +98,11 @@ impl Bench {
         let writes = server.direct_writes();
         load.stop();
         server.stop();
-        let writes_directly = kind == Kind::Direct && work == Work::Echo;
-        assert_eq!(writes_directly, writes > 0, "{kind:?}: {writes} direct writes");
+        let may_write = kind == Kind::Direct && work == Work::Echo;
+        assert!(may_write || writes == 0, "{kind:?}: {writes} direct writes");
+        // What comes of many connections at once is left to the network thread.
+        let must_write = may_write && matches!(shape, Shape::Echo { connections: 1, .. });
+        assert!(!must_write || writes > 0, "{kind:?} writes nothing directly");
         sample
     }
 
