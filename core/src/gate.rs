@@ -41,7 +41,8 @@ pub(crate) enum Refusal {
 /// The word holds, from its low end: flags (8 bits), the number of announced sends, which are on
 /// their way to the Mux (24 bits), and the generation (32 bits). A sender that finds the flags as
 /// it wishes adds itself to the announced in the same compare-exchange; so the Mux, having
-/// cleared `OPEN`, knows exactly how many sends it has yet to see before the id may be reused.
+/// cleared `OPEN`, knows exactly how many sends it has yet to see before the id may be reused. A
+/// service on the Mux's own thread announces nothing: its send is queued in the same step.
 ///
 /// Who may write a stream stands in the same word; see [`Permit`](crate::permit::Permit).
 #[derive(Debug, Default)]
@@ -243,7 +244,8 @@ impl Gate {
     /// that nothing is announced. A stream's output goes through the Mux from then on.
     ///
     /// `None`: it goes among the commands, because the gate refuses it, or because earlier sends
-    /// are on their way that must not be overtaken.
+    /// are on their way that must not be overtaken. (Output may go through the Mux from then on all
+    /// the same, until it settles the stream.)
     #[inline]
     pub(crate) fn charge_at_once(
         &self,

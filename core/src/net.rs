@@ -19,7 +19,8 @@ use crate::{
 /// seeded randomness.
 ///
 /// Every method returns at once. What is known at once is its `Result`; the rest is a
-/// [`Message`](crate::Message). A service sees its own commands in order, and what `shutdown`,
+/// [`Message`](crate::Message). A service sees its own commands in order (with direct writes, what the
+/// system did not take of a send comes behind the rest of the batch), and what `shutdown`,
 /// `close`, `finish` and `udp_connect` change for later answers changes at the call. Commands of
 /// one batch of messages leave together at its end; see [`flush`](Self::flush).
 pub struct Net<'a> {

@@ -15,6 +15,7 @@ use crate::sync::Ordering;
 /// | whoever takes the id | birth | `QUEUED`: nothing can be written yet |
 /// | Mux | open, nothing queued, nobody waits for room | `QUEUED` is cleared |
 /// | Mux | receives a send, or somebody waits | `QUEUED` is set, in the same step in which the send is announced no more, and before it looks for `DIRECT` |
+/// | service on the Mux's thread | sends at once | `QUEUED` is set; nothing is announced |
 /// | worker | [`Gate::start_write`] | alive, open and nothing else, and only its own sends announced: they are taken back, `DIRECT` is set |
 /// | worker | [`Gate::finish_write`]: all is written | the charge is given back, then `DIRECT` is cleared; with `QUEUED`, or if the total is waited for, `FLUSH` is set and a `Flush` is posted |
 /// | worker | [`Permit::post`]: something is left | nothing: the right goes to the Mux with what is left |

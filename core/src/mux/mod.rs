@@ -4,10 +4,11 @@
 //! |---|---|
 //! | `sockets` | what a socket is, and where it lies |
 //! | `desk` | what a transition may touch besides its own socket |
+//! | `seat` | one socket at its place, found once for one step |
 //! | `focus` | one socket in the hands of a transition |
-//! | `stream`, `listener`, `datagram`, `dial`, `close`, `direct`, `waiting` | transitions |
+//! | `stream`, `listener`, `twin`, `datagram`, `opening`, `dial`, `close`, `direct`, `waiting` | transitions |
 //! | `settle` | putting a socket where its work is done |
-//! | `turn`, `commands`, `events`, `timers`, `opening`, `owner`, `errands`, `shards`, `exit`, `info` | the Mux |
+//! | `turn`, `commands`, `events`, `timers`, `owner`, `errands`, `shards`, `exit`, `info` | the Mux |
 
 mod agenda;
 mod close;
@@ -64,6 +65,13 @@ use crate::{Config, ConfigError, Directory, Instant, Situation, SocketId, Socket
 /// A driver repeats: events in, commands in, `turn`, deliveries out; it waits for events until
 /// `next_deadline` when `turn` said [`Progress::Idle`] and no delivery and no command is left.
 /// Nothing is lost by calling any of them more often than needed.
+///
+/// A driver whose services run on its own thread has a short way for what happens most:
+/// [`handle_readiness`](Self::handle_readiness) in,
+/// [`Dispatcher::handle_in_front`](crate::Dispatcher::handle_in_front) on what
+/// [`take_deliveries`](Self::take_deliveries) gives, [`send_at_once`](Self::send_at_once) inside of
+/// a service's call, [`settle_handled`](Self::settle_handled) after it. All of these may come behind
+/// the turn that was idle: so it asks [`is_ready`](Self::is_ready) before it waits.
 ///
 /// The tables of [`states`] say what each state does with each command and each event.
 ///
