@@ -36,7 +36,7 @@ fn number(command: &Command) -> usize {
     command.socket().expect("only commands about sockets are pushed").index() as usize
 }
 
-/// Takes the commands that are there, or sleeps once. Returns `true` if it slept.
+/// Takes the commands that are there, or sleeps until there are some. Returns `true` if it slept.
 fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     if inbox.is_filled() {
         inbox.take(commands);
@@ -46,6 +46,7 @@ fn take(inbox: &Inbox, waker: &Waker, commands: &mut Vec<Command>) -> bool {
     if sleeps {
         waker.wait();
         inbox.wake_up();
+        inbox.take(commands);
     }
     sleeps
 }
