@@ -75,9 +75,8 @@ impl Host {
         shared: &mut Shared<C>,
         now: Instant,
     ) {
-        let Handled { service, charge_bytes, exit } = handled;
-        let shard = self.mux.shard();
-        let handled = Command::Handled { service, charge_bytes, exit, shard };
+        let exit = handled.exit;
+        let handled = handled.into_command(self.mux.shard());
         if exit || !self.asked.is_empty() {
             self.asked.push(handled);
         } else {

@@ -11,7 +11,7 @@ use super::sockets::stream::Stream;
 use crate::gate::{Gate, OnTheWay};
 use crate::{Bytes, Config, Directory, Fault, Message, Operation, Situation, SocketId};
 
-/// One socket in the hands of a transition: its record, found once, its gate, and the desk.
+/// One socket in the hands of a transition: its record, found once, and the desk.
 ///
 /// Transitions are methods of it, and see nothing else; what they want of another socket they leave
 /// on the desk as an errand. The Mux makes one, runs one transition, and settles the socket once.
@@ -148,9 +148,7 @@ impl<'a, P: Kind> Focus<'a, P> {
     /// Whether input that is ready may be served now.
     #[inline]
     pub(crate) fn can_serve_input(&self) -> bool {
-        self.part.has_input_work(self.head)
-            && !(self.part.needs_mailbox(self.head)
-                && self.desk.services.is_held_back(self.head.owner))
+        self.part.has_input_work(self.head) && !self.desk.holds_back(self.head, self.part)
     }
 }
 

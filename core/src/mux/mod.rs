@@ -212,9 +212,8 @@ impl Mux {
 
     fn wish_of(&self, socket: &Socket) -> Wish {
         let Socket { head, part } = socket;
-        let input = part.wants_input(head)
-            && !part.has_held_input()
-            && !(part.needs_mailbox(head) && self.desk.services.is_held_back(head.owner));
+        let input =
+            part.wants_input(head) && !part.has_held_input() && !self.desk.holds_back(head, part);
         let output = match part {
             AnyPart::Stream(stream) => match &stream.phase {
                 Phase::Dialling(dial) => dial.attempt == Attempt::UnderWay,
@@ -244,7 +243,7 @@ impl Mux {
         self.desk.now = now;
     }
 
-    /// Finds a living socket and its gate.
+    /// Finds a living socket.
     #[inline]
     fn seat(&mut self, id: SocketId) -> Option<Seat<'_>> {
         let Self { directory, sockets, desk, .. } = self;

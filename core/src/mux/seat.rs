@@ -121,8 +121,7 @@ impl<P: Kind> Focus<'_, P> {
             }
             return is_waiting.then_some(Move::Leave);
         }
-        let waits =
-            self.part.needs_mailbox(self.head) && self.desk.services.is_held_back(self.head.owner);
+        let waits = self.desk.holds_back(self.head, self.part);
         match (waits, *is_waiting, ticket.is_queued()) {
             (true, true, _) | (false, false, true) => None,
             (false, true, _) => Some(Move::Leave),

@@ -78,16 +78,19 @@ impl Mux {
         Progress::Exit
     }
 
+    /// Takes the next socket out of a queue.
+    #[inline(always)]
+    fn next_seat(&mut self, side: Side) -> Option<Seat<'_>> {
+        let Self { directory, sockets, desk, .. } = self;
+        let index = sockets.ready.side(side).pop(&mut sockets.table, side)?;
+        let place = sockets.table.place_mut(index).expect("a ready socket has a place");
+        Some(Seat::new(place, directory, desk, &mut sockets.ready))
+    }
+
     /// Serves the next socket that has output work; answers whether there was one.
     #[inline(always)]
     fn serve_next_output<B: Backend>(&mut self, backend: &mut B) -> bool {
-        let Self { directory, sockets, desk, .. } = self;
-        let Some(index) = sockets.ready.side(Side::Output).pop(&mut sockets.table, Side::Output)
-        else {
-            return false;
-        };
-        let place = sockets.table.place_mut(index).expect("a ready socket has a place");
-        let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
+        let Some(mut seat) = self.next_seat(Side::Output) else { return false };
         let id = seat.socket.id();
         let Some(mut focus) = seat.focus().into_writing_stream() else {
             self.serve_seldom_output(id, backend);
@@ -118,13 +121,7 @@ impl Mux {
     /// Serves the next socket that has input work; answers whether there was one.
     #[inline(always)]
     fn serve_next_input<B: Backend>(&mut self, backend: &mut B) -> bool {
-        let Self { directory, sockets, desk, .. } = self;
-        let Some(index) = sockets.ready.side(Side::Input).pop(&mut sockets.table, Side::Input)
-        else {
-            return false;
-        };
-        let place = sockets.table.place_mut(index).expect("a ready socket has a place");
-        let mut seat = Seat::new(place, directory, desk, &mut sockets.ready);
+        let Some(mut seat) = self.next_seat(Side::Input) else { return false };
         let id = seat.socket.id();
         let Some(mut focus) = seat.focus().into_stream() else {
             self.serve_seldom_input(id, backend);

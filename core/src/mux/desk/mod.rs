@@ -13,6 +13,8 @@ use self::services::Services;
 use self::timers::{TimerKey, Timers};
 use self::waiters::Waiters;
 use super::output::Delivery;
+use super::sockets::head::Head;
+use super::sockets::kind::Kind;
 use crate::shard::ShardOrder;
 use crate::{
     Bytes, Config, Directory, Instant, MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, Stats,
@@ -110,6 +112,12 @@ impl Desk {
         }
         let to = entry.id;
         self.deliveries.push_back(Delivery::Message(to, Message::Data { socket, bytes }));
+    }
+
+    /// Returns `true` if the input of a socket waits for room in its owner's mailbox.
+    #[inline(always)]
+    pub(crate) fn holds_back(&self, head: &Head, part: &impl Kind) -> bool {
+        part.needs_mailbox(head) && self.services.is_held_back(head.owner)
     }
 
     /// Asks another Mux of the runtime.
