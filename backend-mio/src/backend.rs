@@ -29,7 +29,7 @@ pub(crate) struct MioBackend {
     registry: Registry,
     ring: BufferRing,
     resolver: Resolver,
-    /// What the network thread asked of the system.
+    /// The calls that the network thread made to the system.
     pub(crate) calls: Calls,
     /// Where workers find the streams that they may write; `None` if nobody else writes.
     remote: Option<Arc<Remote>>,
@@ -98,7 +98,7 @@ impl MioBackend {
         self.remote = Some(remote);
     }
 
-    /// What a poller's event says to the Mux; `None` if its socket is gone.
+    /// Returns the report of a poller's event for the Mux; `None` if its socket is gone.
     #[inline]
     pub(crate) fn handle_event(&mut self, event: &sys::Event) -> Option<(SocketId, Readiness)> {
         let bits = event.token().0;
@@ -127,7 +127,7 @@ impl MioBackend {
         self.resolver.poll()
     }
 
-    /// How many sockets are open.
+    /// Returns the number of open sockets.
     pub(crate) fn open_sockets(&self) -> usize {
         self.table.iter().flatten().count()
     }

@@ -29,8 +29,9 @@ pub(crate) struct BufferRing {
 /// The memory of the next small messages, which share it: to allocate for each costs as much as to
 /// read it.
 ///
-/// A message that somebody keeps pins its chunk: up to seven times what it is charged with. So chunks
-/// are small, and messages of few bytes get memory of their own, which is not much more than they.
+/// A message that somebody keeps pins its chunk: up to seven times what it is charged with. So
+/// chunks are small, and messages of few bytes get memory of their own, which is not much more than
+/// they.
 #[derive(Debug)]
 struct SmallChunk {
     chunk: BytesMut,
@@ -66,12 +67,12 @@ struct Ring {
     buffer_bytes: usize,
 }
 
-/// What reads begin with, and what most never leave.
+/// The size with which reads begin, and which most never leave.
 const SMALLEST_BUFFER_BYTES: usize = 32 * 1024;
 /// Buffers of one size that are kept take at most so much, if two of them do not take more.
 const RING_BYTES_MAX: usize = 2 * 1024 * 1024;
 const RING_BUFFERS_MIN: usize = 2;
-/// How many buffers are looked at before a new one is made.
+/// The number of buffers that are looked at before a new one is made.
 const RING_LOOKS_MAX: usize = 4;
 
 impl BufferRing {
@@ -196,11 +197,12 @@ impl Ring {
     }
 }
 
-/// How much one stream is asked for: more while reads fill what they are given, less while they
-/// leave most of it.
+/// The size that one stream is asked for: more while reads fill what they are given, less while
+/// they leave most of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadSize {
-    /// How often the smallest buffer was doubled: a byte says it for each of many streams.
+    /// The number of times that the smallest buffer was doubled: a byte says it for each of many
+    /// streams.
     doublings: u8,
     /// Reads in a row that left three quarters.
     scant_reads: u8,

@@ -2,7 +2,7 @@
 
 use crate::sys;
 
-/// What is known about the input of one TCP stream.
+/// The knowledge about the input of one TCP stream.
 ///
 /// After a short read the next one would answer would-block, which costs a call that tells
 /// nothing new. It may be left out only if no byte, end or error can be waiting without an event
@@ -49,7 +49,8 @@ impl Drained {
         self.is_empty = got < asked;
     }
 
-    /// Whether the next read would answer would-block, and an event is owed for anything else.
+    /// Returns `true` if the next read would answer would-block, and an event is owed for anything
+    /// else.
     pub(crate) fn is_drained(self) -> bool {
         sys::SHORT_READ_MEANS_DRAINED && self.is_empty && self.latest_event == LatestEvent::Plain
     }

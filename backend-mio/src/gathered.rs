@@ -78,7 +78,7 @@ impl Gathered {
         self.latest = now;
     }
 
-    /// Whether other threads are to get what waits, after a turn from `then` to `now`.
+    /// Returns `true` if other threads are to get what waits, after a turn from `then` to `now`.
     #[inline]
     pub(crate) fn is_due(&self, progress: Progress, then: Instant, now: Instant) -> bool {
         let Some(since) = self.since else { return false };

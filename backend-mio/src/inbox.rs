@@ -10,16 +10,16 @@ use tidelock_core::{Command, Delivery, Endpoint, Fault, SocketId};
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::sys::Waker;
 
-/// Who waits for a listener to open.
+/// A thread that waits for a listener to open.
 pub(crate) type ListenWaiter = (SocketId, SyncSender<Result<Endpoint, Fault>>);
 
 /// Commands on their way to the network thread, a batch at a time.
 ///
 /// # When the network thread is woken
 ///
-/// Whether it sleeps stands under the same lock as the queue. It declares itself asleep only when
-/// it finds the queue empty under the lock, and whoever pushes looks under the lock as well. So
-/// either the push came first, and the thread does not go to sleep; or the declaration came
+/// The flag that it sleeps stands under the same lock as the queue. It declares itself asleep only
+/// when it finds the queue empty under the lock, and whoever pushes looks under the lock as well.
+/// So either the push came first, and the thread does not go to sleep; or the declaration came
 /// first, and the one who pushes sees it, takes it back, and wakes the thread, which may at that
 /// moment not even have reached its wait: the waker's event is then pending in the poller. Taking
 /// the declaration back makes it at most one wake-up per sleep; a thread that is awake is never
@@ -47,7 +47,7 @@ impl fmt::Debug for Queue {
     }
 }
 
-/// What was taken besides commands.
+/// The contents of an inbox besides commands.
 pub(crate) struct Taken {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) listen_waiters: Vec<ListenWaiter>,
@@ -59,7 +59,7 @@ struct Queue {
     deliveries: Vec<Delivery>,
     listen_waiters: Vec<ListenWaiter>,
     is_network_asleep: bool,
-    /// What *handled* commands in the queue give back.
+    /// The bytes that *handled* commands in the queue give back.
     quiet_bytes: usize,
     /// `None` once the network thread has ended; nothing is taken then.
     waker: Option<Arc<Waker>>,
@@ -154,17 +154,17 @@ impl Inbox {
         self.filled(queue);
     }
 
-    /// Whether the network thread has ended.
+    /// Returns `true` if the network thread has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().waker.is_none()
     }
 
-    /// Whether something waits; may be late by a moment.
+    /// Returns `true` if something waits; may be late by a moment.
     pub(crate) fn is_filled(&self) -> bool {
         self.is_filled.load(Ordering::Acquire)
     }
 
-    /// How many commands wait.
+    /// Returns the number of commands that wait.
     pub(crate) fn len(&self) -> usize {
         self.lock().commands.len()
     }
@@ -231,7 +231,7 @@ impl Inbox {
 /// So much is handled without a word at most: memory for the commands is bounded, too.
 const QUIET_BYTES_MAX: usize = 64 << 10;
 
-/// What a batch gives back, if that is all that it does.
+/// Returns the bytes that a batch gives back, if that is all that it does.
 fn quiet_bytes(commands: &[Command]) -> Option<usize> {
     commands.iter().try_fold(0_usize, |sum, command| match command {
         Command::Handled { charge_bytes, exit: false, .. } => sum.checked_add(*charge_bytes),

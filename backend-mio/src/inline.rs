@@ -14,13 +14,13 @@ use crate::shared::Shared;
 
 /// The services of a network thread that runs them itself.
 ///
-/// A message that the thread's own Mux puts out is handled where it stands, and a send to one of its
-/// sockets is queued in the same step: no mailbox, no batch, no command. Mailboxes take what cannot
-/// be handled so: the messages of services that are just beginning, that asked for too much, or that
-/// another network thread told something.
+/// A message that the thread's own Mux puts out is handled where it stands, and a send to one of
+/// its sockets is queued in the same step: no mailbox, no batch, no command. Mailboxes take what
+/// cannot be handled so: the messages of services that are just beginning, that asked for too much,
+/// or that another network thread told something.
 pub(crate) struct InlineServices {
     dispatcher: Box<Dispatcher>,
-    /// What services asked; empty between two uses.
+    /// The commands of services; empty between two uses.
     asked: Vec<Command>,
     /// Swapped with the outputs of the Mux; empty between two uses.
     outputs: Vec<Delivery>,
@@ -42,8 +42,8 @@ impl InlineServices {
         drop_messages(|| drop(self.dispatcher.deliver(delivery)));
     }
 
-    /// Lets services handle what the Mux puts out, in its order. `send_off` gets what is for another
-    /// network thread.
+    /// Lets services handle what the Mux puts out, in its order. `send_off` gets what is for
+    /// another network thread.
     pub(crate) fn handle_outputs(
         &mut self,
         mux: &mut Mux,

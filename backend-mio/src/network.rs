@@ -56,7 +56,7 @@ impl Services {
     }
 }
 
-/// How long the poller is waited for.
+/// The time for which the poller is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pause {
     /// There is work.

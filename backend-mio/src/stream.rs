@@ -31,7 +31,7 @@ enum Shareable {
     Shared(Arc<SharedStream>),
 }
 
-/// What a worker that writes a stream shares with the network thread.
+/// The part of a stream that a worker which writes it shares with the network thread.
 #[derive(Debug)]
 pub(crate) struct SharedStream {
     socket: StreamSocket,
@@ -123,8 +123,8 @@ impl Stream {
         &self.shared().socket
     }
 
-    /// Whether the connect is done: the pending error first, because it is told once; then the
-    /// peer's name, which only a connected socket has.
+    /// Asks if the connect is done: the pending error first, because it is told once;
+    /// then the peer's name, which only a connected socket has.
     pub(crate) fn connected(&self) -> Answer<Result<Connected, Fault>> {
         match self.socket().take_error() {
             Ok(None) => {}
@@ -149,7 +149,7 @@ impl Stream {
         self.input.handle_event(is_readable, is_marked);
     }
 
-    /// Whether a read would answer without asking the system.
+    /// Returns `true` if a read would answer without asking the system.
     pub(crate) fn is_drained(&mut self) -> bool {
         self.input.is_drained() && !self.has_failed_elsewhere()
     }
@@ -191,7 +191,8 @@ impl Stream {
         answer
     }
 
-    /// What broke the stream may have come behind bytes whose event was not fetched yet.
+    /// Returns `true` once after a worker's write failed: the cause may have come behind bytes whose
+    /// event was not fetched yet.
     fn has_failed_elsewhere(&mut self) -> bool {
         let has_failed = match &self.descriptor {
             Shareable::Own(_) => false,
@@ -238,7 +239,7 @@ impl Stream {
 
 /// The most slices that one vectored write takes; the system's limit.
 const SLICES_MAX: usize = 1024;
-/// So many slices stand on the stack, and only a write of more allocates.
+/// The number of slices that stand on the stack; only a write of more allocates.
 const SLICES_ON_STACK: usize = 64;
 
 /// Writes the front of `unsent`, at most `size_max` bytes and [`SLICES_MAX`] parts, and consumes

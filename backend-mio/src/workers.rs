@@ -27,7 +27,7 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Idle workers wait here.
     work: Condvar,
-    /// Whoever waits for the pool to be quiet waits here.
+    /// The place where threads wait for the pool to be quiet.
     quiet: Condvar,
 }
 
@@ -48,7 +48,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// What a worker needs besides the pool.
+/// The things that a worker needs besides the pool.
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
     pub(crate) directory: Arc<Directory>,
@@ -140,7 +140,7 @@ impl Pool {
         drop(dispatcher);
     }
 
-    /// Who is inside a call.
+    /// The services that are inside a call.
     pub(crate) fn inside(&self) -> Vec<ServiceId> {
         self.lock().inside.iter().flatten().copied().collect()
     }
@@ -155,7 +155,8 @@ impl Pool {
         [services, waiting, state.inside.iter().flatten().count() as u64]
     }
 
-    /// Whether `worker` is inside a call. After [`stop`](Self::stop) one that is not ends at once.
+    /// Returns `true` if `worker` is inside a call. After [`stop`](Self::stop) one that is not ends
+    /// at once.
     pub(crate) fn is_inside(&self, worker: usize) -> bool {
         self.lock().inside[worker].is_some()
     }

@@ -34,7 +34,7 @@ pub struct Connected {
 /// A stream that was accepted.
 pub type Accepted = Connected;
 
-/// What one [`read`](Backend::read) gave.
+/// The outcome of one [`read`](Backend::read).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The bytes; none are the end of the stream.
@@ -44,7 +44,7 @@ pub struct Read {
     pub is_drained: bool,
 }
 
-/// How a descriptor goes.
+/// The way in which a descriptor is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseHow {
     /// As the system does it.
@@ -95,7 +95,7 @@ pub enum CloseHow {
 /// What is *not* promised: that an event means that the call will succeed; the order of events of
 /// different ids; that FIN or an error is reported while nothing is pending.
 pub trait Backend {
-    /// Whether a call that answered `Later` may be repeated before its event: so it is of
+    /// Returns `true` if a call that answered `Later` may be repeated before its event: so it is of
     /// readiness. A backend that completes calls says no, and is not asked twice for one thing.
     fn may_repeat(&self) -> bool {
         true

@@ -17,7 +17,7 @@ pub(crate) struct Total {
 const AWAITED: u64 = 1 << 63;
 
 impl Total {
-    /// How many bytes are charged.
+    /// Returns the number of charged bytes.
     pub(crate) fn bytes(&self) -> usize {
         (self.word.load(Ordering::Acquire) & !AWAITED) as usize
     }
@@ -56,7 +56,7 @@ impl Total {
         }
     }
 
-    /// Whether who gives something back would be told to tell the Mux.
+    /// Returns `true` if who gives something back would be told to tell the Mux.
     pub(crate) fn is_awaited(&self) -> bool {
         self.word.load(Ordering::Acquire) & AWAITED != 0
     }

@@ -14,9 +14,8 @@ pub const MESSAGE_OVERHEAD_BYTES: usize = 64;
 /// The limits and timeouts of one runtime. Names end in their unit.
 ///
 /// ```
-/// use tidelock_core::Config;
-/// let config = Config { warn_bytes: 64 * 1024, outbox_bytes_max: 1024 * 1024, ..Config::default() };
-/// config.validate().unwrap();
+/// use tidelock_core::Config; let config = Config { warn_bytes: 64 * 1024, outbox_bytes_max: 1024 *
+/// 1024, ..Config::default() }; config.validate().unwrap();
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -46,10 +45,10 @@ pub struct Config {
     pub commands_per_service: u32,
     /// Reads of up to this many bytes are always copied out of the read buffer. Default 2 KiB.
     ///
-    /// tidelock-mio lets those of up to a sixteenth of it share memory, in chunks of a quarter of it
-    /// (512 bytes): a service that keeps one for long keeps its chunk, and had better copy it. Where
-    /// peers arrange for that, mailboxes and outboxes keep up to seven times as many bytes as they are
-    /// charged with.
+    /// tidelock-mio lets those of up to a sixteenth of it share memory, in chunks of a quarter of
+    /// it (512 bytes): a service that keeps one for long keeps its chunk, and had better copy it.
+    /// Where peers arrange for that, mailboxes and outboxes keep up to seven times as many bytes as
+    /// they are charged with.
     pub read_buffer_bytes_min: usize,
     /// The largest read buffer. Default 1 MiB. A stream begins with 32 KiB, or this if it is less.
     /// Its buffer doubles while reads fill it, and halves while they leave most of it empty. Bytes
@@ -170,8 +169,8 @@ impl Config {
     ///
     /// ```
     /// # use tidelock_core::Config;
-    /// let config = Config { read_buffer_bytes_max: 200_000, ..Config::default() };
-    /// let buffers = [0, 32_768, 32_769, 140_000, 1_000_000].map(|bytes| config.read_buffer_bytes(bytes));
+    /// let config = Config { read_buffer_bytes_max: 200_000, ..Config::default() }; let buffers =
+    /// [0, 32_768, 32_769, 140_000, 1_000_000].map(|bytes| config.read_buffer_bytes(bytes));
     /// assert_eq!(buffers, [32_768, 32_768, 65_536, 200_000, 200_000]);
     /// ```
     pub fn read_buffer_bytes(&self, bytes: usize) -> usize {

@@ -9,8 +9,8 @@ use crate::{Answer, Command, Outbox, Priority, SocketId, Unfinished};
 
 /// A batch that sends on more sockets than this leaves the writing to the Mux. Each written stream
 /// brings its peer's next bytes while the batch still runs, so that batches get small, and threads
-/// are woken for each: measured, 64 echoes cost an eighth more so. Of few, it saves waking the network
-/// thread.
+/// are woken for each: measured, 64 echoes cost an eighth more so. Of few, it saves waking the
+/// network thread.
 const SOCKETS_MAX: usize = 4;
 
 impl Net<'_> {
@@ -102,7 +102,7 @@ impl Net<'_> {
 /// A batch whose sends are being written.
 struct Writing<'a, 'n> {
     net: &'a mut Net<'n>,
-    /// What was asked, in its order; `None` where a send was taken out.
+    /// The commands of the batch, in their order; `None` where a send was taken out.
     waiting: Vec<Option<Command>>,
 }
 
@@ -248,7 +248,7 @@ mod tests {
         (directory, ids)
     }
 
-    /// What a batch that asks this leaves among its commands.
+    /// Returns what a batch that asks this leaves among its commands.
     fn run(
         directory: &Arc<Directory>,
         wire: &mut Wire,

@@ -1,4 +1,4 @@
-//! What the Mux and every service share: who is alive, and how much is queued.
+//! The state that the Mux and every service share: who is alive, and how much is queued.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use crate::gates::Gates;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::{Config, ConfigError, Endpoint, OpenError, SHARDS_MAX, ServiceId, SocketId};
 
-/// What the Mux and every service share: ids, gates, the total charge, and the stop flag.
+/// The state that the Mux and every service share: ids, gates, the total charge, and the stop flag.
 ///
 /// One per runtime, in an `Arc`. Services use it through `Net`, so that what a command answers
 /// is the same on the network thread, on a worker and in the simulator.
@@ -100,7 +100,7 @@ impl Directory {
         &self.config
     }
 
-    /// How many Muxes the runtime has.
+    /// Returns the number of Muxes of the runtime.
     #[inline]
     pub fn shards(&self) -> u32 {
         debug_assert_eq!(self.gates.shards, self.sockets.len(), "gates for others' sockets");
@@ -116,7 +116,7 @@ impl Directory {
         home
     }
 
-    /// Whether the runtime is shutting down: nothing new is opened or spawned.
+    /// Returns `true` if the runtime is shutting down: nothing new is opened or spawned.
     #[inline]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
@@ -127,12 +127,12 @@ impl Directory {
         assert!(self.is_stopped(), "nothing undoes a stop");
     }
 
-    /// Whether `id` is alive: taken, and its `Close` not yet produced.
+    /// Returns `true` if `id` is alive: taken, and its `Close` not yet produced.
     pub fn is_alive(&self, id: SocketId) -> bool {
         self.gate(id).is_some_and(|gate| gate.is_alive(id))
     }
 
-    /// Whether `id` names a living service.
+    /// Returns `true` if `id` names a living service.
     pub fn is_service_alive(&self, id: ServiceId) -> bool {
         lock(&self.services).is_current(id.index(), id.generation())
     }
@@ -155,7 +155,7 @@ impl Directory {
         assert!(before < u64::MAX, "more sends than there can have been");
     }
 
-    /// How many socket ids are taken, those offered to `accept` included.
+    /// Returns the number of socket ids that are taken, those offered to `accept` included.
     pub fn sockets_used(&self) -> usize {
         let used = self.sockets.iter().map(|shard| lock(shard).taken.len()).sum();
         assert!(used <= self.config.sockets_max as usize, "{used} sockets exceed their limit");
@@ -242,9 +242,9 @@ impl Directory {
         Some((id, parts))
     }
 
-    /// Takes an id for a new socket; `None` at `sockets_max`. It is of the shard that the owner runs
-    /// on, if it runs on one, else of the one that has the fewest sockets. If that shard is full, it
-    /// is of another one.
+    /// Takes an id for a new socket; `None` at `sockets_max`. It is of the shard that the owner
+    /// runs on, if it runs on one, else of the one that has the fewest sockets. If that shard is
+    /// full, it is of another one.
     pub(crate) fn take_socket(
         &self,
         kind: GateKind,
@@ -306,7 +306,7 @@ impl Directory {
         assert!(!self.is_alive(id), "{id} survived its end");
     }
 
-    /// Whether the id is taken: alive, or offered to `accept`.
+    /// Returns `true` if the id is taken: alive, or offered to `accept`.
     pub(crate) fn is_taken(&self, id: SocketId) -> bool {
         let shard = self.sockets.get(id.shard() as usize);
         shard.is_some_and(|shard| lock(shard).is_current(id.place(), id.generation()))

@@ -35,7 +35,7 @@ pub struct Dispatcher {
     spare: Vec<VecDeque<Message>>,
 }
 
-/// So many spare mailboxes are kept at most, and none that grew beyond so many messages.
+/// The most spare mailboxes that are kept, and the most messages that one of them has room for.
 const SPARE_MAX: usize = 64;
 const SPARE_MESSAGES_MAX: usize = 64;
 
@@ -47,12 +47,12 @@ struct Place {
     resident: Option<Resident>,
     is_queued: bool,
     is_spawned: bool,
-    /// So many Muxes released it.
+    /// The number of Muxes that released it.
     releases: u32,
     in_front: InFront,
 }
 
-/// What a service did of a round without its mailbox.
+/// The part of a round that a service did without its mailbox.
 #[derive(Clone, Copy, Default)]
 struct InFront {
     round: u64,
@@ -74,7 +74,7 @@ struct Owned {
     dispose: Dispose,
 }
 
-/// What drops a service in the place of `drop`, which runs the user's code.
+/// The function that drops a service in the place of `drop`, which runs the user's code.
 type Dispose = fn(Box<dyn Service>);
 
 impl Owned {
@@ -101,7 +101,8 @@ pub struct Batch {
     messages: VecDeque<Message>,
 }
 
-/// What a service handled without a batch, for [`Mux::settle_handled`](crate::Mux::settle_handled).
+/// The messages that a service handled without a batch, for
+/// [`Mux::settle_handled`](crate::Mux::settle_handled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handled {
     /// The service.
@@ -120,7 +121,7 @@ impl Handled {
     }
 }
 
-/// What is left of a service that was released: itself, and the messages that it will not handle.
+/// The remains of a service that was released: itself, and the messages that it will not handle.
 /// Dropping it runs the user's code, so whoever holds a lock drops it after the lock.
 pub struct Leftovers {
     _resident: Option<Resident>,
@@ -134,8 +135,8 @@ impl Dispatcher {
         Self { directory, random_seed, dispose: drop, round: 0, places, runnable, spare }
     }
 
-    /// Drops services with `dispose`, wherever they end: for a driver that must outlive a panic of a
-    /// service's `Drop`.
+    /// Drops services with `dispose`, wherever they end: for a driver that must outlive a panic of
+    /// a service's `Drop`.
     #[must_use]
     pub fn with_dispose(self, dispose: fn(Box<dyn Service>)) -> Self {
         Self { dispose, ..self }
@@ -296,10 +297,10 @@ impl Dispatcher {
         self.round += 1;
     }
 
-    /// Lets the service in front of `deliveries` handle its messages there, one after the other, until
-    /// one is for somebody else: for a driver whose services run on the thread of the Mux that put
-    /// them out. Answers what it handled, or `None` if the one in front must
-    /// go through [`deliver`](Self::deliver), because it is no message, or others wait before it.
+    /// Lets the service in front of `deliveries` handle its messages there, one after the other,
+    /// until one is for somebody else: for a driver whose services run on the thread of the Mux
+    /// that put them out. Answers what it handled, or `None` if the one in front must go through
+    /// [`deliver`](Self::deliver), because it is no message, or others wait before it.
     ///
     /// So services of one turn run in the order of their messages, and a message neither enters a
     /// mailbox nor becomes a batch. A service that has handled `messages_per_batch` of a round, or
@@ -359,26 +360,26 @@ impl Dispatcher {
         Some(handled)
     }
 
-    /// A service panicked while it handled messages in front: answers what is left of it. The driver
-    /// releases it.
+    /// A service panicked while it handled messages in front: answers what is left of it. The
+    /// driver releases it.
     pub fn forget(&mut self, id: ServiceId) -> Option<Leftovers> {
         let place = self.place_mut(id)?;
         let mailbox = std::mem::take(&mut place.mailbox);
         Some(Leftovers { _resident: place.resident.take(), _mailbox: mailbox })
     }
 
-    /// Whether nothing waits to be run. Batches that are out do not count.
+    /// Returns `true` if nothing waits to be run. Batches that are out do not count.
     pub fn is_idle(&self) -> bool {
         debug_assert!(self.runnable.is_empty() || !self.places.is_empty(), "nobody is runnable");
         self.runnable.is_empty()
     }
 
-    /// How many services wait to be run.
+    /// Returns the number of services that wait to be run.
     pub fn runnable(&self) -> usize {
         self.runnable.len()
     }
 
-    /// How many services there are, those in a batch included.
+    /// Returns the number of services, those in a batch included.
     pub fn services(&self) -> usize {
         self.places.iter().flatten().filter(|place| place.is_living()).count()
     }
@@ -514,7 +515,7 @@ impl Batch {
         self.id
     }
 
-    /// What the service calls itself.
+    /// Returns the name that the service gives itself.
     pub fn service_name(&self) -> &'static str {
         self.resident.service.as_ref().name()
     }

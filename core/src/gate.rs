@@ -4,7 +4,7 @@ use crate::charge::{Total, reserve};
 use crate::sync::{AtomicU64, Ordering};
 use crate::{MESSAGE_OVERHEAD_BYTES, SocketId};
 
-/// What kind of socket an id names.
+/// The kind of socket that an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GateKind {
     /// A stream.
@@ -15,7 +15,7 @@ pub(crate) enum GateKind {
     Datagram,
 }
 
-/// What kind of send asks.
+/// The kind of send that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendKind {
     /// To the other end of a stream, or to a datagram socket's peer.
@@ -50,14 +50,14 @@ pub(crate) struct Gate {
     pub(crate) word: AtomicU64,
     /// The charge of this socket: what is queued, what is announced, what is being written.
     charged_bytes: AtomicU64,
-    /// How many of the announced are refusals, which are charged with nothing.
+    /// The number of announced sends that are refusals, which are charged with nothing.
     refused: AtomicU64,
-    /// What was written without the Mux, and it has not learnt of yet; `None` where the
+    /// The writes without the Mux of which it has not learnt yet; `None` where the
     /// configuration forbids that.
     pub(crate) written: Option<Box<Written>>,
 }
 
-/// What is on its way to the Mux for one socket.
+/// The sends and reports on their way to the Mux for one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OnTheWay {
     /// Sends that the gate admitted.
@@ -69,7 +69,7 @@ pub(crate) struct OnTheWay {
     pub(crate) has_flush: bool,
 }
 
-/// What was written to one socket without the Mux.
+/// The writes to one socket without the Mux.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) bytes: AtomicU64,
@@ -93,7 +93,7 @@ pub(crate) const DIRECT: u64 = 32;
 /// A stream's output goes through the Mux: it is not open yet, has something queued, or is waited
 /// for. While it is set nobody else begins to write.
 pub(crate) const QUEUED: u64 = 64;
-/// Who wrote without the Mux is telling it that this is over.
+/// The thread that wrote without the Mux is telling it that this is over.
 pub(crate) const FLUSH: u64 = 128;
 /// One announced send.
 pub(crate) const ONE_ANNOUNCED: u64 = 1 << 8;
@@ -198,7 +198,7 @@ impl Gate {
         assert!(self.is_alive(id), "{id} was just born");
     }
 
-    /// Whether `id` is the living socket of this place.
+    /// Returns `true` if `id` is the living socket of this place.
     #[inline]
     pub(crate) fn is_alive(&self, id: SocketId) -> bool {
         let word = self.word.load(Ordering::Acquire);
@@ -206,7 +206,7 @@ impl Gate {
         word >> 32 == generation_bits(id) >> 32 && word & ALIVE != 0
     }
 
-    /// Whether `id` still admits sends.
+    /// Returns `true` if `id` still admits sends.
     pub(crate) fn is_open(&self, id: SocketId) -> bool {
         // One load: between two of them the place could be taken by another socket.
         let word = self.word.load(Ordering::Acquire);
@@ -289,7 +289,7 @@ impl Gate {
         Ok(charged as usize)
     }
 
-    /// What `announce` would refuse with, without announcing anything.
+    /// Returns the refusal that `announce` would answer, without announcing anything.
     pub(crate) fn refuses(
         &self,
         id: SocketId,
@@ -341,7 +341,7 @@ impl Gate {
         self.receive_announced(id);
     }
 
-    /// What is on its way to the Mux, with one look.
+    /// Returns what is on its way to the Mux, with one look.
     #[inline]
     pub(crate) fn on_the_way(&self, id: SocketId) -> OnTheWay {
         let word = self.word.load(Ordering::Acquire);
@@ -355,7 +355,7 @@ impl Gate {
         }
     }
 
-    /// Whether a send is on its way to the Mux.
+    /// Returns `true` if a send is on its way to the Mux.
     pub(crate) fn has_announced(&self) -> bool {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
@@ -363,8 +363,8 @@ impl Gate {
     }
 
     /// Payload bytes of sends that are on their way, given what the Mux holds of the charge. What
-    /// is being written without the Mux counts as if it were on its way, with its overhead. Exact if
-    /// nobody is just now being admitted.
+    /// is being written without the Mux counts as if it were on its way, with its overhead. Exact
+    /// if nobody is just now being admitted.
     pub(crate) fn announced_bytes(&self, held_charge_bytes: usize) -> usize {
         let word = self.word.load(Ordering::Acquire);
         let announced = (word & ANNOUNCED) / ONE_ANNOUNCED;

@@ -8,7 +8,7 @@ use crate::gate::Gate;
 /// Gates in chunks that never move, so that other threads may look while the table grows.
 #[derive(Debug)]
 pub(crate) struct Gates {
-    /// How many each shard may have.
+    /// The number that each shard may have.
     places_max: usize,
     direct_write: bool,
     pub(crate) shards: usize,

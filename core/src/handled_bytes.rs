@@ -1,8 +1,8 @@
-//! What a batch gives back.
+//! The charges that a batch gives back.
 
 use crate::{Directory, MESSAGE_OVERHEAD_BYTES, Message, ServiceId};
 
-/// What a batch gives back to each Mux that told it something.
+/// The charges that a batch gives back to each Mux that told it something.
 pub(crate) enum HandledBytes {
     /// There is one Mux; nothing is allocated for it, and no message is asked who told it.
     One(usize),

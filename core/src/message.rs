@@ -1,4 +1,4 @@
-//! What a service is told.
+//! The messages to a service.
 
 use std::any::Any;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::{
     TimerId,
 };
 
-/// What a service is told. The first seven kinds come from Skynet's socket layer.
+/// A message to a service. The first seven kinds come from Skynet's socket layer.
 ///
 /// Messages about one socket reach its owner in the order in which things happened. `Close` is
 /// produced exactly once for every id that was ever returned, and is the last about it.
@@ -57,20 +57,20 @@ pub enum Message {
     Error {
         /// The socket.
         socket: SocketId,
-        /// What the failing call said.
+        /// The answer of the failing call.
         fault: Fault,
         /// Which call it was.
         operation: Operation,
-        /// Whether the socket dies of it.
+        /// `true` if the socket dies of it.
         fatal: bool,
     },
     /// One datagram.
     Udp {
         /// The socket that received it.
         socket: SocketId,
-        /// Who sent it.
+        /// The sender.
         from: Endpoint,
-        /// What it carried; may be empty.
+        /// Its payload; may be empty.
         payload: Bytes,
     },
     /// Unsent bytes passed `warn_bytes · 2^k`, or, with zero, fell below half of `warn_bytes`.
@@ -100,7 +100,7 @@ pub enum Message {
         /// The socket.
         socket: SocketId,
     },
-    /// Whoever was told that an outbox is full may send again.
+    /// An outbox that was full has room again.
     SendReady {
         /// The socket that the refused send was for.
         socket: SocketId,
@@ -121,7 +121,7 @@ pub enum Message {
     },
     /// A value from another service, or from outside.
     Posted {
-        /// Who posted it; `None` for code outside services.
+        /// The service that posted it; `None` for code outside services.
         from: Option<ServiceId>,
         /// The value.
         value: Box<dyn Any + Send>,
@@ -177,8 +177,8 @@ impl Message {
         }
     }
 
-    /// What every message must be, whoever made it. Nothing that a peer or a service does can
-    /// break this.
+    /// Checks what every message must be, whoever made it. Nothing that a peer or a service does
+    /// can break this.
     #[inline]
     pub(crate) fn check(&self) {
         match self {
@@ -229,8 +229,9 @@ impl Message {
         }
     }
 
-    /// What the message costs in a mailbox: its payload and 64 bytes. Bytes that were read are
-    /// charged with the buffer that they keep alive, if they fill half of it: less is copied out.
+    /// Returns the charge of the message in a mailbox: its payload and 64 bytes. Bytes that were
+    /// read are charged with the buffer that they keep alive, if they fill half of it: less is
+    /// copied out.
     #[inline]
     pub fn charge_bytes(&self, config: &Config) -> usize {
         let payload = match self {

@@ -1,4 +1,4 @@
-//! What a service may do inside a call.
+//! The interface of a service inside a call.
 
 use std::any::Any;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::{
     SpawnError, Stale, Target, TimerId, UdpOptions,
 };
 
-/// What a service may do inside a call: every command of the specification, the time, and
+/// The interface of a service inside a call: every command of the specification, the time, and
 /// seeded randomness.
 ///
 /// Every method returns at once. What is known at once is its `Result`; the rest is a
-/// [`Message`](crate::Message). A service sees its own commands in order (with direct writes, what the
-/// system did not take of a send comes behind the rest of the batch), and what `shutdown`,
+/// [`Message`](crate::Message). A service sees its own commands in order (with direct writes, what
+/// the system did not take of a send comes behind the rest of the batch), and what `shutdown`,
 /// `close`, `finish` and `udp_connect` change for later answers changes at the call. Commands of
 /// one batch of messages leave together at its end; see [`flush`](Self::flush).
 pub struct Net<'a> {
@@ -67,7 +67,7 @@ impl<'a> Net<'a> {
 }
 
 impl Net<'_> {
-    /// Who is asking.
+    /// Returns the id of the service that asks.
     pub fn service(&self) -> ServiceId {
         self.service
     }
@@ -96,7 +96,7 @@ impl Net<'_> {
         self.state.draw_random()
     }
 
-    /// Whether the runtime is shutting down.
+    /// Returns `true` if the runtime is shutting down.
     pub fn is_stopped(&self) -> bool {
         self.directory.is_stopped()
     }
@@ -511,9 +511,9 @@ impl Net<'_> {
         }
     }
 
-    /// Asks a send. Whoever sends so much in one batch that a part of it leaves early leaves all of the
-    /// writing to the Mux, which gathers what one stream gets: written here, a broadcast would cost a
-    /// call to the system for each message.
+    /// Asks a send. Whoever sends so much in one batch that a part of it leaves early leaves all of
+    /// the writing to the Mux, which gathers what one stream gets: written here, a broadcast would
+    /// cost a call to the system for each message.
     fn ask_send(&mut self, len: usize, command: Command) {
         let is_full = self.commands.len() >= GATHERED_COMMANDS_MAX
             || self.gathered_bytes >= GATHERED_BYTES_MAX;

@@ -38,8 +38,8 @@ pub trait Outlet {
         None
     }
 
-    /// Whether [`write`](Self::write) does something, so that it is worth asking for the right to
-    /// write. With [`Config::direct_write`](crate::Config::direct_write) off nobody asks.
+    /// Returns `true` if [`write`](Self::write) does something, so that it is worth asking for the
+    /// right to write. With [`Config::direct_write`](crate::Config::direct_write) off nobody asks.
     fn writes_directly(&self) -> bool {
         false
     }
@@ -82,7 +82,7 @@ pub enum Step<'a> {
     Write {
         /// The socket.
         id: SocketId,
-        /// What is to be written, in the order in which it was sent.
+        /// The sends to be written, in their order.
         sends: &'a [Command],
     },
     /// The system was asked; the right is about to be given back.

@@ -35,7 +35,7 @@ pub(crate) struct PostedPermit {
     id: SocketId,
 }
 
-/// What a complete direct write did.
+/// The outcome of a complete direct write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Went {
     pub(crate) bytes: u64,
@@ -144,7 +144,7 @@ impl Gate {
         assert!(was_alive, "{id} died before it was looked at");
     }
 
-    /// Whether output goes through the Mux. Only the Mux calls it.
+    /// Says whether output goes through the Mux. Only the Mux calls it.
     pub(crate) fn set_queued(&self, id: SocketId, is_queued: bool) {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
@@ -157,28 +157,28 @@ impl Gate {
         assert_eq!(self.is_queued(), is_queued, "{id}: two say where its output goes");
     }
 
-    /// Whether output goes through the Mux.
+    /// Returns `true` if output goes through the Mux.
     pub(crate) fn is_queued(&self) -> bool {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
         word & QUEUED != 0
     }
 
-    /// Whether the stream is being written without the Mux.
+    /// Returns `true` if the stream is being written without the Mux.
     pub(crate) fn has_direct(&self) -> bool {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
         word & DIRECT != 0
     }
 
-    /// Whether the Mux is being told that this is over.
+    /// Returns `true` if the Mux is being told that this is over.
     pub(crate) fn has_flush(&self) -> bool {
         let word = self.word.load(Ordering::Acquire);
         check_word(word);
         word & FLUSH != 0
     }
 
-    /// What was written without the Mux since it last asked.
+    /// Takes what was written without the Mux since it last asked.
     pub(crate) fn take_written(&self) -> Went {
         let written = self.written.as_deref().expect("others than the Mux may write");
         let messages = written.messages.swap(0, Ordering::AcqRel);

@@ -1,19 +1,19 @@
-//! What a write from a service's own thread left.
+//! The remains of a write from a service's own thread.
 
 use std::fmt;
 
 use crate::permit::PostedPermit;
 use crate::{Fault, Outbox, SocketId};
 
-/// What a write from a service's own thread left, with the right to write.
+/// The remains of a write from a service's own thread, with the right to write.
 #[derive(Debug)]
 pub struct Unfinished {
     pub(crate) permit: PostedPermit,
-    /// What the system took.
+    /// The bytes that the system took.
     pub(crate) bytes: usize,
     /// The messages that this finished.
     pub(crate) messages: usize,
-    /// What it did not take.
+    /// The bytes that it did not take.
     pub(crate) rest: Outbox,
     /// Why not, if it failed.
     pub(crate) fault: Option<Fault>,

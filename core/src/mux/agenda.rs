@@ -21,13 +21,13 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    /// Whether there is nothing that a turn would do.
+    /// Returns `true` if there is nothing that a turn would do.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.exit.is_none() && !self.has_work()
     }
 
-    /// Whether there is something that a turn would do whatever the time is.
+    /// Returns `true` if there is something that a turn would do whatever the time is.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
         !self.resuming.is_empty() || !self.ending.is_empty() || !self.info_jobs.is_empty()

@@ -63,9 +63,9 @@ impl Closes for DatagramSocket {
 }
 
 impl<P: Closes> Focus<'_, P> {
-    /// Begins to close the socket: nothing more is read or sent, the backend is asked to let go, and
-    /// `Close` follows when it has and when no announced send is on its way. The cause must have
-    /// been named.
+    /// Begins to close the socket: nothing more is read or sent, the backend is asked to let go,
+    /// and `Close` follows when it has and when no announced send is on its way. The cause must
+    /// have been named.
     pub(crate) fn begin_close(&mut self) {
         self.close_with(None);
     }

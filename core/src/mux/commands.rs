@@ -131,7 +131,8 @@ impl Mux {
         }
     }
 
-    /// Queues bytes on a stream that accepts them, if `admit` does. Gives them back if there is none.
+    /// Queues bytes on a stream that accepts them, if `admit` does. Gives them back if there is
+    /// none.
     ///
     /// `admit` sets at the gate that output is queued: so the right to write is settled.
     #[inline(always)]
@@ -267,7 +268,7 @@ impl Mux {
 }
 
 impl Stream {
-    /// Whether a send that arrives now is queued.
+    /// Returns `true` if a send that arrives now is queued.
     #[inline]
     fn accepts_sends(&self) -> bool {
         self.write_fault.is_none() && !matches!(self.phase, Phase::Draining | Phase::Closing(_))
@@ -275,7 +276,7 @@ impl Stream {
 }
 
 impl Focus<'_, AnyPart> {
-    /// Whether `start` does not come too late.
+    /// Returns `true` if `start` does not come too late.
     fn can_start(&self) -> bool {
         match self.part.state() {
             SocketState::Closing => false,

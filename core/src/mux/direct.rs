@@ -16,8 +16,8 @@ impl<P: Kind> Focus<'_, P> {
 }
 
 impl Focus<'_, Stream> {
-    /// Whether a worker writes the stream, or what it did not write is on its way here: how much
-    /// went is not known yet, so nobody may call it silent.
+    /// Returns `true` if a worker writes the stream, or what it did not write is on its way here:
+    /// how much went is not known yet, so nobody may call it silent.
     pub(crate) fn is_being_written(&self) -> bool {
         self.desk.direct_write && self.gate().has_direct()
     }

@@ -22,8 +22,8 @@ impl Mux {
         }
     }
 
-    /// As [`handle_event`](Self::handle_event) with [`Event::Ready`]: what a driver of readiness has
-    /// most of.
+    /// As [`handle_event`](Self::handle_event) with [`Event::Ready`]: what a driver of readiness
+    /// has most of.
     ///
     /// # Panics
     /// If `now` lies before the time of an earlier call.

@@ -54,7 +54,7 @@ impl Mux {
         true
     }
 
-    /// Whether a descriptor waits to be adopted.
+    /// Returns `true` if a descriptor waits to be adopted.
     fn has_descriptor(&self) -> bool {
         self.sockets.table.iter().any(|socket| match &socket.part {
             AnyPart::Stream(stream) => matches!(stream.phase, stream::Phase::Adopting(_)),

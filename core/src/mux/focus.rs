@@ -18,7 +18,8 @@ use crate::{Bytes, Config, Directory, Fault, Message, Operation, Situation, Sock
 pub(crate) struct Focus<'a, P> {
     pub(crate) head: &'a mut Head,
     pub(crate) part: &'a mut P,
-    /// Where its gate is found, by the steps that need it: to read, or to take an event in, does not.
+    /// Where its gate is found, by the steps that need it: to read, or to take an event in, does
+    /// not.
     pub(crate) directory: &'a Directory,
     pub(crate) desk: &'a mut Desk,
 }
@@ -98,7 +99,7 @@ impl<'a, P: Kind> Focus<'a, P> {
         Way::new(self.directory, self.desk.direct_write, self.desk.is_forcing)
     }
 
-    /// What is on its way from services that is waited for.
+    /// Returns what is on its way from services and is waited for.
     pub(crate) fn on_the_way(&self) -> OnTheWay {
         self.way().look(self.head)
     }
@@ -139,13 +140,13 @@ impl<'a, P: Kind> Focus<'a, P> {
         self.desk.release_charge(self.head.id, gate, charge);
     }
 
-    /// Whether there is surely no deadline; a short look, for each message.
+    /// Returns `true` if there is surely no deadline; a short look, for each message.
     #[inline]
     pub(crate) fn has_no_deadline(&self) -> bool {
         self.part.has_no_deadline(self.head, self.desk.may_be_silent)
     }
 
-    /// Whether input that is ready may be served now.
+    /// Returns `true` if input that is ready may be served now.
     #[inline]
     pub(crate) fn can_serve_input(&self) -> bool {
         self.part.has_input_work(self.head) && !self.desk.holds_back(self.head, self.part)

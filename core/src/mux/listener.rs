@@ -62,7 +62,7 @@ impl Focus<'_, Listener> {
         }
     }
 
-    /// Whether the listener's rate lets it accept nobody yet; then it waits from now on.
+    /// Returns `true` if the listener's rate lets it accept nobody yet; then it waits from now on.
     fn must_wait(&mut self) -> bool {
         let now = self.desk.now;
         let listener = &mut *self.part;

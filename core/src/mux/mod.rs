@@ -70,8 +70,8 @@ use crate::{Config, ConfigError, Directory, Instant, Situation, SocketId, Socket
 /// [`handle_readiness`](Self::handle_readiness) in,
 /// [`Dispatcher::handle_in_front`](crate::Dispatcher::handle_in_front) on what
 /// [`take_deliveries`](Self::take_deliveries) gives, [`send_at_once`](Self::send_at_once) inside of
-/// a service's call, [`settle_handled`](Self::settle_handled) after it. All of these may come behind
-/// the turn that was idle: so it asks [`is_ready`](Self::is_ready) before it waits.
+/// a service's call, [`settle_handled`](Self::settle_handled) after it. All of these may come
+/// behind the turn that was idle: so it asks [`is_ready`](Self::is_ready) before it waits.
 ///
 /// The tables of [`states`] say what each state does with each command and each event.
 ///
@@ -154,8 +154,9 @@ impl Mux {
         Vec::from(std::mem::replace(&mut self.desk.deliveries, VecDeque::from(empty)))
     }
 
-    /// Whether there is something to do or to take at once. A driver asks before it waits: since the
-    /// turn that was idle a service may have sent, or have made room in its mailbox.
+    /// Returns `true` if there is something to do or to take at once. A driver asks before it
+    /// waits: since the turn that was idle a service may have sent, or have made room in its
+    /// mailbox.
     #[inline]
     pub fn is_ready(&self) -> bool {
         !self.sockets.ready.is_empty() || !self.desk.deliveries.is_empty() || self.agenda.has_work()
@@ -230,8 +231,8 @@ impl Mux {
         }
     }
 
-    /// Whether a worker writes the stream, or is about to say that it did. It gives the right to
-    /// write back first.
+    /// Returns `true` if a worker writes the stream, or is about to say that it did. It gives the
+    /// right to write back first.
     fn is_written_elsewhere(&self, id: SocketId) -> bool {
         let gate = self.directory.gate(id).expect("a living id has a gate");
         self.desk.direct_write && (gate.has_direct() || gate.has_flush())

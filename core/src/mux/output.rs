@@ -1,4 +1,4 @@
-//! What the Mux gives to its driver.
+//! The outputs of the Mux to its driver.
 
 use crate::{Command, Message, Service, ServiceId, SocketId};
 

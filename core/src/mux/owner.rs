@@ -1,4 +1,4 @@
-//! Who owns a socket, and what a full mailbox or the end of a service does to it.
+//! The owner of a socket, and what a full mailbox or the end of a service does to it.
 
 use super::Mux;
 use super::desk::services::Ending;
@@ -65,9 +65,10 @@ impl Mux {
         });
     }
 
-    /// As [`handle_command`](Self::handle_command) with [`Command::Handled`](crate::Command::Handled),
-    /// for what [`Dispatcher::handle_in_front`](crate::Dispatcher::handle_in_front) answers: the
-    /// service's mailbox may have room again.
+    /// As [`handle_command`](Self::handle_command) with
+    /// [`Command::Handled`](crate::Command::Handled), for what
+    /// [`Dispatcher::handle_in_front`](crate::Dispatcher::handle_in_front) answers: the service's
+    /// mailbox may have room again.
     ///
     /// # Panics
     /// If the service handled more than it was told.

@@ -56,8 +56,8 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Puts the socket where its work is done, and arms its timer; answers whether it has to join or
-    /// leave the list of its owner's mailbox.
+    /// Puts the socket where its work is done, and arms its timer; answers whether it has to join
+    /// or leave the list of its owner's mailbox.
     #[inline(always)]
     pub(crate) fn settle(&mut self, change: Change) -> Option<Move> {
         let Self { socket: Socket { head, part }, directory, desk, .. } = self;

@@ -7,7 +7,7 @@ use super::desk::timers::TimerKey;
 use super::sockets::list::Chain;
 use crate::SocketId;
 
-/// What a transition may have changed of where a socket's work is done.
+/// The places of a socket's work that a transition may have changed.
 ///
 /// A transition that says less than [`ALL`](Self::ALL) is looked at for less; a debug build looks
 /// for all the same, and panics if something was forgotten.

@@ -73,7 +73,7 @@ impl Focus<'_, Stream> {
         Change::ALL
     }
 
-    /// Whether what is queued can be written now.
+    /// Returns `true` if what is queued can be written now.
     #[inline(always)]
     pub(crate) fn can_write(&self) -> bool {
         self.part.has_output()

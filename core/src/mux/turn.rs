@@ -57,7 +57,7 @@ impl Mux {
         if self.agenda.is_empty() { Progress::Idle } else { self.agenda_progress() }
     }
 
-    /// Whether an exit has closed every socket.
+    /// Returns `true` if an exit has closed every socket.
     fn is_over(&self) -> bool {
         self.agenda.exit.is_some() && self.sockets.table.used() == 0
     }

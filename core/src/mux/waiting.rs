@@ -123,7 +123,7 @@ impl<P: Kind> Focus<'_, P> {
         }
     }
 
-    /// Whether so much is pending that a warning may be due.
+    /// Returns `true` if so much is pending that a warning may be due.
     #[inline]
     pub(crate) fn is_warning_due(&self) -> bool {
         self.part.pending_bytes() >= self.head.warn_next_bytes

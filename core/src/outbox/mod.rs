@@ -107,7 +107,7 @@ impl Outbox {
         }
     }
 
-    /// What is charged for what is queued: unsent bytes, and 64 for each message.
+    /// Returns the charge of the queue: unsent bytes, and 64 for each message.
     #[inline]
     pub const fn charge_bytes(&self) -> usize {
         let (pending_bytes, messages) = (self.pending_bytes(), self.messages());
@@ -116,7 +116,7 @@ impl Outbox {
         pending_bytes + messages * MESSAGE_OVERHEAD_BYTES
     }
 
-    /// Whether nothing is unsent.
+    /// Returns `true` if nothing is unsent.
     #[inline]
     pub const fn is_empty(&self) -> bool {
         let is_empty = matches!(self.unsent, Unsent::Nothing);
@@ -126,7 +126,7 @@ impl Outbox {
         is_empty
     }
 
-    /// Whether a message has begun and is not finished.
+    /// Returns `true` if a message has begun and is not finished.
     #[inline]
     pub fn has_begun(&self) -> bool {
         let has_begun = match &self.unsent {
@@ -233,7 +233,7 @@ impl Outbox {
         }
     }
 
-    /// What lies in queues.
+    /// Returns the parts that lie in queues.
     fn queued(&self) -> impl Iterator<Item = &Part> {
         let queues = match &self.unsent {
             Unsent::Many(queues) => Some(queues),

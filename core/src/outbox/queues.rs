@@ -1,10 +1,10 @@
-//! What is unsent of a socket, where it lies in more than one part.
+//! The unsent bytes of a socket, where they lie in more than one part.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
-/// What is unsent, when it was once more than one part.
+/// The unsent bytes, once they were more than one part.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     /// Rest of one message, or all messages that were offered to a write. Invariant: at the end
@@ -24,7 +24,7 @@ pub(super) struct Queues {
 #[derive(Debug, Hash)]
 pub(super) struct Part {
     pub(super) bytes: Bytes,
-    /// Whether the message ends here.
+    /// `true` if the message ends here.
     pub(super) is_last: bool,
 }
 

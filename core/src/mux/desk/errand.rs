@@ -31,7 +31,7 @@ pub(crate) struct Birth {
     pub(crate) timeouts: Option<Box<Timeouts>>,
 }
 
-/// How a racer begins.
+/// The start of a racer.
 pub(crate) struct RacerStart {
     pub(crate) address: Option<Endpoint>,
     pub(crate) options: Box<ConnectOptions>,

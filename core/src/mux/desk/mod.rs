@@ -1,4 +1,4 @@
-//! What a transition may touch besides its own socket.
+//! The state that a transition may touch besides its own socket.
 
 pub(crate) mod errand;
 pub(crate) mod services;
@@ -20,8 +20,8 @@ use crate::{
     Bytes, Config, Directory, Instant, MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, Stats,
 };
 
-/// What a transition may touch besides its own socket: the time, mailboxes, outputs, counters. It
-/// holds no socket, so no transition can reach another one.
+/// The state that a transition may touch besides its own socket: the time, mailboxes, outputs,
+/// counters. It holds no socket, so no transition can reach another one.
 pub(crate) struct Desk {
     pub(crate) directory: Arc<Directory>,
     /// The number of this Mux among those of the runtime.
@@ -126,7 +126,7 @@ impl Desk {
         self.deliveries.push_back(Delivery::Command { shard, command: order.into() });
     }
 
-    /// Whether the service is told here what is about no socket.
+    /// Returns `true` if the service is told here what is about no socket.
     pub(crate) fn is_home_of(&self, service: ServiceId) -> bool {
         self.directory.home_of(service) == self.shard
     }

@@ -40,7 +40,7 @@ pub(crate) enum Ending {
 }
 
 impl Entry {
-    /// Whether the service gets messages.
+    /// Returns `true` if the service gets messages.
     #[inline]
     pub(crate) fn is_alive(&self) -> bool {
         !matches!(self.ending, Ending::Released { .. })
@@ -89,13 +89,13 @@ impl Services {
         self.places.get_mut(id.index() as usize)?.as_mut().filter(|entry| entry.id == id)
     }
 
-    /// Whether the service gets messages.
+    /// Returns `true` if the service gets messages.
     #[inline]
     pub(crate) fn is_alive(&self, id: ServiceId) -> bool {
         self.get(id).is_some_and(Entry::is_alive)
     }
 
-    /// Whether nothing is read for the service now.
+    /// Returns `true` if nothing is read for the service now.
     #[inline]
     pub(crate) fn is_held_back(&self, id: Option<ServiceId>) -> bool {
         id.and_then(|id| self.get(id)).is_some_and(|entry| entry.is_held_back)

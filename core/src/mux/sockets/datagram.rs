@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     /// The backend is to be asked; `None` while it is.
     Opening(Option<Box<UdpOptions>>),
     Open,
-    /// What is queued goes out, then the socket closes.
+    /// The queue goes out, then the socket closes.
     Flushing,
     Closing(Closing),
 }
@@ -33,7 +33,7 @@ impl DatagramSocket {
         Self { phase, datagrams: Datagrams::default(), held: None }
     }
 
-    /// Whether the socket sends what is queued.
+    /// Returns `true` if the socket sends what is queued.
     pub(crate) fn writes(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Flushing)
     }

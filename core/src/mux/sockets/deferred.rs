@@ -1,4 +1,4 @@
-//! What waits for the backend.
+//! Requests that wait for the backend.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub(crate) enum Deferred {
     Peer(Endpoint),
 }
 
-/// What waits for the backend, in the order in which it was asked. Mostly nothing, and then it
+/// Requests that wait for the backend, in the order in which they came. Mostly nothing, and then it
 /// takes one word. Invariant: a box is never empty.
 #[derive(Default, Hash)]
 #[expect(clippy::box_collection, reason = "every socket has the word, and next to none the rest")]

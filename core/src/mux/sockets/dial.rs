@@ -67,7 +67,7 @@ impl Dial {
         }
     }
 
-    /// Whether the name is still being looked up.
+    /// Returns `true` if the name is still being looked up.
     pub(crate) fn is_unresolved(&self) -> bool {
         let is_idle = self.address.is_none() && self.untried.is_empty() && self.racers.is_empty();
         is_idle && self.last_fault.is_none() && self.winner.is_none()
@@ -79,12 +79,12 @@ impl Dial {
         if waits_for_next { self.next_at.min(self.deadline) } else { self.deadline }
     }
 
-    /// Whether another attempt is going to begin.
+    /// Returns `true` if another attempt is going to begin.
     fn has_next(&self) -> bool {
         !self.untried.is_empty() && self.winner.is_none()
     }
 
-    /// Whether the backend is to be asked something now.
+    /// Returns `true` if the backend is to be asked something now.
     pub(crate) fn has_work(&self, head: &Head) -> bool {
         match self.attempt {
             Attempt::None => {

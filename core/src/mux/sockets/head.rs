@@ -1,4 +1,4 @@
-//! What every socket has, whatever its kind.
+//! The fields that every socket has, whatever its kind.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 use super::counters::Counters;
 use super::deferred::AllDeferred;
 
-/// What every socket has, whatever its kind.
+/// The fields that every socket has, whatever its kind.
 #[derive(Hash)]
 pub(crate) struct Head {
     pub(crate) id: SocketId,
@@ -21,7 +21,7 @@ pub(crate) struct Head {
     pub(crate) input: Latch,
     /// For `connect`, `write`, `send_to`.
     pub(crate) output: Latch,
-    /// How the backend reports about this socket, known from its first event on.
+    /// The style of the backend's reports about this socket, known from its first event on.
     pub(crate) style: Option<Style>,
     /// The owner wants input: it started, and did not pause.
     pub(crate) is_reading: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Head {
     pub(crate) rare: Box<Rare>,
 }
 
-/// What is needed now and then.
+/// The fields that are needed now and then.
 #[derive(Default, Hash)]
 pub(crate) struct Rare {
     pub(crate) local: Option<Endpoint>,
@@ -62,7 +62,7 @@ pub(crate) struct Rare {
     pub(crate) unsent_bytes: u64,
 }
 
-/// Who knows of a socket.
+/// The parties that know of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// Its id was returned by a command or told by `Accept`: a `Close` is owed.
@@ -83,7 +83,7 @@ pub(crate) enum Latch {
     Pending,
 }
 
-/// How a backend reports about a socket.
+/// The style of a backend's reports about a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Style {
     /// A call may be repeated.
@@ -92,7 +92,7 @@ pub(crate) enum Style {
     Completion,
 }
 
-/// How far a socket's end has come.
+/// The progress of a socket's end.
 #[derive(Debug, Hash)]
 pub(crate) struct Closing {
     pub(crate) step: CloseStep,
@@ -151,7 +151,7 @@ impl Head {
         }
     }
 
-    /// Whether the id was told to somebody, who is owed a `Close`.
+    /// Returns `true` if the id was told to somebody, who is owed a `Close`.
     #[inline]
     pub(crate) fn is_told(&self) -> bool {
         self.role == Role::Told

@@ -12,12 +12,12 @@ pub(crate) trait Kind {
 
     fn state(&self) -> SocketState;
 
-    /// How far the end has come, if it has begun.
+    /// Returns the progress of the end, if it has begun.
     fn closing(&self) -> Option<&Closing>;
 
     fn closing_mut(&mut self) -> Option<&mut Closing>;
 
-    /// Whether the backend holds something for the id, so that `close` must be called.
+    /// Returns `true` if the backend holds something for the id, so that `close` must be called.
     fn is_open(&self) -> bool;
 
     /// Payload bytes that are queued.
@@ -26,67 +26,69 @@ pub(crate) trait Kind {
     /// The charge of what is queued.
     fn charge_bytes(&self) -> usize;
 
-    /// Whether anything is queued: stream bytes, or datagrams, an empty one included.
+    /// Returns `true` if anything is queued: stream bytes, or datagrams, an empty one included.
     fn has_output(&self) -> bool;
 
-    /// Whether a queued message has begun.
+    /// Returns `true` if a queued message has begun.
     fn has_begun(&self) -> bool;
 
     /// Drops what is queued and returns how many payload bytes that was.
     fn clear_output(&mut self) -> usize;
 
-    /// Whether input is wanted, but for a full mailbox.
+    /// Returns `true` if input is wanted, but for a full mailbox.
     fn wants_input(&self, head: &Head) -> bool;
 
-    /// Whether the state is one in which the owner may want input.
+    /// Returns `true` if the state is one in which the owner may want input.
     fn may_want_input(&self, head: &Head) -> bool;
 
-    /// Whether completed input waits only to be wanted.
+    /// Returns `true` if completed input waits only to be wanted.
     fn has_held_input(&self) -> bool;
 
-    /// Whether a completed read brought an error, which is served even while nothing is wanted.
+    /// Returns `true` if a completed read brought an error, which is served even while nothing is
+    /// wanted.
     fn has_held_fault(&self) -> bool {
         false
     }
 
-    /// Whether input is read only to be thrown away.
+    /// Returns `true` if input is read only to be thrown away.
     fn discards_input(&self, _head: &Head) -> bool {
         false
     }
 
-    /// Whether the end of the stream was read.
+    /// Returns `true` if the end of the stream was read.
     fn is_eof(&self) -> bool {
         false
     }
 
-    /// Whether the backend is closing it before its end has begun.
+    /// Returns `true` if the backend is closing it before its end has begun.
     fn is_being_closed(&self) -> bool {
         false
     }
 
-    /// Whether `Paused` waits for sockets of other Muxes.
+    /// Returns `true` if `Paused` waits for sockets of other Muxes.
     fn awaits_pause(&self) -> bool {
         false
     }
 
-    /// Whether `Close` waits for sockets of other Muxes.
+    /// Returns `true` if `Close` waits for sockets of other Muxes.
     fn holds_close(&self) -> bool {
         false
     }
 
-    /// Whether another thread may write it: a stream that is open, with nothing queued here.
+    /// Returns `true` if another thread may write it: a stream that is open, with nothing queued
+    /// here.
     fn is_free_to_write(&self) -> bool {
         false
     }
 
-    /// Whether there is output work that can be done now, given what is on its way.
+    /// Returns `true` if there is output work that can be done now, given what is on its way.
     fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool;
 
     /// When the state ends if nothing happens, and what that means.
     fn deadline(&self, head: &Head, config: &Config) -> Option<(Instant, Due)>;
 
-    /// Whether there is surely no deadline: a short look, for each message. `may_be_silent`: the
-    /// configuration asks for no bound of silence.
+    /// Returns `true` if there is surely no deadline: a short look, for each message.
+    /// `may_be_silent`: the configuration asks for no bound of silence.
     #[inline]
     fn has_no_deadline(&self, _head: &Head, _may_be_silent: bool) -> bool {
         false
@@ -100,14 +102,14 @@ pub(crate) trait Kind {
         self.closing().is_some()
     }
 
-    /// Whether there is input work that can be done now, but for a full mailbox.
+    /// Returns `true` if there is input work that can be done now, but for a full mailbox.
     #[inline]
     fn has_input_work(&self, head: &Head) -> bool {
         // Of what is pending nothing is held, as `check` sees to.
         head.input == Latch::Ready && (self.wants_input(head) || self.has_held_fault())
     }
 
-    /// Whether input work makes messages, so that a full mailbox holds it back.
+    /// Returns `true` if input work makes messages, so that a full mailbox holds it back.
     #[inline]
     fn needs_mailbox(&self, head: &Head) -> bool {
         !self.discards_input(head) && !self.has_held_fault()
@@ -138,7 +140,8 @@ pub(crate) trait Phased: Kind {
     fn phase_mut(&mut self) -> &mut Self::Phase;
 }
 
-/// What is on its way to a socket from other threads. The gate is read only when it matters.
+/// A look at what is on its way to a socket from other threads. The gate is read only when it
+/// matters.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
     directory: &'a Directory,
@@ -165,7 +168,7 @@ impl<'a> Way<'a> {
         OnTheWay { has_sends, ..on_the_way }
     }
 
-    /// Whether the stream is being written by another thread.
+    /// Returns `true` if the stream is being written by another thread.
     #[inline]
     pub(crate) fn has_direct(self, head: &Head) -> bool {
         self.direct_write && self.look(head).has_direct
@@ -173,7 +176,7 @@ impl<'a> Way<'a> {
 }
 
 impl Closing {
-    /// Whether the next step of the end can be taken now.
+    /// Returns `true` if the next step of the end can be taken now.
     pub(crate) fn has_work(&self, on_the_way: OnTheWay) -> bool {
         let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
         match self.step {

@@ -35,7 +35,7 @@ pub(crate) struct Listener {
     pub(crate) has_waited: bool,
     /// The owner knows that connections had to wait.
     pub(crate) is_pace_reported: bool,
-    /// How often in a row accepting failed.
+    /// The number of times in a row that accepting failed.
     pub(crate) failures: u32,
     /// The table is full: accepting resumes when an id is free.
     pub(crate) is_stalled: bool,
@@ -56,7 +56,7 @@ pub(crate) enum Phase {
     Closing(Closing),
 }
 
-/// What the backend will be asked to open.
+/// The request by which the backend will open it.
 pub(crate) enum Opening {
     Listen {
         at: Endpoint,
@@ -93,7 +93,7 @@ pub(crate) struct Twins {
     pub(crate) places: Vec<SocketId>,
     /// Their Muxes know of them.
     pub(crate) are_shared: bool,
-    /// How many have not said yet that they paused.
+    /// The number of twins that have not said yet that they paused.
     pub(crate) pauses_awaited: usize,
 }
 
@@ -118,13 +118,13 @@ impl Listener {
         }
     }
 
-    /// Whether accepting waits for a time.
+    /// Returns `true` if accepting waits for a time.
     #[inline]
     pub(crate) fn waits_for_time(&self) -> bool {
         self.retry_at.is_some() || self.paced_until.is_some()
     }
 
-    /// Whether it is the part of a listener whose id another Mux has.
+    /// Returns `true` if it is the part of a listener whose id another Mux has.
     #[inline]
     pub(crate) fn is_twin(&self) -> bool {
         self.twin_of.is_some()

@@ -1,4 +1,4 @@
-//! How fast a listener accepts.
+//! The rate at which a listener accepts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{AcceptRate, Instant};
 pub(crate) struct Pace {
     /// Between two connections, rounded up: what is promised is "at most".
     interval: Duration,
-    /// How far `due_at` may be ahead.
+    /// The time by which `due_at` may be ahead.
     lead_max: Duration,
     /// When one more would come if they came evenly.
     due_at: Instant,

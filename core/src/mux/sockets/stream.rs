@@ -43,7 +43,7 @@ pub(crate) enum Phase {
     Open,
     /// The peer's FIN was read.
     EofSeen,
-    /// What is queued goes out, then FIN.
+    /// The queue goes out, then FIN.
     Flushing,
     /// FIN is out; the peer's is waited for.
     Draining,
@@ -83,19 +83,20 @@ impl Stream {
         }
     }
 
-    /// Whether the stream is connected, and neither closed nor let go of.
+    /// Returns `true` if the stream is connected, and neither closed nor let go of.
     #[inline]
     pub(crate) fn is_established(&self) -> bool {
         self.state().is_established()
     }
 
-    /// Whether the stream writes what is queued.
+    /// Returns `true` if the stream writes what is queued.
     #[inline]
     pub(crate) fn writes(&self) -> bool {
         matches!(self.phase, Phase::Accepted | Phase::Open | Phase::EofSeen | Phase::Flushing)
     }
 
-    /// Whether the error that an event told of is to be asked for, since no read will meet it.
+    /// Returns `true` if the error that an event told of is to be asked for, since no read will
+    /// meet it.
     #[inline]
     pub(crate) fn asks_for_error(&self, head: &Head) -> bool {
         self.is_failure_noticed && !self.has_input_work(head)
@@ -325,7 +326,7 @@ impl Kind for Stream {
 }
 
 impl Stream {
-    /// Whether something is to be asked of the backend besides writing.
+    /// Returns `true` if something is to be asked of the backend besides writing.
     #[inline]
     fn has_own_work(&self, head: &Head) -> bool {
         self.asks_for_error(head) || !head.rare.deferred.is_empty()

@@ -36,7 +36,7 @@ impl Place {
         self.links[chain as usize].is_linked()
     }
 
-    /// Whether it is in any list or queue.
+    /// Returns `true` if it is in any list or queue.
     fn is_anywhere(&self) -> bool {
         self.links.iter().any(|link| link.is_linked())
             || self.tickets.iter().any(|ticket| ticket.is_queued())
