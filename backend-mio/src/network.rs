@@ -205,6 +205,18 @@ impl Network {
         }
         let progress = self.mux.turn(&mut self.backend, now);
         self.deliver(now);
+        if progress == Progress::Idle && self.queued.is_empty() && self.mux.is_ready() {
+            // Services on this thread sent behind the turn: their bytes leave in the same round,
+            // unless they asked something that goes first.
+            return self.turn_again(now);
+        }
+        progress
+    }
+
+    #[inline]
+    fn turn_again(&mut self, now: Instant) -> Progress {
+        let progress = self.mux.turn(&mut self.backend, now);
+        self.deliver(now);
         progress
     }
 
