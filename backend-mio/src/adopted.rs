@@ -1,8 +1,7 @@
 //! Adopted streams: sockets, pipes and terminals that other code opened.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use tidelock_core::{
@@ -12,7 +11,7 @@ use tidelock_core::{
 use crate::buffer::{BufferRing, ReadSize};
 use crate::errno::{answer, fault, uninterrupted};
 use crate::stream::write_parts;
-use crate::sys::{self, Event, FdKind, Registry, SourceFd, Token};
+use crate::sys::{self, Event, FdKind, Foreign, Registry, SourceFd, Token};
 
 /// One adopted stream.
 ///
@@ -21,12 +20,12 @@ use crate::sys::{self, Event, FdKind, Registry, SourceFd, Token};
 /// So it is always read until the system answers *would block*.
 #[derive(Debug)]
 pub(crate) struct Adopted {
-    file: File,
+    file: Foreign,
     kind: FdKind,
     direction: Direction,
-    /// The mode in which it came, which is restored at its close: `O_NONBLOCK` belongs to the open
-    /// file, and other descriptors, even of other processes, may share it.
-    was_nonblocking: bool,
+    /// An event came. Before that nothing is read: the reading end of a FIFO that no writer has
+    /// opened yet would answer with an end of the stream.
+    is_told: bool,
     /// `true` if the latest event told that the far end is gone.
     is_far_end_gone: bool,
     read_size: ReadSize,
@@ -43,7 +42,7 @@ enum Direction {
 const END: Read = Read { bytes: Bytes::new(), is_drained: false };
 
 impl Adopted {
-    /// Adopts `descriptor` and registers it. On failure it is closed, in the mode in which it came.
+    /// Adopts `descriptor` and registers it. On failure it is closed.
     pub(crate) fn adopt(
         registry: &Registry,
         token: Token,
@@ -62,28 +61,24 @@ impl Adopted {
             }
         };
         let direction = direction(&descriptor, kind).map_err(as_fault)?;
-        let was_nonblocking = sys::is_nonblocking(&descriptor).map_err(as_fault)?;
-        let raw = descriptor.as_raw_fd();
+        let file = Foreign::take(descriptor, kind).map_err(as_fault)?;
+        let raw = file.as_fd().as_raw_fd();
         registry
             .register(&mut SourceFd(&raw), token, sys::BOTH_DIRECTIONS)
             .map_err(not_pollable)?;
-        let file = File::from(descriptor);
         let adopted = Self {
             file,
             kind,
             direction,
-            was_nonblocking,
+            is_told: false,
             is_far_end_gone: false,
             read_size: ReadSize::default(),
         };
-        if let Err(error) = sys::set_nonblocking(&adopted.file, true) {
-            adopted.close(registry, CloseHow::Plain);
-            return Err(fault(&error));
-        }
         Ok((adopted, ends))
     }
 
     pub(crate) fn handle_event(&mut self, event: &Event) {
+        self.is_told = true;
         // A pipe whose reader has gone reports it as write-closed.
         self.is_far_end_gone = event.is_read_closed() || event.is_write_closed();
     }
@@ -97,9 +92,12 @@ impl Adopted {
             // Nothing ever comes in, so the end of the stream is that the reader has gone.
             return if self.is_far_end_gone { Answer::Ready(Ok(END)) } else { Answer::Later };
         }
+        if !self.is_told {
+            // The registration alone brings an event for what is there already.
+            return Answer::Later;
+        }
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
-        let mut file = &self.file;
-        let result = ring.fill(size, |buffer| uninterrupted(|| file.read(buffer)));
+        let result = ring.fill(size, |buffer| uninterrupted(|| self.file.read(buffer)));
         if let Ok(bytes) = &result {
             self.read_size.handle_read(size, bytes.len());
         }
@@ -121,8 +119,7 @@ impl Adopted {
         if self.direction == Direction::ReadOnly {
             return Answer::Ready(Err(FaultKind::Unsupported.into()));
         }
-        let mut file = &self.file;
-        write_parts(unsent, size_max, |slices| file.write_vectored(slices))
+        write_parts(unsent, size_max, |slices| self.file.write_vectored(slices))
     }
 
     pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {
@@ -147,20 +144,14 @@ impl Adopted {
         sys::set_option(&self.file, option).map_err(|error| fault(&error))
     }
 
-    /// Deregisters the stream, restores the blocking mode of the open file, and closes the
-    /// descriptor.
+    /// Deregisters the stream and closes the descriptor.
     ///
     /// The poller watches the open file, not the descriptor: without the explicit deregistration, a
     /// duplicate that lives on elsewhere would keep events coming under the old token.
     pub(crate) fn close(self, registry: &Registry, how: CloseHow) {
-        let raw = self.file.as_raw_fd();
+        let raw = self.file.as_fd().as_raw_fd();
         if let Err(error) = registry.deregister(&mut SourceFd(&raw)) {
             tracing::warn!(%error, "cannot deregister an adopted stream before its close");
-        }
-        if !self.was_nonblocking
-            && let Err(error) = sys::set_nonblocking(&self.file, false)
-        {
-            tracing::warn!(%error, "cannot restore the blocking mode of an adopted stream");
         }
         if how == CloseHow::Reset
             && self.kind == FdKind::StreamSocket

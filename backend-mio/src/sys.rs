@@ -6,6 +6,7 @@
 //! descriptors, the mapping of errors, wake-ups.
 
 mod bound_path;
+mod foreign;
 mod open;
 mod options;
 mod socket;
@@ -15,10 +16,11 @@ pub(crate) use mio::net::UdpSocket;
 pub(crate) use mio::unix::SourceFd;
 pub(crate) use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
+pub(crate) use foreign::Foreign;
 pub(crate) use open::{Sharing, open_datagram, open_listener, open_stream};
 pub(crate) use options::{
-    FdKind, access, fd_kind, is_nonblocking, reset_on_close, set_nonblocking, set_option,
-    shutdown_write, socket_ends, take_socket_error,
+    FdKind, access, fd_kind, reset_on_close, set_option, shutdown_write, socket_ends,
+    take_socket_error,
 };
 pub(crate) use socket::{ListenerSocket, StreamSocket};
 

@@ -5,13 +5,15 @@ mod support;
 use std::fs::File;
 use std::io::{IoSlice, Read, Write, pipe};
 use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, mknodat};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use socket2::SockRef;
 use support::{BOUND, Strings, bounded, runtimes};
 use tidelock_core::{CloseReason, Endpoint, FaultKind, Message, Operation, SocketId};
 use tidelock_mio::NetExt;
@@ -239,6 +241,123 @@ fn a_terminals_master_ends_when_its_last_slave_is_closed() {
             drop(slave);
             let (reason, _) = strings.close_of(id);
             assert_eq!(reason, CloseReason::Peer);
+        }
+    });
+}
+
+/// Returns `true` if calls on the open file do not block.
+fn is_nonblocking(fd: impl AsFd) -> bool {
+    fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK)
+}
+
+fn clear_nonblocking(fd: impl AsFd) {
+    let flags = fcntl_getfl(&fd).unwrap() - OFlags::NONBLOCK;
+    fcntl_setfl(&fd, flags).unwrap();
+}
+
+fn expect_data(strings: &Strings, id: SocketId, expected: &str) {
+    match strings.next() {
+        Message::Data { socket, bytes } => {
+            // A terminal ends a line with two bytes.
+            let line = String::from_utf8(bytes.to_vec()).unwrap().replace("\r\n", "\n");
+            assert_eq!((socket, &line[..]), (id, expected));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Two descriptors of one open file, and where its other side is written.
+fn twins() -> Vec<(&'static str, [OwnedFd; 2], File, bool)> {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (reader, writer) = pipe().unwrap();
+    let (of_slave, slave) = terminal();
+    let (master, of_master) = terminal();
+    let all: [(_, OwnedFd, OwnedFd, _); 4] = [
+        ("a socket", ours.into(), theirs.into(), false),
+        ("a pipe", reader.into(), writer.into(), false),
+        ("a terminal", slave, of_slave, false),
+        ("the master of a terminal", master, of_master, true),
+    ];
+    let twice = |fd: OwnedFd| [fd.try_clone().unwrap(), fd];
+    all.into_iter()
+        .map(|(name, fd, other, is_changed)| (name, twice(fd), File::from(other), is_changed))
+        .collect()
+}
+
+#[test]
+fn a_descriptor_of_a_shared_open_file_never_blocks() {
+    bounded("adopt twins", || {
+        for runtime in runtimes() {
+            for (name, [first, second], mut feed, is_changed) in twins() {
+                let strings = Strings::spawn(&runtime);
+                let outside = second.try_clone().unwrap();
+                let first = adopt(&strings, first);
+                expect_connect(&strings, first);
+                let second = adopt(&strings, second);
+                expect_connect(&strings, second);
+                assert_eq!(is_nonblocking(&outside), is_changed, "{name}: others block as before");
+                strings.call(move |net| net.close(first).unwrap());
+                assert_eq!(strings.close_of(first).0, CloseReason::Closed, "{name}");
+                for round in 0..3 {
+                    clear_nonblocking(&outside);
+                    // Read to the end: without its mode, the read after the last byte would wait.
+                    feed.write_all(b"line\n").unwrap();
+                    expect_data(&strings, second, "line\n");
+                    let (asked, answered) = std::sync::mpsc::channel();
+                    strings.call(move |_net| asked.send(round).unwrap());
+                    let answer = answered.recv_timeout(BOUND);
+                    assert_eq!(answer, Ok(round), "{name}: the network thread waits");
+                }
+                strings.call(move |net| net.close(second).unwrap());
+                strings.close_of(second);
+                assert!(!is_nonblocking(&outside), "{name} is left in another mode");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_reading_end_of_a_fifo_waits_for_its_first_writer() {
+    bounded("adopt a FIFO", || {
+        let path =
+            std::env::temp_dir().join(format!("tidelock-adopted-{}.fifo", std::process::id()));
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let reader = rustix::fs::open(&path, flags, Mode::empty()).unwrap();
+            let id = adopt(&strings, reader);
+            expect_connect(&strings, id);
+            strings.silence(Duration::from_millis(100));
+            let mut writer = File::options().write(true).open(&path).unwrap();
+            writer.write_all(b"late").unwrap();
+            expect_data(&strings, id, "late");
+            drop(writer);
+            assert_eq!(strings.close_of(id).0, CloseReason::Peer);
+            std::fs::remove_file(&path).unwrap();
+        }
+    });
+}
+
+#[test]
+fn nobody_waits_for_the_close_of_a_socket_that_lingers() {
+    bounded("adopt a lingering socket", || {
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let _unread = listener.accept().unwrap();
+            SockRef::from(&ours).set_linger(Some(BOUND)).unwrap();
+            ours.set_nonblocking(true).unwrap();
+            // What the peer does not read fills both systems' buffers.
+            while ours.write(&[0; 1 << 16]).is_ok() {}
+            let id = adopt(&strings, ours);
+            assert!(matches!(strings.next(), Message::Connect { .. }));
+            let began = std::time::Instant::now();
+            strings.call(move |net| net.close(id).unwrap());
+            strings.close_of(id);
+            strings.call(|_net| ());
+            assert!(began.elapsed() < BOUND / 2, "the close waited: {:?}", began.elapsed());
         }
     });
 }

@@ -139,14 +139,9 @@ pub(crate) fn shutdown_write(fd: impl AsFd) -> io::Result<()> {
     SockRef::from(&fd).shutdown(Shutdown::Write)
 }
 
-/// Returns `true` if reads and writes of the open file do not block.
-pub(crate) fn is_nonblocking(fd: impl AsFd) -> io::Result<bool> {
-    Ok(fcntl_getfl(fd)?.contains(OFlags::NONBLOCK))
-}
-
 /// Makes reads and writes of the open file non-blocking, or blocking. The flag belongs to the open
 /// file, so it changes for every descriptor and process that shares it.
-pub(crate) fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
+pub(super) fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
     let mut flags = fcntl_getfl(&fd)?;
     flags.set(OFlags::NONBLOCK, on);
     Ok(fcntl_setfl(&fd, flags)?)

@@ -14,7 +14,7 @@ use super::bound_path::BoundPath;
 
 /// To write to a peer that is gone is an error, and no signal. Apple's systems have no such flag;
 /// there mio sets an option of the socket.
-const SEND_FLAGS: SendFlags = send_flags();
+pub(super) const SEND_FLAGS: SendFlags = send_flags();
 
 const fn send_flags() -> SendFlags {
     #[cfg(target_vendor = "apple")]
