@@ -11,8 +11,13 @@ pub trait NetExt {
     /// file, `InvalidInput` for a socket that is not a connected stream. It is read at once unless
     /// `paused`. (`skynet_socket_bind`)
     ///
-    /// The open file becomes non-blocking for everyone who shares it; the socket's close restores
-    /// its mode. Nothing is read from the writing end of a pipe, which gets `Eof` when the reader
+    /// Other descriptors of the same open file may live on, in this process and in others. Sockets,
+    /// pipes and terminals keep their mode, which those others share: the runtime opens a pipe or
+    /// a terminal once more (through `/proc`, on Linux and Android), and closes `descriptor`. Any
+    /// other file becomes non-blocking for everyone who shares it, until the last adopted descriptor
+    /// of it is closed. `descriptor` is closed on exec from now on, and `SO_LINGER` is switched off.
+    ///
+    /// A FIFO may be adopted before a writer opens it. Nothing is read from the writing end of a pipe, which gets `Eof` when the reader
     /// has gone; a write to a reading end is `Unsupported`.
     ///
     /// # Errors

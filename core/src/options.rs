@@ -235,8 +235,8 @@ pub enum SocketOption {
     /// connection is given up, in whole milliseconds; `None` is the system's own rule. Linux and
     /// Android.
     UserTimeout(Option<Duration>),
-    /// `IP_TOS` or `IPV6_TCLASS`, whichever fits the socket: the class of service (RFC 2474) in
-    /// the upper six bits.
+    /// `IP_TOS` or `IPV6_TCLASS`, whichever fits the socket, and both on one of IPv6 that reaches
+    /// IPv4, too: the class of service (RFC 2474) in the upper six bits.
     TrafficClass(u8),
     /// `IPV6_V6ONLY`: restricts a socket bound to an IPv6 address to IPv6. It can be set only
     /// before the socket is bound.

@@ -74,10 +74,11 @@ pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()>
         SocketOption::SendBuffer(bytes) => socket.set_send_buffer_size(*bytes as usize),
         SocketOption::Broadcast(on) => socket.set_broadcast(*on),
         SocketOption::UserTimeout(time) => set_user_timeout(&socket, *time),
-        SocketOption::TrafficClass(class) if is_ipv6(&socket)? => {
-            socket.set_tclass_v6(u32::from(*class))
-        }
-        SocketOption::TrafficClass(class) => socket.set_tos_v4(u32::from(*class)),
+        SocketOption::TrafficClass(class) => set_for_families(
+            &socket,
+            |socket| socket.set_tos_v4(u32::from(*class)),
+            |socket| socket.set_tclass_v6(u32::from(*class)),
+        ),
         SocketOption::OnlyV6(on) => socket.set_only_v6(*on),
         SocketOption::ReusePort(on) => socket.set_reuse_port(*on),
         SocketOption::JoinMulticast(Multicast::V4 { group, interface }) => {
@@ -94,20 +95,33 @@ pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()>
         }
         SocketOption::MulticastInterfaceV4(address) => socket.set_multicast_if_v4(address),
         SocketOption::MulticastInterfaceV6(index) => socket.set_multicast_if_v6(*index),
-        SocketOption::MulticastLoop(on) if is_ipv6(&socket)? => socket.set_multicast_loop_v6(*on),
-        SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(*on),
-        SocketOption::MulticastHops(hops) if is_ipv6(&socket)? => {
-            socket.set_multicast_hops_v6(u32::from(*hops))
-        }
-        SocketOption::MulticastHops(hops) => socket.set_multicast_ttl_v4(u32::from(*hops)),
+        SocketOption::MulticastLoop(on) => set_for_families(
+            &socket,
+            |socket| socket.set_multicast_loop_v4(*on),
+            |socket| socket.set_multicast_loop_v6(*on),
+        ),
+        SocketOption::MulticastHops(hops) => set_for_families(
+            &socket,
+            |socket| socket.set_multicast_ttl_v4(u32::from(*hops)),
+            |socket| socket.set_multicast_hops_v6(u32::from(*hops)),
+        ),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 
-/// Returns `true` if the socket is of the IPv6 family. The local address tells, even of a socket
-/// that is not bound.
-fn is_ipv6(socket: &SockRef<'_>) -> io::Result<bool> {
-    Ok(socket.local_addr()?.is_ipv6())
+/// Sets an option that each family has its own of: both on a socket of IPv6 that may reach IPv4,
+/// whose peers would see the system's default otherwise (measured on Linux).
+fn set_for_families(
+    socket: &SockRef<'_>,
+    set_v4: impl Fn(&SockRef<'_>) -> io::Result<()>,
+    set_v6: impl Fn(&SockRef<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    // The local address tells the family, even of a socket that is not bound.
+    if !socket.local_addr()?.is_ipv6() {
+        return set_v4(socket);
+    }
+    set_v6(socket)?;
+    if socket.only_v6()? { Ok(()) } else { set_v4(socket) }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -196,6 +210,15 @@ mod tests {
         assert_eq!(udp.multicast_hops_v6().unwrap(), 9);
         set_option(&udp, &SocketOption::MulticastInterfaceV6(1)).unwrap();
         assert_eq!(udp.multicast_if_v6().unwrap(), 1);
+
+        let dual = open(Domain::IPV6, Type::DGRAM);
+        set_option(&dual, &SocketOption::OnlyV6(false)).unwrap();
+        set_option(&dual, &SocketOption::TrafficClass(0xb8)).unwrap();
+        assert_eq!((dual.tclass_v6().unwrap(), dual.tos_v4().unwrap()), (0xb8, 0xb8));
+        set_option(&dual, &SocketOption::MulticastLoop(false)).unwrap();
+        assert!(!dual.multicast_loop_v6().unwrap() && !dual.multicast_loop_v4().unwrap());
+        set_option(&dual, &SocketOption::MulticastHops(9)).unwrap();
+        assert_eq!((dual.multicast_hops_v6().unwrap(), dual.multicast_ttl_v4().unwrap()), (9, 9));
 
         let udp = open(Domain::IPV4, Type::DGRAM);
         set_option(&udp, &SocketOption::MulticastLoop(false)).unwrap();
