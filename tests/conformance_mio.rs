@@ -1,6 +1,6 @@
 //! The conformance bodies on real sockets over loopback.
 
-/// Every body that runs on real sockets, with so many workers.
+/// Every body that runs on real sockets, with this number of workers.
 macro_rules! workers {
     ($name:ident, $workers:literal) => {
         mod $name {

@@ -1,4 +1,4 @@
-//! What went wrong before, in Skynet's socket layer and in its peers: one test per lesson.
+//! The defects that Skynet's socket layer and its peers had: one test per lesson.
 //!
 //! Each runs on every style of the scripted kernel; most of what they call also runs on real
 //! sockets, as conformance bodies. Lessons that are missing here belong to others: 6, 11, 26 (a
@@ -327,7 +327,7 @@ fn a_released_owner_of_a_listener_leaves_nothing_behind() {
             world.arm().peer_finish(peer);
         }
         world.pass(Duration::from_secs(1));
-        assert_eq!(world.kernel().sockets_open(), 0, "something is left");
+        assert_eq!(world.kernel().sockets_open(), 0, "sockets left after the close");
         world.finish();
     });
 }

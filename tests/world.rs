@@ -14,7 +14,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// No operations and no faults that bytes can say break a law of the world.
+    /// No operations or faults that bytes can describe break a law of the world.
     #[test]
     fn a_world_of_any_bytes_keeps_its_laws(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         run(&bytes);

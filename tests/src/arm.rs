@@ -1,4 +1,4 @@
-//! What a conformance body needs of the world that it runs in.
+//! The operations that a conformance body needs of the world it runs in.
 
 mod real;
 mod scripted;
@@ -16,7 +16,7 @@ pub use real::RealArm;
 pub use scripted::ScriptedArm;
 pub use simulated::SimulatedArm;
 
-/// Which world a body runs in.
+/// The world that a body runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArmKind {
     /// The kernel in memory, one of its styles.
@@ -25,7 +25,7 @@ pub enum ArmKind {
     Sharded(Style),
     /// Real sockets; services on the network thread with 0 workers.
     Mio {
-        /// How many worker threads.
+        /// The number of worker threads.
         workers: usize,
     },
     /// The simulated kernel, with benign decisions, one of its profiles.
@@ -33,33 +33,33 @@ pub enum ArmKind {
 }
 
 impl ArmKind {
-    /// Whether the system tells no more than the contract promises.
+    /// Returns `true` if the system tells no more than the contract promises.
     pub fn is_weakest(self) -> bool {
         matches!(self, Self::Scripted(Style::Weakest) | Self::Sharded(Style::Weakest))
             || self == Self::Simulated(Readiness::Weakest)
     }
 
-    /// Whether a reset that comes behind the peer's FIN is told although nobody reads or writes.
+    /// Returns `true` if a reset behind the peer's FIN is told although nothing is read or written.
     pub fn tells_a_reset_behind_fin(self) -> bool {
         // The scripted kernel has its weakest style answer the reset where Linux answers the end.
         !self.is_completion() && self != Self::Simulated(Readiness::Weakest)
     }
 
-    /// Whether the system completes calls.
+    /// Returns `true` if the system completes calls.
     pub fn is_completion(self) -> bool {
         matches!(self, Self::Scripted(Style::Completion) | Self::Sharded(Style::Completion))
             || self == Self::Simulated(Readiness::Completion)
     }
 }
 
-/// How many Muxes there are where there are several.
+/// The number of Muxes of an arm that has several.
 pub const SHARDS: u32 = 2;
 
 /// A runtime with peers that are driven by hand.
 ///
 /// Everything that a peer does happens at once or is pushed forward by [`advance`](Self::advance).
 pub trait Arm {
-    /// Which world it is.
+    /// Returns the kind of this world.
     fn kind(&self) -> ArmKind;
 
     /// Starts a service.
@@ -78,19 +78,19 @@ pub trait Arm {
     /// Lets everything happen that needs no time (on real sockets: waits for a moment).
     fn settle(&mut self);
 
-    /// Lets time pass, and what it brings.
+    /// Lets time pass, with all that is due in it.
     fn pass_time(&mut self, span: Duration);
 
-    /// Begins to stop.
+    /// Begins the exit.
     fn begin_exit(&mut self, within: Duration);
 
-    /// What the exit cost, once it is complete. Checks that nothing is left behind.
+    /// Returns the report of the exit once it is complete. Checks that nothing is left behind.
     fn exit_report(&mut self) -> Option<ExitReport>;
 
     /// More bytes than a connection takes while its peer does not read.
     fn flood_bytes(&self) -> usize;
 
-    /// An address where nobody listens.
+    /// An address without a listener.
     fn nobody(&mut self) -> Endpoint;
 
     /// A peer listens.

@@ -9,7 +9,7 @@ use tidelock_core::{Message, Net, Service, ServiceId};
 pub struct Entry {
     /// The service that handled it.
     pub service: ServiceId,
-    /// What it was told.
+    /// The message.
     pub message: Message,
 }
 
@@ -25,7 +25,7 @@ impl Log {
     }
 }
 
-/// What a driver does when it is told something, before anything else can happen to it.
+/// The reaction of a driver to a message, before anything else can happen to it.
 pub type Reaction = Box<dyn FnMut(&mut Net<'_>, &Message) + Send>;
 
 /// A closure that is posted to a [`Driver`], which runs it.

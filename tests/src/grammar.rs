@@ -6,18 +6,18 @@ use tidelock_core::{Message, ServiceId, SocketId};
 
 use crate::driver::Entry;
 
-/// What was seen of one socket so far.
+/// The messages about one socket so far.
 #[derive(Debug, Default)]
 struct Seen {
     /// `Connect` or `Listening`.
     opened: bool,
     accepted: bool,
-    /// Who was told `Eof`.
+    /// The services that were told `Eof`.
     eof_told: Vec<ServiceId>,
     fatal: bool,
     closed: bool,
-    /// Who was told the last message. Another service that waits for room hears of that in its
-    /// own time, and of nothing else.
+    /// The service that was told the last message. Another one that waits for room is told of
+    /// that in its own time, and of nothing else.
     owner: Option<ServiceId>,
     /// `Warning` with bytes came and the one with zero did not.
     warned: bool,
@@ -56,7 +56,7 @@ pub fn check(entries: &[Entry], has_ended: bool) {
     }
     if has_ended {
         for (id, seen) in &sockets {
-            assert!(seen.closed, "{id} never got its Close");
+            assert!(seen.closed, "{id} got no Close");
             // An owner is told again only if it gave the socket away in between.
             for service in &seen.eof_told {
                 let told = seen.eof_told.iter().filter(|it| *it == service).count();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "never got its Close")]
+    #[should_panic(expected = "got no Close")]
     fn a_missing_close_is_seen() {
         check(&entries(vec![connect(), data()]), true);
     }

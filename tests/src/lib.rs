@@ -1,5 +1,5 @@
-//! What the tests share: models, the replay of fuzz corpora, and conformance bodies with the
-//! arms that run them.
+//! The parts that tests share: models, the replay of fuzz corpora, and conformance bodies with
+//! the arms that run them.
 
 pub mod arm;
 pub mod conformance;

@@ -232,7 +232,7 @@ impl Case {
         }
     }
 
-    /// What peers and the kernel do.
+    /// Applies an operation of peers or of the kernel.
     fn apply_outside(&mut self, operation: &MuxOperation) {
         match *operation {
             MuxOperation::PeerConnect { listener } => {

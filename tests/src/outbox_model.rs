@@ -10,14 +10,14 @@ use tidelock_core::{Bytes, MESSAGE_OVERHEAD_BYTES, Outbox, Priority, mix};
 pub enum OutboxOperation {
     /// Queue one message of `size` bytes.
     Push {
-        /// Which list.
+        /// The list.
         priority: Priority,
         /// At least one.
         size: u16,
     },
     /// Queue one message in parts of these sizes.
     PushParts {
-        /// Which list.
+        /// The list.
         priority: Priority,
         /// At least one, each at least one byte.
         sizes: Vec<u16>,
@@ -184,7 +184,11 @@ impl Pair {
             None => assert!(expected.is_empty(), "nothing was taken of {} B", expected.len()),
             Some(bytes) => {
                 assert!(bytes.len() <= size_max, "took {} of {size_max} B", bytes.len());
-                assert_eq!(bytes[..], values(&expected)[..bytes.len()], "what was taken");
+                assert_eq!(
+                    bytes[..],
+                    values(&expected)[..bytes.len()],
+                    "the bytes taken from the outbox"
+                );
                 // A buffer is never cut shorter than it must be.
                 let whole = expected.iter().take_while(|byte| byte.part == expected[0].part);
                 assert_eq!(bytes.len(), size_max.min(whole.count()), "one whole part");
@@ -208,7 +212,7 @@ impl Pair {
         let offered_bytes = self.model.offered.unwrap_or(0);
         assert_eq!(self.outbox.offered_bytes(), offered_bytes, "offered bytes");
         let offered: Vec<u8> = self.outbox.offered().flatten().collect();
-        assert_eq!(offered, values(&order[..offered_bytes]), "what is offered");
+        assert_eq!(offered, values(&order[..offered_bytes]), "the bytes offered to the write");
         let mut parts: Vec<_> = order.iter().map(|byte| byte.part).collect();
         parts.dedup();
         assert_eq!(
@@ -235,14 +239,14 @@ impl AsRef<[u8]> for Tracked {
     }
 }
 
-/// What is unsent, byte for byte.
+/// The unsent bytes, one by one.
 #[derive(Default)]
 struct Model {
     /// In the order in which they were pushed.
     messages: Vec<ModelMessage>,
     pushed: u64,
     begun: u64,
-    /// What a pending write was offered; `None` if none is pending.
+    /// The number of bytes that a pending write was offered; `None` if none is pending.
     offered: Option<usize>,
 }
 
@@ -305,7 +309,7 @@ impl Model {
         self.queue().into_iter().flat_map(|message| message.bytes.iter().copied()).collect()
     }
 
-    /// Messages begin until `size_max` bytes have; answers how many bytes are offered.
+    /// Begins messages until `size_max` bytes have begun; returns the number of bytes offered.
     fn offer(&mut self, size_max: usize) -> usize {
         let mut covered = 0;
         let mut numbers = Vec::new();

@@ -22,8 +22,8 @@ pub struct World {
     has_released: bool,
 }
 
-/// What is waited for comes within this time, in virtual time too: the default timeouts are longer,
-/// so that none of them can stand in for what should have happened.
+/// The longest wait for anything, in virtual time too. The default timeouts are longer, so that
+/// none of them can stand in for the event that should have happened.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl World {
@@ -44,13 +44,13 @@ impl World {
         Self { arm, log, main, has_released: false }
     }
 
-    /// Which arm it runs on.
+    /// Returns the kind of arm that it runs on.
     pub fn kind(&self) -> ArmKind {
         self.arm.kind()
     }
 
-    /// Whether the system reports an end or an error while nobody reads. The contract leaves that
-    /// open; epoll does it.
+    /// Returns `true` if the system reports an end or an error while nothing is read. The contract
+    /// leaves that open; epoll does it.
     pub fn notices_while_paused(&self) -> bool {
         !self.kind().is_weakest() && !self.kind().is_completion()
     }
@@ -111,7 +111,9 @@ impl World {
         });
         self.arm.post(service, run);
         let found = self.until(|_| answer.lock().unwrap_or_else(PoisonError::into_inner).take());
-        found.unwrap_or_else(|| panic!("{service} never ran it; told: {:#?}", self.log.entries()))
+        found.unwrap_or_else(|| {
+            panic!("{service} did not run the closure; told: {:#?}", self.log.entries())
+        })
     }
 
     /// Lets things happen until `look` finds what it looks for among what drivers were told.
@@ -121,7 +123,11 @@ impl World {
     pub fn wait<R>(&mut self, what: &str, mut look: impl FnMut(&[Entry]) -> Option<R>) -> R {
         let found = self.until(|world| look(&world.log.entries()));
         found.unwrap_or_else(|| {
-            panic!("{:?}: waited in vain for {what}; told: {:#?}", self.kind(), self.log.entries())
+            panic!(
+                "{:?}: {what} did not come in time; told: {:#?}",
+                self.kind(),
+                self.log.entries()
+            )
         })
     }
 
@@ -158,12 +164,12 @@ impl World {
         look(&self.log.entries())
     }
 
-    /// How many messages so far `is_it` knows.
+    /// Returns the number of messages so far that match `is_it`.
     pub fn count(&self, is_it: impl Fn(&Message) -> bool) -> usize {
         self.look(|log| log.iter().filter(|entry| is_it(&entry.message)).count())
     }
 
-    /// What was told about `id` so far, one line for each message.
+    /// Returns the messages about `id` so far, one line for each.
     pub fn story(&self, id: SocketId) -> Vec<String> {
         self.look(|log| {
             log.iter()
@@ -173,7 +179,7 @@ impl World {
         })
     }
 
-    /// The kinds of what was told about `id` so far; consecutive `Data` count as one.
+    /// The kinds of the messages about `id` so far; consecutive `Data` count as one.
     pub fn kinds(&self, id: SocketId) -> Vec<MessageKind> {
         let mut kinds: Vec<MessageKind> = self.look(|log| {
             log.iter()
@@ -241,7 +247,7 @@ impl World {
     /// An accepted socket that the first driver has started, with its peer.
     pub fn started(&mut self) -> (SocketId, usize) {
         let (id, peer) = self.accepted();
-        self.ask(move |net| net.start(id)).expect("it was just accepted");
+        self.ask(move |net| net.start(id)).expect("an accepted socket can be started");
         (id, peer)
     }
 
@@ -285,7 +291,7 @@ impl World {
         bytes
     }
 
-    /// Reads at a peer until the stream ends, and says how.
+    /// Reads at a peer until the stream ends; returns the bytes and the kind of end.
     ///
     /// # Panics
     /// If it does not end.
@@ -300,7 +306,7 @@ impl World {
         }
     }
 
-    /// What a peer reads next; `Nothing` if nothing comes in time.
+    /// Returns what a peer reads next; `Nothing` if nothing comes in time.
     pub fn peer_next(&mut self, peer: usize, size_max: usize) -> PeerRead {
         let next = self.until(|world| match world.arm.peer_read(peer, size_max) {
             PeerRead::Nothing => None,

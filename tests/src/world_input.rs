@@ -70,7 +70,7 @@ fn connect(number: u8) -> ScriptOperation {
     ScriptOperation { label: format!("c{number}"), when, words, note: String::new() }
 }
 
-/// Something that the client is asked for, at `nanos`.
+/// An operation of the client, at `nanos`.
 fn operation(record: &[u8; 8], number: usize, nanos: u64) -> ScriptOperation {
     let [tag, who, scale, ..] = *record;
     let on = format!("c{}", who % CONNECTIONS_MAX);
@@ -132,7 +132,7 @@ fn decision(&[tag, who, a, b, c, d, low, high]: &[u8; 8]) -> Decision {
     Decision::new(entity(info, who), position, info.verb, value)
 }
 
-/// Whom a decision of this kind can concern.
+/// The entities that a decision of this kind can concern.
 fn entity(info: &KindInfo, who: u8) -> String {
     let name = match info.channel {
         "tie" => "world".to_owned(),
@@ -146,7 +146,7 @@ fn entity(info: &KindInfo, who: u8) -> String {
     format!("{name}/{}", info.channel)
 }
 
-/// Runs the world that the bytes say, twice.
+/// Runs the world that the bytes describe, twice.
 ///
 /// # Panics
 /// If a law is broken, or the two runs differ. The script is printed, to be kept as a `.tide`

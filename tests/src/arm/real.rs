@@ -36,13 +36,13 @@ struct Peer {
     wants_finish: bool,
 }
 
-/// What a peer's system holds for it: small, so that floods need not be huge.
+/// The receive buffer of a peer: small, so that floods need not be huge.
 const PEER_RECEIVE_BUFFER_BYTES: usize = 64 << 10;
 
-/// How long a look at real sockets sleeps.
+/// The time between two looks at real sockets.
 const NAP: Duration = Duration::from_micros(200);
 
-/// How long "everything that needs no time" may take on real sockets.
+/// The time in which "everything that needs no time" happens on real sockets.
 const SETTLE: Duration = Duration::from_millis(30);
 
 impl RealArm {
@@ -165,7 +165,7 @@ impl Arm for RealArm {
         if !self.ending.as_ref().expect("the exit has begun").is_finished() {
             return None;
         }
-        let ending = self.ending.take().expect("seen above");
+        let ending = self.ending.take().expect("checked above");
         let report = ending.join().expect("the runtime ends without a panic");
         assert!(report.is_complete && report.inside.is_empty(), "{report:?}");
         Some(report.exit)
@@ -240,14 +240,14 @@ impl Arm for RealArm {
 
     fn peer_datagram(&mut self, from: &Endpoint, to: &Endpoint, payload: &[u8]) {
         let (_, socket) =
-            self.datagram_peers.iter().find(|(at, _)| at == from).expect("an open one");
+            self.datagram_peers.iter().find(|(at, _)| at == from).expect("the peer is open");
         let count = socket.send_to(payload, address(to)).expect("loopback takes a datagram");
         assert_eq!(count, payload.len(), "a datagram is sent whole");
     }
 
     fn peer_receive(&mut self, at: &Endpoint) -> Option<(Endpoint, Vec<u8>)> {
         let (_, socket) =
-            self.datagram_peers.iter().find(|(local, _)| local == at).expect("an open one");
+            self.datagram_peers.iter().find(|(local, _)| local == at).expect("the peer is open");
         let mut payload = vec![0; 65_536];
         match socket.recv_from(&mut payload) {
             Ok((count, from)) => {

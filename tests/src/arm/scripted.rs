@@ -37,7 +37,7 @@ struct Shard {
 const TURNS_MAX: usize = 200_000;
 
 impl ScriptedArm {
-    /// An empty runtime of so many Muxes.
+    /// An empty runtime with this number of Muxes.
     ///
     /// # Panics
     /// If the configuration contradicts itself.
@@ -135,7 +135,7 @@ impl ScriptedArm {
     /// When nobody has anything to do, nothing that a Mux wishes could be done.
     fn check_no_lost_edge(&self) {
         for Shard { mux, last, .. } in &self.shards {
-            assert_ne!(*last, Progress::More, "there is more to do");
+            assert_ne!(*last, Progress::More, "a Mux at rest has no work");
             for (id, wish) in mux.wishes() {
                 let (input, output) = (self.backend.could_input(id), self.backend.could_output(id));
                 assert!(!(wish.input && input), "lost edge: {id} could read, wish {wish:?}");

@@ -42,7 +42,7 @@ pub struct SimulatedArm {
     commands: Vec<Command>,
     is_over: bool,
     peers: Vec<Peer>,
-    /// What peers listen at, streams and datagrams, with their descriptors.
+    /// The addresses at which peers listen, for streams and datagrams, with their descriptors.
     listeners: Vec<(Endpoint, u32)>,
     datagram_peers: Vec<(Endpoint, u32)>,
 }
@@ -59,11 +59,11 @@ struct Peer {
 const HOST: u16 = 0;
 /// The host of all peers.
 const PEERS: u16 = 1;
-/// What a peer's descriptors are called; nobody polls for them.
+/// The token of all descriptors of peers; nobody polls for them.
 const PEER_TOKEN: u64 = 0;
 /// Small, so that floods need not be huge.
 const BUFFER_BYTES: u64 = 64 << 10;
-/// What comes within this time needs no time: packets take a nanosecond.
+/// An event within this time needs no time: packets take a nanosecond.
 const NEAR_NANOS: u64 = 1_000;
 /// More steps than this without a pause mean that something spins.
 const STEPS_MAX: usize = 1_000_000;
@@ -209,7 +209,7 @@ impl SimulatedArm {
         let kernel = &mut self.shared.kernel;
         kernel.now = kernel.now.max(nanos);
         while kernel.schedule.next_nanos().is_some_and(|at| at <= kernel.now) {
-            let (_, what) = kernel.schedule.pop().expect("it was just seen");
+            let (_, what) = kernel.schedule.pop().expect("`next_nanos` saw it");
             assert!(kernel.handle(what), "only the kernel schedules here: {what:?}");
         }
         // Whoever is woken is stepped anyway.
@@ -365,7 +365,7 @@ impl Arm for SimulatedArm {
     fn peer_connect(&mut self, to: &Endpoint) -> usize {
         let to = address(to, PEERS).expect("an address of the simulated network");
         let connected = self.shared.kernel.connect(PEERS, PEER_TOKEN, to, &|| "peer".to_owned());
-        let socket = connected.expect("there is a way");
+        let socket = connected.expect("the hosts are connected");
         let end = self.shared.kernel.end_of(socket);
         self.shared.oracle.connection_began(end / 2, None);
         self.carry();
@@ -415,7 +415,7 @@ impl Arm for SimulatedArm {
 
     fn peer_datagram(&mut self, from: &Endpoint, to: &Endpoint, payload: &[u8]) {
         let (_, socket) =
-            self.datagram_peers.iter().find(|(at, _)| at == from).expect("an open one");
+            self.datagram_peers.iter().find(|(at, _)| at == from).expect("the peer is open");
         let to = address(to, PEERS).expect("an address of the simulated network");
         let payload = Bytes::copy_from_slice(payload);
         let sent = self.shared.kernel.send_to(*socket, Some(to), payload);
@@ -425,7 +425,7 @@ impl Arm for SimulatedArm {
 
     fn peer_receive(&mut self, at: &Endpoint) -> Option<(Endpoint, Vec<u8>)> {
         let (_, socket) =
-            self.datagram_peers.iter().find(|(local, _)| local == at).expect("an open one");
+            self.datagram_peers.iter().find(|(local, _)| local == at).expect("the peer is open");
         match self.shared.kernel.receive_from(*socket, 65_536) {
             Ok((from, payload)) => Some((endpoint(from), payload.to_vec())),
             Err(Errno::WouldBlock) => None,

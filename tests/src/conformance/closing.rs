@@ -1,4 +1,4 @@
-//! How single sockets end. All pairs of causes are in `matrix`.
+//! The ends of single sockets. All pairs of causes are in `matrix`.
 
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ pub fn a_peer_without_fin_is_given_up_after_the_linger(kind: ArmKind) {
     world.ask(move |net| net.shutdown(id)).expect("alive");
     assert_eq!(world.peer_read_to_end(peer), (b"all of it".to_vec(), PeerRead::Eof));
     assert_eq!(world.wait_close(id), (CloseReason::TimedOut(Timeout::Linger), 0));
-    assert_eq!(world.kinds(id), [MessageKind::Close], "no Error");
+    assert_eq!(world.kinds(id), [MessageKind::Close], "a timeout is no Error");
     world.finish();
 }
 
@@ -264,7 +264,7 @@ pub fn close_of_a_flushed_socket_is_orderly(kind: ArmKind) {
     world.finish();
 }
 
-/// What arrived before a reset is delivered before its `Error` and `Close`.
+/// Bytes that arrived before a reset are delivered before its `Error` and `Close`.
 pub fn data_before_a_reset_comes_before_its_error(kind: ArmKind) {
     let mut world = World::new(kind);
     let (id, peer) = world.started();

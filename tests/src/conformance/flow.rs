@@ -145,7 +145,9 @@ pub fn a_new_owner_after_eof_gets_its_own_eof(kind: ArmKind) {
     world.wait("the second Eof", |log| (eof_of(log, other) == 1).then_some(()));
     let main = world.main();
     assert_eq!(world.look(|log| eof_of(log, main)), 1);
-    world.ask_as(other, move |net| net.send(id, "still open").map(|_| ())).expect("half open");
+    world
+        .ask_as(other, move |net| net.send(id, "still open").map(|_| ()))
+        .expect("the own direction is still open");
     assert_eq!(world.peer_read_exactly(peer, 10), b"still open");
     world.ask_as(other, move |net| net.shutdown(id)).expect("alive");
     assert_eq!(world.wait_close(id), (CloseReason::Peer, 0));
@@ -346,7 +348,7 @@ pub fn a_flood_on_one_socket_starves_no_other(kind: ArmKind) {
         let is_quiet = |entry: &Entry| entry.message.socket() == Some(quiet);
         log.iter().take_while(|entry| !is_quiet(entry)).map(data_bytes).sum::<usize>()
     });
-    assert!(before < count / 2, "{before} B of the flood came before the quiet one's turn");
+    assert!(before < count / 2, "{before} B of the flood came before the quiet socket");
     assert_eq!(world.wait_received(flooded, count).len(), count);
     world.finish();
 }
@@ -396,7 +398,7 @@ pub fn any_service_may_send_and_close(kind: ArmKind) {
     let main = world.main();
     world.look(|log| {
         let close = log.iter().find(|entry| matches!(entry.message, Message::Close { .. }));
-        assert_eq!(close.expect("it closed").service, main, "the owner is told");
+        assert_eq!(close.expect("the socket is closed").service, main, "the owner is told");
     });
     world.finish();
 }

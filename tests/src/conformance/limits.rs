@@ -15,7 +15,7 @@ use crate::arm::ArmKind;
 use crate::scripted::{ConnectMode, PeerRead};
 use crate::world::{World, pattern};
 
-/// What one message is charged besides its bytes.
+/// The charge of one message besides its bytes.
 const OVERHEAD: usize = tidelock_core::MESSAGE_OVERHEAD_BYTES;
 
 fn warnings(world: &World, id: SocketId) -> Vec<u64> {
@@ -139,8 +139,8 @@ pub fn a_full_socket_says_so_at_the_call(kind: ArmKind) {
     let peer = world.wait_peer(&at);
     world.peer_read_exactly(peer, 10_000 - OVERHEAD);
     world.settle();
-    assert_eq!(world.count(ready), 1, "one for all refusals");
-    world.ask(move |net| net.send(id, "again").map(|_| ())).expect("there is room");
+    assert_eq!(world.count(ready), 1, "one SendReady for all refusals");
+    world.ask(move |net| net.send(id, "again").map(|_| ())).expect("the outbox has room again");
     assert_eq!(world.peer_read_exactly(peer, 5), b"again");
     world.finish();
 }
@@ -217,11 +217,13 @@ pub fn a_full_total_says_so_at_the_call(kind: ArmKind) {
         "SendReady",
         |it| matches!(it, Message::SendReady { socket } if *socket == second),
     );
-    world.ask(move |net| net.send(second, vec![1; 3_000]).map(|_| ())).expect("there is room");
+    world
+        .ask(move |net| net.send(second, vec![1; 3_000]).map(|_| ()))
+        .expect("the outbox has room again");
     world.finish();
 }
 
-/// What can never fit is `TooLarge`, at once, and nobody waits for anything.
+/// A message that can never fit is `TooLarge`, at once, and nobody waits for anything.
 pub fn what_can_never_fit_is_too_large(kind: ArmKind) {
     let config = Config { warn_bytes: 1000, outbox_bytes_max: 10_000, ..Config::default() };
     let mut world = World::with_config(kind, config);

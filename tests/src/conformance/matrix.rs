@@ -5,7 +5,7 @@ use tidelock_core::{Bytes, CloseReason, FaultKind, Message, MessageKind, SocketI
 use crate::arm::ArmKind;
 use crate::world::World;
 
-/// What can end a stream.
+/// A cause that can end a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     PeerFin,
@@ -37,13 +37,13 @@ struct Cell {
     is_paused: bool,
 }
 
-/// What `Close` must say.
+/// The contents that `Close` must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expected {
     reason: Reason,
-    /// Whether something must be counted as unsent.
+    /// `true` if something must be counted as unsent.
     has_unsent: bool,
-    /// Whether `Error` comes before `Close`; `None` where both are allowed.
+    /// `true` if `Error` comes before `Close`; `None` where both are allowed.
     has_error: Option<bool>,
 }
 
@@ -147,7 +147,7 @@ fn apply(world: &mut World, id: SocketId, peer: usize, cause: Cause) {
     }
 }
 
-/// Lets everything that can still go well go well, until `Close`.
+/// Lets everything succeed that still can, until `Close`.
 fn resolve(world: &mut World, id: SocketId, peer: usize, cell: &Cell) -> (CloseReason, u64) {
     let causes = [cell.first, cell.second];
     let is_reset = causes.contains(&Cause::Reset);

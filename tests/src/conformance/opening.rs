@@ -1,4 +1,4 @@
-//! How sockets come to be: listening, accepting, connecting, adopting.
+//! The beginnings of sockets: listening, accepting, connecting, adopting.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub fn a_connect_is_told_once_and_carries_data_both_ways(kind: ArmKind) {
     world.finish();
 }
 
-/// What is sent before the connect is done leaves after it, in order.
+/// Messages sent before the connect is done leave after it, in order.
 pub fn a_send_before_the_connect_is_done_is_delivered(kind: ArmKind) {
     let mut world = World::new(kind);
     let at = world.arm().peer_listen();
@@ -338,7 +338,7 @@ pub fn a_hanging_connect_times_out(kind: ArmKind) {
     let options = ConnectOptions::default().timeout(Duration::from_millis(300));
     let id = world.ask(move |net| net.connect(at, options)).expect("a free place");
     world.pass(Duration::from_millis(290));
-    assert_eq!(world.close_of(id), None, "too early");
+    assert_eq!(world.close_of(id), None, "closed before its timeout");
     world.pass(Duration::from_millis(20));
     let Some((CloseReason::ConnectFailed(fault), 0)) = world.close_of(id) else {
         panic!("{:?}", world.story(id))
@@ -394,7 +394,7 @@ pub fn out_of_descriptors_accepting_resumes_by_a_timer(kind: ArmKind) {
     world.pass(Duration::from_secs(10));
     let calls = world.kernel().calls - calls_before;
     assert!((5..40).contains(&calls), "{calls} calls in ten seconds without descriptors");
-    assert_eq!(world.count(|it| it.kind() == MessageKind::Error), 1, "told once");
+    assert_eq!(world.count(|it| it.kind() == MessageKind::Error), 1, "the error is told once");
     world.kernel().descriptors_left = None;
     world.pass(Duration::from_millis(1100));
     assert_eq!(world.count(|it| it.kind() == MessageKind::Accept), 4, "all are served");

@@ -42,7 +42,10 @@ pub fn a_hanging_address_costs_the_delay(kind: ArmKind) {
     answers(&mut world, &peers[1]);
     let id = dial(&mut world, ConnectOptions::default());
     world.pass(DELAY - MOMENT);
-    assert!(world.arm().peer_accept(&peers[1]).is_none(), "the second is tried too early");
+    assert!(
+        world.arm().peer_accept(&peers[1]).is_none(),
+        "the second address is tried after the delay"
+    );
     world.pass(2 * MOMENT);
     let peer = world.wait_peer(&peers[1]);
     world.send(id, "found");
@@ -54,7 +57,7 @@ pub fn a_hanging_address_costs_the_delay(kind: ArmKind) {
     world.finish();
 }
 
-/// What the peer said before the connection has its name is not lost. (scripted)
+/// Bytes from the peer before the connection has its name are not lost. (scripted)
 pub fn what_comes_before_the_name_is_told(kind: ArmKind) {
     let mut world = World::new(kind);
     let peers = silent(&mut world, 2);
@@ -82,11 +85,11 @@ pub fn a_refusal_does_not_wait_for_the_delay(kind: ArmKind) {
     let peer = world.arm().peer_accept(&peers[2]).expect("it is tried at once");
     world.send(id, "third");
     assert_eq!(world.peer_read_exactly(peer, 5), b"third");
-    assert_eq!(world.kernel().sockets_open(), 1, "nobody else races on");
+    assert_eq!(world.kernel().sockets_open(), 1, "the other attempts are closed");
     world.finish();
 }
 
-/// Of two that connect together one stays, and the owner is told of one. (scripted)
+/// If two connect at the same time, one stays, and the owner is told of one. (scripted)
 pub fn of_two_that_connect_one_stays(kind: ArmKind) {
     let mut world = World::new(kind);
     let peers = silent(&mut world, 2);
@@ -115,7 +118,7 @@ pub fn a_close_in_a_race_leaves_nothing(kind: ArmKind) {
     let id = dial(&mut world, ConnectOptions::default());
     world.pass(2 * DELAY + MOMENT);
     assert_eq!(world.kernel().sockets_open(), 3, "all of them race");
-    world.ask(move |net| net.close(id)).expect("it is alive");
+    world.ask(move |net| net.close(id)).expect("the socket is open");
     assert_eq!(world.wait_close(id), (CloseReason::Closed, 0));
     world.settle();
     assert_eq!(world.kernel().sockets_open(), 0);
@@ -123,8 +126,8 @@ pub fn a_close_in_a_race_leaves_nothing(kind: ArmKind) {
     world.finish();
 }
 
-/// Whoever guesses the id of an attempt that nobody was told of is told that it is gone, and changes
-/// nothing. (scripted)
+/// A service that guesses the id of an attempt that nobody was told of is told that it is gone, and
+/// changes nothing. (scripted)
 pub fn a_guessed_id_in_a_race_is_nobodys(kind: ArmKind) {
     let mut world = World::new(kind);
     let peers = silent(&mut world, 2);
@@ -137,7 +140,7 @@ pub fn a_guessed_id_in_a_race_is_nobodys(kind: ArmKind) {
             let _ = (net.start(guessed), net.pause(guessed), net.keep_open(guessed));
             let _ = (net.set_option(guessed, SocketOption::Nodelay(true)), net.finish(guessed));
             let _ = (net.shutdown(guessed), net.close(guessed));
-            assert!(net.send(guessed, "nobody").is_err(), "{guessed} takes what is sent");
+            assert!(net.send(guessed, "nobody").is_err(), "{guessed} accepted a send");
         });
         world.settle();
     }
@@ -179,7 +182,7 @@ fn is_no_race(mut world: World, options: ConnectOptions) {
     answers(&mut world, &peers[1]);
     let id = dial(&mut world, options);
     world.pass(8 * DELAY);
-    assert!(world.arm().peer_accept(&peers[1]).is_none(), "the first is still under way");
+    assert!(world.arm().peer_accept(&peers[1]).is_none(), "the first attempt is still under way");
     let refused = ConnectMode::Fail(FaultKind::ConnectionRefused);
     world.kernel().set_connect_mode(&peers[0], refused);
     world.wait_peer(&peers[1]);
@@ -222,8 +225,8 @@ pub fn a_race_waits_for_a_place(kind: ArmKind) {
     let full = world.ask(|net| net.connect(Target::host("a.test", 80), ConnectOptions::default()));
     assert_eq!(full, Err(OpenError::LimitReached));
     world.pass(2 * DELAY);
-    assert!(world.arm().peer_accept(&peers[1]).is_none(), "there is no place for it");
-    world.ask(move |net| net.close(other)).expect("it is alive");
+    assert!(world.arm().peer_accept(&peers[1]).is_none(), "the second address waits for a place");
+    world.ask(move |net| net.close(other)).expect("the socket is open");
     world.pass(DELAY + MOMENT);
     world.wait_peer(&peers[1]);
     world.settle();

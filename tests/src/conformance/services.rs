@@ -31,7 +31,7 @@ pub fn timers_come_once_and_in_order(kind: ArmKind) {
     });
     assert_eq!(timers(&world), []);
     world.wait_for("the late one", |it| matches!(it, Message::Timer { timer } if *timer == late));
-    assert!(world.arm().time() >= Duration::from_millis(120), "too early");
+    assert!(world.arm().time() >= Duration::from_millis(120), "closed before its timeout");
     world.pass(Duration::from_millis(50));
     assert_eq!(timers(&world), [early, late]);
     world.finish();
@@ -47,7 +47,7 @@ pub fn a_cancelled_timer_never_comes(kind: ArmKind) {
     world.wait_for("the other", |it| matches!(it, Message::Timer { timer } if *timer == kept));
     world.pass(Duration::from_millis(30));
     assert!(!world.ask(move |net| net.cancel_timer(cancelled)), "cancelled before");
-    assert!(!world.ask(move |net| net.cancel_timer(kept)), "it came already");
+    assert!(!world.ask(move |net| net.cancel_timer(kept)), "the timer has fired");
     world.finish();
 }
 
@@ -347,7 +347,7 @@ pub fn info_counts_exactly(kind: ArmKind) {
     let sockets = info(&mut world);
     let listener = sockets.iter().find(|it| it.state == SocketState::Listening).expect("one");
     assert_eq!(listener.accepted, 1);
-    let socket = sockets.iter().find(|it| it.socket == id).expect("it is alive");
+    let socket = sockets.iter().find(|it| it.socket == id).expect("the socket is open");
     assert_eq!(socket.state, SocketState::Open);
     assert_eq!(socket.owner, Some(world.main()));
     assert_eq!((socket.bytes_in, socket.bytes_out, socket.messages_out), (5, 8, 2));
@@ -384,7 +384,7 @@ pub fn an_exit_counts_what_its_deadline_cuts_off(kind: ArmKind) {
     world.settle();
     world.arm().begin_exit(Duration::from_millis(150));
     let report = world.wait_exit();
-    let (reason, unsent) = world.close_of(id).expect("it closed");
+    let (reason, unsent) = world.close_of(id).expect("the socket is closed");
     assert_eq!(reason, CloseReason::Exit);
     assert!(0 < unsent && unsent < flood as u64);
     assert_eq!(report.unsent, [(id, unsent)]);
@@ -401,7 +401,10 @@ pub fn a_service_says_good_bye_at_the_exit(kind: ArmKind) {
     let tried = Arc::clone(&opened);
     let service = world.spawn_with(Box::new(move |net, message| {
         if let Message::Exit = message {
-            let id = slot.lock().unwrap_or_else(PoisonError::into_inner).expect("it has one");
+            let id = slot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .expect("the socket was stored before the exit");
             net.send(id, "good bye").expect("it may still send");
             let at = ([127, 0, 0, 1], 9);
             let opened = [

@@ -30,7 +30,7 @@ pub fn an_idle_socket_times_out_and_a_busy_one_does_not(kind: ArmKind) {
     }
     let timed_out = CloseReason::TimedOut(tidelock_core::Timeout::Idle);
     assert_eq!(world.close_of(idle), Some((timed_out, 0)));
-    assert_eq!(world.kinds(idle), [MessageKind::Close], "no Error");
+    assert_eq!(world.kinds(idle), [MessageKind::Close], "a timeout is no Error");
     assert_eq!(world.close_of(busy), None);
     world.finish();
 }
@@ -49,7 +49,7 @@ pub fn a_socket_that_hears_nothing_times_out_while_it_writes(kind: ArmKind) {
         world.arm().peer_send(peer, b".");
     }
     assert_eq!(world.close_of(deaf), over(Timeout::ReadIdle));
-    assert_eq!(world.kinds(deaf), [MessageKind::Close], "no Error");
+    assert_eq!(world.kinds(deaf), [MessageKind::Close], "a timeout is no Error");
     assert!(world.peer_read_to_end(deaf_peer).0.len() >= 3, "it wrote until then");
     assert_eq!(world.close_of(heard), None);
     world.finish();
@@ -103,7 +103,7 @@ pub fn a_peer_that_takes_nothing_is_given_up_while_it_talks(kind: ArmKind) {
     world.finish();
 }
 
-/// What was stuck before a socket was started counts as stuck from the start on.
+/// Output that was stuck before a socket was started counts as stuck from the start on.
 pub fn output_that_was_stuck_before_start_counts_from_there(kind: ArmKind) {
     let config = Config { write_stall_timeout: Some(SPAN), ..Config::default() };
     let mut world = World::with_config(kind, config);
@@ -133,17 +133,17 @@ pub fn a_socket_has_times_of_its_own(kind: ArmKind) {
         net.set_option(long, idle(Duration::MAX)).expect("alive");
     });
     assert_eq!(Some(world.wait_close(short)), over(Timeout::Idle));
-    assert_eq!(world.close_of(plain), None, "the time of another was taken for it");
+    assert_eq!(world.close_of(plain), None, "a socket keeps the time of the configuration");
     assert_eq!(Some(world.wait_close(plain)), over(Timeout::Idle));
     world.pass(SPAN);
-    assert_eq!(world.close_of(long), None, "for ever ended");
+    assert_eq!(world.close_of(long), None, "a timeout of `Duration::MAX` never expires");
     world.ask(move |net| net.set_option(long, idle(STEP))).expect("alive");
     assert_eq!(Some(world.wait_close(long)), over(Timeout::Idle));
-    assert_eq!(world.kinds(long), [MessageKind::Close], "no Error");
+    assert_eq!(world.kinds(long), [MessageKind::Close], "a timeout is no Error");
     world.finish();
 }
 
-/// What a listener says for its connections holds for them, and a connect has its own.
+/// The times of a listener hold for its connections, and a connect has its own.
 pub fn times_of_their_own_are_set_where_sockets_begin(kind: ArmKind) {
     let mut world = World::new(kind);
     let start = SocketOption::Timeout(Timeout::Start, SPAN);
@@ -154,7 +154,7 @@ pub fn times_of_their_own_are_set_where_sockets_begin(kind: ArmKind) {
     let (dialled, _dialled_peer) = world.connected(ConnectOptions::default().option(idle));
     assert_eq!(Some(world.wait_close(accepted)), over(Timeout::Start));
     assert_eq!(Some(world.wait_close(dialled)), over(Timeout::ReadIdle));
-    assert_eq!(world.kinds(accepted), [MessageKind::Close], "no Error");
+    assert_eq!(world.kinds(accepted), [MessageKind::Close], "a timeout is no Error");
     world.finish();
 }
 
@@ -207,6 +207,6 @@ fn refused(world: &mut World, id: SocketId, times: usize) {
         _ => false,
     };
     let told = world.until(|world| (world.count(is_refusal) >= times).then_some(()));
-    assert!(told.is_some(), "{id}: its time was not refused {times} times");
+    assert!(told.is_some(), "{id}: expected {times} refusals of its time");
     assert_eq!(world.count(is_refusal), times, "{id}");
 }

@@ -1,4 +1,4 @@
-//! What was asked, what was seen at both ends, and whether the two agree.
+//! The comparison of what was asked with what was seen at both ends.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,14 +9,14 @@ use tidelock_core::{
 use crate::driver::Entry;
 use crate::grammar;
 
-/// What was asked, what was seen at both ends, and whether the two agree.
+/// The comparison of what was asked with what was seen at both ends.
 ///
 /// It knows nothing of the Mux but its promises: bytes are judged by what they say of themselves.
 pub(super) struct Judge {
     sockets: BTreeMap<SocketId, Socket>,
     peers: BTreeMap<usize, Peer>,
     timers: BTreeMap<(ServiceId, TimerId), Timer>,
-    /// Who was told *full* of which socket, and not yet *ready*.
+    /// The services that were told *full* of a socket, and not yet *ready*.
     awaited: BTreeSet<(ServiceId, SocketId)>,
     released: BTreeSet<ServiceId>,
     /// Entries of the log that were read.
@@ -28,12 +28,12 @@ pub(super) struct Judge {
 
 /// One socket by its promises.
 struct Socket {
-    /// Who owns it if every `start` was in time.
+    /// The service that owns it if every `start` was in time.
     owner: ServiceId,
-    /// Who may ever have owned it.
+    /// The services that may ever have owned it.
     owners: BTreeSet<ServiceId>,
     is_listener: bool,
-    /// What it accepts is read at once.
+    /// Its accepted sockets are read at once.
     auto_start: bool,
     /// Messages that a send accepted, by number.
     sent: BTreeMap<u64, Frame>,
@@ -45,7 +45,7 @@ struct Socket {
     received: Vec<u8>,
     has_eof: bool,
     close: Option<(CloseReason, u64)>,
-    /// Whether `shutdown`, `finish` or `close` was asked.
+    /// `true` once `shutdown`, `finish` or `close` was asked.
     is_ended: bool,
     /// When `pause` and `start` were asked.
     pauses: Vec<u64>,
@@ -119,7 +119,7 @@ impl Judge {
         assert!(before.is_none(), "{id} was issued twice");
     }
 
-    /// What the listener accepts is read at once.
+    /// Notes that the sockets a listener accepts are read at once.
     pub(super) fn starts_what_it_accepts(&mut self, id: SocketId) {
         self.sockets.get_mut(&id).expect("a known id").auto_start = true;
     }
@@ -128,7 +128,7 @@ impl Judge {
         self.peers.entry(peer).or_default();
     }
 
-    /// A message that says which it is, and how long.
+    /// A message with its own number and length in front.
     pub(super) fn frame(&mut self, id: SocketId, size: usize, low: bool) -> (u64, Bytes) {
         self.frames += 1;
         let number = self.frames;
@@ -149,7 +149,7 @@ impl Judge {
         assert!(!socket.is_listener, "{id}: a listener accepted a send");
         assert!(!socket.is_ended, "{id}: a send was accepted after the own end");
         assert_eq!(socket.close, None, "{id}: a send was accepted after Close");
-        let frame = socket.made.remove(&number).expect("made before it was sent");
+        let frame = socket.made.remove(&number).expect("a frame is made before it is sent");
         socket.sent_bytes += frame.bytes.len() as u64;
         socket.sent.insert(number, frame);
     }
@@ -213,7 +213,7 @@ impl Judge {
     }
 
     pub(super) fn timer_cancelled(&mut self, service: ServiceId, timer: TimerId, was_set: bool) {
-        let timer = self.timers.get_mut(&(service, timer)).expect("it was set");
+        let timer = self.timers.get_mut(&(service, timer)).expect("the timer was set");
         let is_over = timer.is_told || timer.is_cancelled;
         assert_eq!(was_set, !is_over, "cancel_timer answered {was_set}");
         timer.is_cancelled |= was_set;
@@ -252,7 +252,7 @@ impl Judge {
 
     fn pick_peer(&mut self, number: u8) -> Option<(usize, &mut Peer)> {
         let peer = super::pick(&self.peers(), number)?;
-        Some((peer, self.peers.get_mut(&peer).expect("just listed")))
+        Some((peer, self.peers.get_mut(&peer).expect("`peers` lists only known ones")))
     }
 
     /// Takes note of what drivers were told since the last time.
@@ -270,7 +270,7 @@ impl Judge {
             Message::Accept { socket, accepted, peer, .. } => {
                 let Socket { owner, auto_start, .. } = self.sockets[socket];
                 self.opened(*accepted, owner, false);
-                let child = self.sockets.get_mut(accepted).expect("just opened");
+                let child = self.sockets.get_mut(accepted).expect("`opened` inserted it");
                 child.is_unstarted = !auto_start;
                 self.meet(*accepted, peer.port());
             }
@@ -308,7 +308,7 @@ impl Judge {
             }
             Message::SendReady { socket } => {
                 let was_awaited = self.awaited.remove(&(service, *socket));
-                assert!(was_awaited, "{socket}: SendReady that {service} does not wait for");
+                assert!(was_awaited, "{socket}: SendReady for {service}, which does not wait");
             }
             Message::Close { socket, reason, unsent } => {
                 let it = self.sockets.get_mut(socket).expect("a known id");
@@ -316,7 +316,7 @@ impl Judge {
                 self.awaited.remove(&(service, *socket));
             }
             Message::Timer { timer } => {
-                let timer = self.timers.get_mut(&(service, *timer)).expect("it was set");
+                let timer = self.timers.get_mut(&(service, *timer)).expect("the timer was set");
                 assert!(!timer.is_cancelled, "a cancelled timer came");
                 assert!(!std::mem::replace(&mut timer.is_told, true), "a timer came twice");
             }
@@ -341,11 +341,11 @@ impl Judge {
                 continue;
             }
             let all = peer.sent.len();
-            assert_eq!(socket.received.len(), all, "{id}: not all was received at rest");
-            assert_eq!(socket.has_eof, peer.is_finished, "{id}: the end was not told at rest");
+            assert_eq!(socket.received.len(), all, "{id}: the peer lacks bytes at rest");
+            assert_eq!(socket.has_eof, peer.is_finished, "{id}: Eof is missing at rest");
             let taken = taken.iter().find(|(it, _)| Some(*it) == socket.peer).expect("a peer").1;
-            assert_eq!(taken, socket.sent_bytes, "{id}: not all was written at rest");
-            assert_eq!(peer.got.len() as u64, taken, "{id}: not all was read at rest");
+            assert_eq!(taken, socket.sent_bytes, "{id}: unwritten bytes at rest");
+            assert_eq!(peer.got.len() as u64, taken, "{id}: unread bytes at rest");
         }
         for (service, id) in &self.awaited {
             let socket = &self.sockets[id];
@@ -366,7 +366,7 @@ impl Judge {
                 Some((reason, unsent)) => {
                     assert_eq!(unsent, socket.sent_bytes - taken, "{id} closed {reason}: unsent");
                 }
-                None => assert!(socket.is_orphan, "{id} never got its Close"),
+                None => assert!(socket.is_orphan, "{id} got no Close"),
             }
             if let Some(peer) = socket.peer {
                 self.check_frames(*id, socket, &self.peers[&peer]);
@@ -374,7 +374,7 @@ impl Judge {
         }
     }
 
-    /// What the peer got is whole frames, of each priority the ones that were sent, in order.
+    /// Checks that the peer got whole frames, of each priority the ones that were sent, in order.
     fn check_frames(&self, id: SocketId, socket: &Socket, peer: &Peer) {
         let numbers = |low| -> VecDeque<u64> {
             let of_priority = socket.sent.iter().filter(|(_, frame)| frame.low == low);

@@ -10,7 +10,7 @@ use tidelock_core::{
 use super::socket::{Asked, Call, Datagram, Kind, SharedListener, Socket};
 use super::{ScriptedBackend, Style, with_number};
 
-/// What [`Backend::adopt`] of this backend expects in a [`Descriptor`].
+/// The contents of a [`Descriptor`] that [`Backend::adopt`] of this backend expects.
 #[derive(Debug)]
 pub struct ScriptedDescriptor {
     /// Index of the stream; `None` is a descriptor that cannot be polled.
@@ -37,14 +37,14 @@ impl ScriptedBackend {
     /// The answer to `call` is `Later`; if that has changed already, an event follows.
     fn later<T>(&mut self, id: SocketId, call: Call) -> Answer<T> {
         let is_input = is_input(&call);
-        let socket = self.sockets.get_mut(&id).expect("the caller saw it");
+        let socket = self.sockets.get_mut(&id).expect("the caller checked that the id is open");
         let asked = Some(Asked { call, is_owed: false });
         *(if is_input { &mut socket.input } else { &mut socket.output }) = asked;
         self.settle(id);
         Answer::Later
     }
 
-    /// Whether a read says that it left nothing, which is as if `call` had answered `Later`. With
+    /// Returns `true` if a read says that it left nothing, as if `call` had answered `Later`. With
     /// draws it does not always.
     fn tells_drained(&mut self, id: SocketId, call: Call) -> bool {
         let is_told = !self.could_input(id) && self.draw(4) != 3;
@@ -81,14 +81,14 @@ impl ScriptedBackend {
     }
 
     fn stream_of(&self, id: SocketId) -> usize {
-        match &self.sockets.get(&id).expect("the caller saw it").kind {
+        match &self.sockets.get(&id).expect("the caller checked that the id is open").kind {
             Kind::Stream(stream) => *stream,
             other => panic!("{id} is no stream but {other:?}"),
         }
     }
 
     fn datagram_of(&mut self, id: SocketId) -> &mut Datagram {
-        match &mut self.sockets.get_mut(&id).expect("the caller saw it").kind {
+        match &mut self.sockets.get_mut(&id).expect("the caller checked that the id is open").kind {
             Kind::Datagram(datagram) => datagram,
             other => panic!("{id} is no datagram socket but {other:?}"),
         }
@@ -154,23 +154,27 @@ impl ScriptedBackend {
 
     /// Does what the pending input call asked, and reports it.
     pub(super) fn complete_input(&mut self, id: SocketId) {
-        let socket = self.sockets.get_mut(&id).expect("settled for a socket");
-        let asked = socket.input.as_mut().expect("settled for a pending call");
+        let socket = self.sockets.get_mut(&id).expect("a call completes only on an open socket");
+        let asked = socket.input.as_mut().expect("a pending call completes");
         asked.is_owed = true;
         let event = match asked.call.clone() {
             Call::Accept { id: offered } => {
-                let result = match self.try_accept(id).expect("settled when possible") {
-                    Ok(stream) => Ok(self.open_stream(offered, stream)),
-                    Err(fault) => Err(with_number(fault)),
-                };
+                let result =
+                    match self.try_accept(id).expect("a call completes only when it can answer") {
+                        Ok(stream) => Ok(self.open_stream(offered, stream)),
+                        Err(fault) => Err(with_number(fault)),
+                    };
                 Event::Accepted { listener: id, id: offered, result }
             }
             Call::Read { size_max } => {
-                let result = self.try_read(id, size_max).expect("settled when possible");
+                let result =
+                    self.try_read(id, size_max).expect("a call completes only when it can answer");
                 Event::Received { id, result }
             }
             Call::Receive { size_max } => {
-                let result = self.try_receive(id, size_max).expect("settled when possible");
+                let result = self
+                    .try_receive(id, size_max)
+                    .expect("a call completes only when it can answer");
                 Event::ReceivedFrom { id, result }
             }
             other => panic!("{other:?} is no input"),
@@ -180,25 +184,28 @@ impl ScriptedBackend {
 
     /// Does what the pending output call asked, and reports it.
     pub(super) fn complete_output(&mut self, id: SocketId) {
-        let socket = self.sockets.get_mut(&id).expect("settled for a socket");
-        let asked = socket.output.as_mut().expect("settled for a pending call");
+        let socket = self.sockets.get_mut(&id).expect("a call completes only on an open socket");
+        let asked = socket.output.as_mut().expect("a pending call completes");
         asked.is_owed = true;
         let event = match asked.call.clone() {
             Call::Connect => {
                 let asked = socket.output.take();
-                let result = self.finish_connect(id).expect("settled when possible");
+                let result =
+                    self.finish_connect(id).expect("a call completes only when it can answer");
                 // The socket that the connect became is told by the same event.
-                self.sockets.get_mut(&id).expect("still there").output = asked;
+                self.sockets.get_mut(&id).expect("the completion keeps the socket").output = asked;
                 Event::Connected { id, result }
             }
             Call::Write { shares } => {
                 let bytes: Vec<u8> = shares.into_iter().flatten().collect();
-                let result = self.try_write(id, &bytes).expect("settled when possible");
+                let result =
+                    self.try_write(id, &bytes).expect("a call completes only when it can answer");
                 Event::Written { id, result }
             }
             Call::SendTo { to, payload } => {
-                let result =
-                    self.try_send(id, to.as_ref(), &payload).expect("settled when possible");
+                let result = self
+                    .try_send(id, to.as_ref(), &payload)
+                    .expect("a call completes only when it can answer");
                 Event::SentTo { id, result }
             }
             other => panic!("{other:?} is no output"),
@@ -309,7 +316,7 @@ impl Backend for ScriptedBackend {
         self.calls += 1;
         assert!(!self.sockets.contains_key(&to), "{to} is open and gets another's socket");
         let stream = self.stream_of(from);
-        let socket = self.sockets.remove(&from).expect("the caller saw it");
+        let socket = self.sockets.remove(&from).expect("the caller checked that the id is open");
         let is_quiet = socket.input.is_none() && socket.output.is_none();
         assert!(is_quiet, "{from} is renamed while something is pending");
         if let Some(fault) = self.rename_fault {
@@ -376,7 +383,8 @@ impl Backend for ScriptedBackend {
             None => self.later(id, Call::Write { shares: Vec::new() }),
             Some(Err(fault)) => {
                 // What broke the stream may have come behind bytes: the Mux may read again.
-                self.sockets.get_mut(&id).expect("the caller saw it").input = None;
+                self.sockets.get_mut(&id).expect("the caller checked that the id is open").input =
+                    None;
                 Answer::Ready(Err(fault))
             }
             Some(Ok(count)) => {

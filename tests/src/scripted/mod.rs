@@ -14,7 +14,7 @@ pub use backend::ScriptedDescriptor;
 use socket::{Asked, Kind, Listener, Socket};
 pub use stream::{PeerRead, Stream};
 
-/// How a [`ScriptedBackend`] answers and reports.
+/// The style in which a [`ScriptedBackend`] answers and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Readiness, and only what the contract promises: an event after each `Later`, no other.
@@ -26,7 +26,7 @@ pub enum Style {
     Completion,
 }
 
-/// What a listening peer does with connects.
+/// The behaviour of a listening peer towards connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectMode {
     /// They succeed.
@@ -46,21 +46,21 @@ pub struct ScriptedBackend {
     style: Style,
     sockets: BTreeMap<SocketId, Socket>,
     streams: Vec<Stream>,
-    /// Whose end a stream is; `None` in a backlog and after close.
+    /// The socket at each stream's end; `None` in a backlog and after close.
     stream_ids: Vec<Option<SocketId>>,
     peer_listeners: BTreeMap<Endpoint, PeerListener>,
-    /// What came for each datagram peer.
+    /// The datagrams that came for each peer.
     peer_inboxes: BTreeMap<Endpoint, VecDeque<(Endpoint, Bytes)>>,
     names: BTreeMap<String, Result<Vec<Endpoint>, Fault>>,
     events: VecDeque<Event>,
     next_port: u16,
     /// The bounds of streams that are made from now on.
     pub stream_bytes_max: usize,
-    /// How many more sockets accept may open; `None` is no bound.
+    /// The number of sockets that accept may still open; `None` is no bound.
     pub descriptors_left: Option<usize>,
-    /// How often a peer connected to a listener of the Mux.
+    /// The number of times that a peer connected to a listener of the Mux.
     connects_to_listeners: usize,
-    /// What a rename fails with.
+    /// The fault of the next renames.
     pub rename_fault: Option<FaultKind>,
     draws: Option<Draws>,
     /// Calls of every kind, to see that nothing spins.
@@ -126,7 +126,7 @@ impl ScriptedBackend {
 
     /// All of `size`, or with draws often less, never nothing.
     fn cut(&mut self, size: usize) -> usize {
-        assert!(size > 0, "nothing to cut");
+        assert!(size > 0, "expected a size to cut");
         match self.draw(4) {
             0 => size,
             1 => 1,
@@ -145,22 +145,22 @@ impl ScriptedBackend {
         let wanted = self.draw(self.events.len());
         let id = self.events[wanted].socket();
         let first = self.events.iter().position(|event| event.socket() == id);
-        let event = self.events.remove(first.expect("the wanted one at the latest"))?;
+        let event = self.events.remove(first.expect("the wanted event has this id"))?;
         self.deliver(&event);
         Some(event)
     }
 
-    /// Whether an event waits to be fetched.
+    /// Returns `true` if an event waits to be fetched.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    /// How many ids hold something of this kernel.
+    /// Returns the number of ids that hold something of this kernel.
     pub fn sockets_open(&self) -> usize {
         self.sockets.len()
     }
 
-    /// Whether an input call for `id` would answer anything but `Later`.
+    /// Returns `true` if an input call for `id` would answer anything but `Later`.
     pub fn could_input(&self, id: SocketId) -> bool {
         match self.sockets.get(&id).map(|socket| &socket.kind) {
             Some(Kind::Listener(it)) => !it.backlog.is_empty() || !it.faults.is_empty(),
@@ -170,7 +170,7 @@ impl ScriptedBackend {
         }
     }
 
-    /// Whether an output call for `id` would answer anything but `Later`.
+    /// Returns `true` if an output call for `id` would answer anything but `Later`.
     pub fn could_output(&self, id: SocketId) -> bool {
         match self.sockets.get(&id).map(|socket| &socket.kind) {
             Some(Kind::Connecting { fate, .. }) => fate.is_some(),
@@ -180,7 +180,7 @@ impl ScriptedBackend {
         }
     }
 
-    /// What a name resolves to; unknown ones are not found.
+    /// Sets the result of resolving a name; unknown ones are not found.
     pub fn set_name(&mut self, host: &str, result: Result<Vec<Endpoint>, Fault>) {
         self.names.insert(host.to_owned(), result);
     }
@@ -193,7 +193,7 @@ impl ScriptedBackend {
         at
     }
 
-    /// What the listening peer does with connects, those under way included.
+    /// Sets the behaviour of a listening peer towards connects, those under way included.
     pub fn set_connect_mode(&mut self, at: &Endpoint, mode: ConnectMode) {
         self.peer_listeners.get_mut(at).expect("a peer listens there").mode = mode;
         let waiting: Vec<SocketId> = self
@@ -287,7 +287,7 @@ impl ScriptedBackend {
         }
     }
 
-    /// Whether the Mux's datagram socket at `local` can send.
+    /// Sets whether the Mux's datagram socket at `local` can send.
     pub fn clog(&mut self, local: &Endpoint, is_clogged: bool) {
         if let Some(id) = self.with_datagram(local, |it| it.is_clogged = is_clogged) {
             self.arrived(id);
@@ -311,7 +311,7 @@ impl ScriptedBackend {
             })
     }
 
-    /// Of several that share an address, they take turns.
+    /// Listeners that share an address take turns.
     fn next_listener_at(&mut self, at: &Endpoint) -> Option<SocketId> {
         let all: Vec<SocketId> = self.listeners_at(at).collect();
         self.connects_to_listeners += 1;
@@ -349,7 +349,7 @@ impl ScriptedBackend {
         match self.peer_listeners.get(to).map(|listener| listener.mode) {
             Some(ConnectMode::Accept) => {
                 let stream = self.new_stream();
-                let listener = self.peer_listeners.get_mut(to).expect("seen above");
+                let listener = self.peer_listeners.get_mut(to).expect("checked above");
                 listener.arrived.push_back(stream);
                 Some(Ok(stream))
             }

@@ -1,10 +1,10 @@
-//! What the scripted kernel keeps for one id.
+//! The state of one id in the scripted kernel.
 
 use std::collections::VecDeque;
 
 use tidelock_core::{Bytes, Endpoint, FaultKind, SocketId};
 
-/// What the scripted kernel keeps for one id.
+/// The state of one id in the scripted kernel.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) kind: Kind,
@@ -26,7 +26,7 @@ pub(super) struct Asked {
     pub(super) is_owed: bool,
 }
 
-/// The call, with what a completion needs of it.
+/// The call, with the parts that its completion needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Accept { id: SocketId },
@@ -40,7 +40,7 @@ pub(super) enum Call {
 #[derive(Debug)]
 pub(super) enum Kind {
     Listener(Listener),
-    /// A connect; what came of it, once something did.
+    /// A connect, with its result once there is one.
     Connecting {
         to: Endpoint,
         fate: Option<Result<usize, FaultKind>>,
@@ -57,7 +57,7 @@ pub(super) struct Listener {
     pub(super) local: Endpoint,
     /// Indices of streams.
     pub(super) backlog: VecDeque<usize>,
-    /// What the next accepts fail with.
+    /// The faults of the next accepts.
     pub(super) faults: VecDeque<FaultKind>,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Listener {
 pub(super) struct SharedListener(pub(super) Endpoint);
 
 impl Listener {
-    /// One that nobody has come to yet.
+    /// A listener without clients.
     pub(super) fn at(local: Endpoint) -> Self {
         Self { local, backlog: VecDeque::new(), faults: VecDeque::new() }
     }
@@ -76,9 +76,9 @@ pub(super) struct Datagram {
     pub(super) local: Endpoint,
     pub(super) peer: Option<Endpoint>,
     pub(super) inbox: VecDeque<(Endpoint, Bytes)>,
-    /// What the next sends fail with.
+    /// The faults of the next sends.
     pub(super) send_faults: VecDeque<FaultKind>,
-    /// What the next receives fail with.
+    /// The faults of the next receives.
     pub(super) receive_faults: VecDeque<FaultKind>,
     /// Nothing can be sent at the moment.
     pub(super) is_clogged: bool,

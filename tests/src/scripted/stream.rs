@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tidelock_core::{Bytes, CloseHow, FaultKind};
 
-/// What a peer's read gives.
+/// The result of a peer's read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerRead {
     /// Some bytes; never empty.
@@ -75,7 +75,7 @@ impl Stream {
         }
     }
 
-    /// Whether a read would answer.
+    /// Returns `true` if a read would answer.
     pub fn can_read(&self) -> bool {
         !self.inbound.is_empty()
             || self.pending_error.is_some()
@@ -84,7 +84,7 @@ impl Stream {
             || self.has_peer_finished()
     }
 
-    /// Whether a write would answer.
+    /// Returns `true` if a write would answer.
     pub fn can_write(&self) -> bool {
         self.pending_error.is_some()
             || self.write_fault.is_some()
@@ -93,12 +93,12 @@ impl Stream {
             || self.room() > 0
     }
 
-    /// Whether the peer's FIN has arrived behind everything before it.
+    /// Returns `true` if the peer's FIN has arrived behind everything before it.
     pub fn has_peer_finished(&self) -> bool {
         self.peer_finished && self.underway.is_empty()
     }
 
-    /// Whether the connection broke.
+    /// Returns `true` if the connection broke.
     pub fn is_broken(&self) -> bool {
         self.broken || self.pending_error.is_some()
     }
@@ -221,7 +221,7 @@ impl Stream {
         }
     }
 
-    /// Whether everything that the peer sent was read.
+    /// Returns `true` if everything that the peer sent was read.
     pub fn is_inbound_drained(&self) -> bool {
         self.inbound.is_empty() && self.underway.is_empty()
     }
