@@ -166,7 +166,7 @@ impl Adopted {
 /// always ready: regular files, directories, some devices.
 fn not_pollable(error: io::Error) -> Fault {
     if Errno::from_io_error(&error) == Some(Errno::PERM) {
-        Fault { kind: FaultKind::NotPollable, os: error.raw_os_error() }
+        Fault { kind: FaultKind::NotPollable, ..fault(&error) }
     } else {
         fault(&error)
     }

@@ -1,9 +1,10 @@
 //! The mapping of the system's errors to faults.
 
+use std::fmt;
 use std::io;
 
 use rustix::io::Errno;
-use tidelock_core::{Answer, Fault, FaultKind};
+use tidelock_core::{Answer, Fault, FaultKind, OptionName};
 
 /// Repeats a call for as long as a signal interrupts it. Not for `close`: an interrupted close has
 /// already released the descriptor on Linux, and a second one could close a descriptor that another
@@ -28,18 +29,47 @@ pub(crate) fn answer<T>(result: io::Result<T>) -> Answer<Result<T, Fault>> {
 
 /// Returns the fault that `error` means.
 pub(crate) fn fault(error: &io::Error) -> Fault {
+    if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<OptionRefused>()) {
+        return Fault { option: Some(refused.option), ..fault(&refused.error) };
+    }
     let kind = match Errno::from_io_error(error) {
         Some(errno) => kind_of(errno),
         None => kind_without_number(error.kind()),
     };
-    Fault { kind, os: error.raw_os_error() }
+    Fault { os: error.raw_os_error(), ..kind.into() }
+}
+
+/// The system's refusal of an option, inside of the [`io::Error`] of the call that was to set it.
+#[derive(Debug)]
+struct OptionRefused {
+    option: OptionName,
+    error: io::Error,
+}
+
+impl fmt::Display for OptionRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "option {}: {}", self.option, self.error)
+    }
+}
+
+impl std::error::Error for OptionRefused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Returns `error` with the name of the option that it is about.
+pub(crate) fn option_refused(option: OptionName, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), OptionRefused { option, error })
 }
 
 /// Returns the error that start-up code gets for `fault`: the system's own, if it has a number.
 pub(crate) fn io_error(fault: Fault) -> io::Error {
-    match fault.os {
-        Some(number) => io::Error::from_raw_os_error(number),
-        None => io::Error::other(fault.to_string()),
+    let error = fault.os.map(io::Error::from_raw_os_error);
+    match (error, fault.option) {
+        (Some(error), None) => error,
+        (Some(error), Some(option)) => option_refused(option, error),
+        (None, _) => io::Error::other(fault.to_string()),
     }
 }
 
@@ -166,7 +196,7 @@ mod tests {
 
     #[test]
     fn start_up_code_gets_the_systems_own_error() {
-        let error = io_error(Fault { kind: FaultKind::AddressInUse, os: Some(98) });
+        let error = io_error(Fault::of_system(FaultKind::AddressInUse, 98));
         assert_eq!(error.raw_os_error(), Some(98));
         assert!(io_error(FaultKind::LimitReached.into()).to_string().contains("socket table"));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     Command, Endpoint, ListenOptions, Message, Net, PostError, Service, ServiceId, SocketId,
-    SocketInfo, SpawnError, Stale,
+    SocketInfo, SocketOption, SpawnError, Stale,
 };
 
 use crate::errno::io_error;
@@ -78,7 +78,8 @@ impl Handle {
     /// Returns the id and the address with the real port. The owner gets `Listening`, too.
     ///
     /// # Errors
-    /// The system's own error, with its `raw_os_error`; `NotFound` if the owner is not alive; other
+    /// The system's own error, with its `raw_os_error`; `NotFound` if the owner is not alive;
+    /// `InvalidInput`, with the option and its range, for one that no system can hold; other
     /// errors if the runtime stops, at `sockets_max`, or if a service calls it.
     pub fn listen(
         &self,
@@ -90,6 +91,9 @@ impl Handle {
         if !self.shared.directory.is_service_alive(owner) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
         }
+        let all_options = options.options.iter().chain(&options.accepted);
+        let checked = all_options.map(SocketOption::check).collect::<Result<(), _>>();
+        checked.map_err(|invalid| io::Error::new(io::ErrorKind::InvalidInput, invalid))?;
         let at = at.into();
         let taken = self.shared.directory.take_listener(owner, &at);
         let (id, parts) = taken.map_err(io::Error::other)?;

@@ -163,7 +163,7 @@ fn look_up(resolve: &dyn Resolve, host: &str, port: u16) -> Result<Vec<Endpoint>
 
 fn lookup_fault(error: &io::Error) -> Fault {
     match (error.raw_os_error(), error.kind()) {
-        (Some(number), _) => Fault { kind: FaultKind::NameResolution, os: Some(number) },
+        (Some(number), _) => Fault::of_system(FaultKind::NameResolution, number),
         (None, io::ErrorKind::NotFound) => FaultKind::NameNotFound.into(),
         (None, _) => FaultKind::NameResolution.into(),
     }
@@ -292,7 +292,7 @@ mod tests {
         let passing = |_: &str, _: u16| Err(io::Error::other("try again"));
         assert_eq!(of(passing), FaultKind::NameResolution.into());
         let system = |_: &str, _: u16| Err(io::Error::from_raw_os_error(24));
-        assert_eq!(of(system), Fault { kind: FaultKind::NameResolution, os: Some(24) });
+        assert_eq!(of(system), Fault::of_system(FaultKind::NameResolution, 24));
         assert_eq!(of(|_, _| panic!("a user's mistake")), FaultKind::NameResolution.into());
     }
 }

@@ -68,7 +68,7 @@ impl Stream {
                 let is_unix = to.unix_name().is_some();
                 let kind =
                     if is_unix { FaultKind::BacklogFull } else { FaultKind::AddressNotAvailable };
-                Err(Fault { kind, os: error.raw_os_error() })
+                Err(Fault { kind, ..fault(&error) })
             }
             Err(error) => Err(fault(&error)),
         }

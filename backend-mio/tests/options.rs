@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use support::{Strings, bounded, ip, runtimes};
 use tidelock_core::{
-    Endpoint, ListenOptions, Message, Multicast, Operation, SocketId, SocketOption, UdpOptions,
+    CloseReason, ConnectOptions, Endpoint, ListenOptions, Message, Multicast, OpenError, Operation,
+    OptionError, OptionName, SocketId, SocketOption, UdpOptions,
 };
 use tidelock_mio::Runtime;
 
@@ -74,14 +75,78 @@ fn a_wrong_option_at_run_time_is_an_error_and_the_socket_lives() {
             let (id, at) = open_datagram(&strings, local);
             strings.call(move |net| net.set_option(id, SocketOption::OnlyV6(true)).unwrap());
             match strings.next() {
-                Message::Error { socket, operation, fatal, .. } => {
+                Message::Error { socket, operation, fatal, fault, .. } => {
                     assert_eq!((socket, operation, fatal), (id, Operation::SetOption, false));
+                    assert_eq!(fault.option, Some(OptionName::OnlyV6), "{fault}");
+                    assert!(fault.os.is_some(), "{fault} lost its cause");
                 }
                 other => panic!("{other}"),
             }
             strings.call(move |net| net.send_to(id, at, "to myself").unwrap());
             assert_eq!(next_payload(&strings), b"to myself");
         }
+    });
+}
+
+#[test]
+fn a_socket_that_cannot_have_its_options_says_which_one() {
+    bounded("wrong option at opening", || {
+        // It fits no socket of IPv4.
+        let wrong = || SocketOption::OnlyV6(true);
+        let local = (Ipv4Addr::LOCALHOST, 0);
+        for runtime in runtimes() {
+            let strings = Strings::spawn(&runtime);
+            let listened = std::net::TcpListener::bind(local).unwrap();
+            let to = listened.local_addr().unwrap();
+            let ids = strings.call(move |net| {
+                let connect = ConnectOptions::default().option(wrong());
+                let listen = ListenOptions::default().option(wrong());
+                let udp = UdpOptions::default().bind(local).option(wrong());
+                [net.connect(to, connect), net.listen(local, listen), net.udp(udp)]
+                    .map(Result::unwrap)
+            });
+            for _ in ids {
+                let fault = strings.until(|message| match message {
+                    Message::Close { reason: CloseReason::ConnectFailed(fault), .. }
+                    | Message::Close { reason: CloseReason::Fault(fault), .. } => Some(*fault),
+                    _ => None,
+                });
+                assert_eq!(fault.option, Some(OptionName::OnlyV6), "{fault}");
+                assert!(fault.os.is_some(), "{fault} lost its cause");
+                assert!(fault.to_string().starts_with("option OnlyV6: "), "{fault}");
+            }
+            let options = ListenOptions::default().option(wrong());
+            let error = runtime.handle().listen(strings.service, local, options).unwrap_err();
+            assert!(error.to_string().contains("OnlyV6"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_value_that_no_system_holds_is_refused_at_each_call() {
+    bounded("value out of range", || {
+        let wrong = || SocketOption::UserTimeout(Some(Duration::from_secs(30 * 24 * 3600)));
+        let expected = wrong().check().unwrap_err();
+        let local = (Ipv4Addr::LOCALHOST, 0);
+        let runtime = Runtime::builder().build().unwrap();
+        let strings = Strings::spawn(&runtime);
+        let (id, _) = open_datagram(&strings, UdpOptions::default().bind(local));
+        let answers = strings.call(move |net| {
+            let to = SocketAddr::from(local);
+            let set = net.set_option(id, wrong());
+            assert_eq!(set, Err(OptionError::Invalid(expected)));
+            [
+                net.connect(to, ConnectOptions::default().option(wrong())),
+                net.listen(local, ListenOptions::default().option(wrong())),
+                net.listen(local, ListenOptions::default().accepted(wrong())),
+                net.udp(UdpOptions::default().option(wrong())),
+            ]
+        });
+        assert_eq!(answers, [Err(OpenError::InvalidOption(expected)); 4]);
+        let options = ListenOptions::default().accepted(wrong());
+        let error = runtime.handle().listen(strings.service, local, options).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with("UserTimeout: "), "{error}");
     });
 }
 

@@ -31,5 +31,5 @@ pub(crate) fn fault(errno: Errno) -> Fault {
         Errno::NoProtocolOption => FaultKind::Unsupported,
         Errno::NetworkDown => FaultKind::NetworkUnreachable,
     };
-    Fault { kind, os: Some(errno.number()) }
+    Fault::of_system(kind, errno.number())
 }

@@ -146,7 +146,9 @@ impl Operator {
             Action::Pause { .. } => net.pause(id),
             Action::Start { .. } => net.start(id),
             Action::KeepOpen { .. } => net.keep_open(id),
-            Action::Nodelay { .. } => net.set_option(id, SocketOption::Nodelay(true)),
+            Action::Nodelay { .. } => net
+                .set_option(id, SocketOption::Nodelay(true))
+                .map_err(|_gone| tidelock_core::Stale),
             Action::UdpConnect { to, port, .. } => {
                 net.udp_connect(id, address::endpoint(Address { host: to, port }))
             }

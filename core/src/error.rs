@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::InvalidOption;
 use crate::gate::Refusal;
 
 /// The id is not alive: it was closed, or never issued.
@@ -28,6 +29,14 @@ pub enum OpenError {
     Stopped,
     /// The host name is empty, longer than 255 bytes, or contains a NUL.
     InvalidTarget,
+    /// An option has a value that no system can hold.
+    InvalidOption(InvalidOption),
+}
+
+impl From<InvalidOption> for OpenError {
+    fn from(invalid: InvalidOption) -> Self {
+        OpenError::InvalidOption(invalid)
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -38,6 +47,7 @@ impl fmt::Display for OpenError {
             }
             OpenError::Stopped => "the runtime is shutting down",
             OpenError::InvalidTarget => "a host name has 1 to 255 bytes and no NUL",
+            OpenError::InvalidOption(invalid) => return invalid.fmt(f),
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::OptionName;
+
 /// A failure of one call, captured at that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
@@ -9,12 +11,19 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The error number of the system, if a system call failed.
     pub os: Option<i32>,
+    /// The option that the system refused, if that is what failed.
+    pub option: Option<OptionName>,
 }
 
 impl Fault {
     /// Creates a fault that no system call reported.
     pub const fn new(kind: FaultKind) -> Self {
-        Self { kind, os: None }
+        Self { kind, os: None, option: None }
+    }
+
+    /// Creates the fault of a system call that failed with the error number `os`.
+    pub const fn of_system(kind: FaultKind, os: i32) -> Self {
+        Self { kind, os: Some(os), option: None }
     }
 
     /// Asserts what holds for every fault that a service is told.
@@ -34,6 +43,9 @@ impl From<FaultKind> for Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(option) = self.option {
+            write!(f, "option {option}: ")?;
+        }
         match self.os {
             Some(os) => write!(f, "{} (os error {os})", self.kind.text()),
             None => f.write_str(self.kind.text()),

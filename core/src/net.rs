@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use crate::directory::Directory;
 use crate::gate::{GateKind, Refusal, SendKind};
+use crate::option_value::check_all;
 use crate::outlet::Outlet;
 use crate::service_state::ServiceState;
 use crate::{
     Command, ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES,
-    OpenError, PostError, Queued, SendError, Service, ServiceId, SocketId, SocketOption,
-    SpawnError, Stale, Target, TimerId, UdpOptions,
+    OpenError, OptionError, PostError, Queued, SendError, Service, ServiceId, SocketId,
+    SocketOption, SpawnError, Stale, Target, TimerId, UdpOptions,
 };
 
 /// The interface of a service inside a call: every command of the specification, the time, and
@@ -105,12 +106,13 @@ impl Net<'_> {
     /// `Close`. Accepts at once unless the options say `paused`. (`skynet_socket_listen`)
     ///
     /// # Errors
-    /// At `sockets_max`, and while the runtime stops.
+    /// At `sockets_max`, and while the runtime stops, and for an option that no system can hold.
     pub fn listen(
         &mut self,
         at: impl Into<Endpoint>,
         options: ListenOptions,
     ) -> Result<SocketId, OpenError> {
+        check_all(options.options.iter().chain(&options.accepted))?;
         let (owner, at) = (self.service, at.into());
         let (id, parts) = self.directory.take_listener(owner, &at)?;
         assert!(self.directory.is_alive(id), "{id} was just taken");
@@ -122,7 +124,8 @@ impl Net<'_> {
     /// once and queued. (`skynet_socket_connect`)
     ///
     /// # Errors
-    /// At `sockets_max`, while the runtime stops, and for a host name that cannot be one.
+    /// At `sockets_max`, while the runtime stops, and for a host name that cannot be one or an option
+    /// that no system can hold.
     pub fn connect(
         &mut self,
         target: impl Into<Target>,
@@ -132,6 +135,7 @@ impl Net<'_> {
         if !target.is_valid() {
             return Err(OpenError::InvalidTarget);
         }
+        check_all(&options.options)?;
         let id = self.open(GateKind::Stream)?;
         assert!(self.directory.is_alive(id), "{id} was just taken");
         let (owner, options) = (self.service, Box::new(options));
@@ -161,8 +165,9 @@ impl Net<'_> {
     /// once unless the options say `paused`. (`skynet_socket_udp`, `udp_listen`)
     ///
     /// # Errors
-    /// At `sockets_max`, and while the runtime stops.
+    /// At `sockets_max`, and while the runtime stops, and for an option that no system can hold.
     pub fn udp(&mut self, options: UdpOptions) -> Result<SocketId, OpenError> {
+        check_all(&options.options)?;
         let id = self.open(GateKind::Datagram)?;
         if options.peer.is_some() {
             let was_alive = self.directory.gate(id).is_some_and(|gate| gate.set_peer(id));
@@ -260,12 +265,14 @@ impl Net<'_> {
         self.ask_living(id, Command::KeepOpen { id })
     }
 
-    /// Sets an option; a failure is a passing `Error`. (`skynet_socket_nodelay`)
+    /// Sets an option; if the system refuses it, that is a passing `Error`.
+    /// (`skynet_socket_nodelay`)
     ///
     /// # Errors
-    /// If the id is not alive.
-    pub fn set_option(&mut self, id: SocketId, option: SocketOption) -> Result<(), Stale> {
-        self.ask_living(id, Command::SetOption { id, option })
+    /// If the id is not alive, and for a value that no system can hold.
+    pub fn set_option(&mut self, id: SocketId, option: SocketOption) -> Result<(), OptionError> {
+        option.check()?;
+        Ok(self.ask_living(id, Command::SetOption { id, option })?)
     }
 
     /// Sends one message with high priority; on a datagram socket one datagram to its peer. An

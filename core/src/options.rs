@@ -211,8 +211,10 @@ impl UdpOptions {
     }
 }
 
-/// An option of one socket. Without it, the system's default applies. An option that the system
-/// does not have, or that does not fit the socket, is refused with an `Error`.
+/// An option of one socket. Without it, the system's default applies. A value that no system can
+/// hold is refused [at the call](SocketOption::check). An option that the system does not have, or
+/// that does not fit the socket, is refused with an `Error` whose fault names it; where the option
+/// was one of those that a socket is opened with, the opening fails with that fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketOption {
@@ -223,7 +225,8 @@ pub enum SocketOption {
     Timeout(Timeout, Duration),
     /// `TCP_NODELAY`: sends small segments at once.
     Nodelay(bool),
-    /// `SO_KEEPALIVE` with its times; `None` switches it off.
+    /// `SO_KEEPALIVE` with its times; `None` switches it off. The times are above zero and at most
+    /// 32,767 s; the system gets them in whole seconds, rounded up. The count is 1 to 127.
     Keepalive(Option<Keepalive>),
     /// `SO_RCVBUF` in bytes; the system rounds, doubles and bounds it.
     ReceiveBuffer(u32),
@@ -232,8 +235,8 @@ pub enum SocketOption {
     /// `SO_BROADCAST` for datagrams.
     Broadcast(bool),
     /// `TCP_USER_TIMEOUT` (RFC 5482): the time that sent bytes may stay unacknowledged before the
-    /// connection is given up, in whole milliseconds; `None` is the system's own rule. Linux and
-    /// Android.
+    /// connection is given up: 1 ms to 2,147,483,647 ms, rounded up to whole milliseconds; `None` is
+    /// the system's own rule. Linux and Android.
     UserTimeout(Option<Duration>),
     /// `IP_TOS` or `IPV6_TCLASS`, whichever fits the socket, and both on one of IPv6 that reaches
     /// IPv4, too: the class of service (RFC 2474) in the upper six bits.

@@ -10,6 +10,7 @@ use socket2::{SockRef, TcpKeepalive, Type};
 use tidelock_core::{Endpoint, Multicast, SocketOption};
 
 use super::socket::unix_endpoint;
+use crate::errno::option_refused;
 
 /// The kind of file behind a descriptor that other code opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,25 +58,28 @@ pub(crate) fn socket_ends(fd: impl AsFd) -> io::Result<(Endpoint, Endpoint)> {
     Ok((name(socket.local_addr()?), name(socket.peer_addr()?)))
 }
 
-/// Sets one option of a socket.
+/// Sets one option of a socket. The error names it.
 pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()> {
-    let socket = SockRef::from(&fd);
+    set(&SockRef::from(&fd), option).map_err(|error| option_refused(option.name(), error))
+}
+
+fn set(socket: &SockRef<'_>, option: &SocketOption) -> io::Result<()> {
     match option {
         SocketOption::Nodelay(on) => socket.set_tcp_nodelay(*on),
         SocketOption::Keepalive(None) => socket.set_keepalive(false),
         SocketOption::Keepalive(Some(keepalive)) => {
             let times = TcpKeepalive::new()
-                .with_time(keepalive.idle)
-                .with_interval(keepalive.interval)
+                .with_time(whole_seconds(keepalive.idle))
+                .with_interval(whole_seconds(keepalive.interval))
                 .with_retries(keepalive.count);
             socket.set_tcp_keepalive(&times)
         }
         SocketOption::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(*bytes as usize),
         SocketOption::SendBuffer(bytes) => socket.set_send_buffer_size(*bytes as usize),
         SocketOption::Broadcast(on) => socket.set_broadcast(*on),
-        SocketOption::UserTimeout(time) => set_user_timeout(&socket, *time),
+        SocketOption::UserTimeout(time) => set_user_timeout(socket, *time),
         SocketOption::TrafficClass(class) => set_for_families(
-            &socket,
+            socket,
             |socket| socket.set_tos_v4(u32::from(*class)),
             |socket| socket.set_tclass_v6(u32::from(*class)),
         ),
@@ -96,12 +100,12 @@ pub(crate) fn set_option(fd: impl AsFd, option: &SocketOption) -> io::Result<()>
         SocketOption::MulticastInterfaceV4(address) => socket.set_multicast_if_v4(address),
         SocketOption::MulticastInterfaceV6(index) => socket.set_multicast_if_v6(*index),
         SocketOption::MulticastLoop(on) => set_for_families(
-            &socket,
+            socket,
             |socket| socket.set_multicast_loop_v4(*on),
             |socket| socket.set_multicast_loop_v6(*on),
         ),
         SocketOption::MulticastHops(hops) => set_for_families(
-            &socket,
+            socket,
             |socket| socket.set_multicast_ttl_v4(u32::from(*hops)),
             |socket| socket.set_multicast_hops_v6(u32::from(*hops)),
         ),
@@ -124,13 +128,19 @@ fn set_for_families(
     if socket.only_v6()? { Ok(()) } else { set_v4(socket) }
 }
 
+/// The system would cut what is left of a second, and take none for a mistake.
+fn whole_seconds(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0))
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn set_user_timeout(socket: &SockRef<'_>, time: Option<Duration>) -> io::Result<()> {
     // To the kernel, zero milliseconds means its own rule, which is not what the caller asks for.
-    if time.is_some_and(|time| time.as_millis() == 0) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    socket.set_tcp_user_timeout(time)
+    let whole_millis = |time: Duration| {
+        let is_cut = time.subsec_nanos() % 1_000_000 > 0;
+        time + Duration::from_millis(u64::from(is_cut))
+    };
+    socket.set_tcp_user_timeout(time.map(whole_millis))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -192,6 +202,14 @@ mod tests {
         assert_eq!(tcp.tcp_keepalive_time().unwrap(), Duration::from_secs(70));
         assert_eq!(tcp.tcp_keepalive_interval().unwrap(), Duration::from_secs(7));
         assert_eq!(tcp.tcp_keepalive_retries().unwrap(), 3);
+        let keepalive = Keepalive {
+            idle: Duration::from_millis(500),
+            interval: Duration::from_millis(1900),
+            count: 1,
+        };
+        set_option(&tcp, &SocketOption::Keepalive(Some(keepalive))).unwrap();
+        let set = (tcp.tcp_keepalive_time().unwrap(), tcp.tcp_keepalive_interval().unwrap());
+        assert_eq!(set, (Duration::from_secs(1), Duration::from_secs(2)), "rounded up");
         set_option(&tcp, &SocketOption::Keepalive(None)).unwrap();
         assert!(!tcp.keepalive().unwrap());
         set_option(&tcp, &SocketOption::TrafficClass(0xb8)).unwrap();
@@ -238,13 +256,10 @@ mod tests {
         let time = Duration::from_millis(1500);
         set_option(&tcp, &SocketOption::UserTimeout(Some(time))).unwrap();
         assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(time));
-        let too_short = SocketOption::UserTimeout(Some(Duration::from_micros(999)));
-        assert_eq!(set_option(&tcp, &too_short).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(
-            tcp.tcp_user_timeout().unwrap(),
-            Some(time),
-            "a refused value changed the option"
-        );
+        let cut = SocketOption::UserTimeout(Some(Duration::from_micros(1_500_001)));
+        set_option(&tcp, &cut).unwrap();
+        let rounded = Duration::from_millis(1501);
+        assert_eq!(tcp.tcp_user_timeout().unwrap(), Some(rounded), "cut to less than was asked");
         set_option(&tcp, &SocketOption::UserTimeout(None)).unwrap();
         assert_eq!(tcp.tcp_user_timeout().unwrap(), None);
     }

@@ -53,6 +53,8 @@ mod multicast;
 mod mux;
 #[path = "../../src/net.rs"]
 mod net;
+#[path = "../../src/option_value.rs"]
+mod option_value;
 #[path = "../../src/options.rs"]
 mod options;
 #[path = "../../src/outbox/mod.rs"]
@@ -103,6 +105,7 @@ pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use multicast::Multicast;
 pub use mux::{Delivery, ExitReport, Mux, Progress, Wish};
 pub use net::Net;
+pub use option_value::{InvalidOption, OptionError, OptionName};
 pub use options::{AcceptRate, ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
 pub use outlet::{KeepCommands, Outlet, Step};

@@ -491,5 +491,5 @@ fn with_number(kind: FaultKind) -> Fault {
         FaultKind::InvalidInput => 22,
         _ => return Fault::new(kind),
     };
-    Fault { kind, os: Some(os) }
+    Fault::of_system(kind, os)
 }
