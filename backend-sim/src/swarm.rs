@@ -176,8 +176,6 @@ impl Options {
         options.draw_timeouts(s);
         options.draw_model(s);
         options.stage = s.below(1 << 16);
-        // The network thread itself never writes without its Mux.
-        options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options.is_split = u64::from(s.one_in(100));
         options.is_prompt = s.below(2);
         let is_patient = options.is_calm() || s.one_in(2);
