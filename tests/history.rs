@@ -1,9 +1,10 @@
 //! The defects that Skynet's socket layer and its peers had: one test per lesson.
 //!
 //! Each runs on every style of the scripted kernel; most of what they call also runs on real
-//! sockets, as conformance bodies. Lessons that are missing here belong to others: 6, 11, 26 (a
-//! direct write) and 12 in its first half to the gate, 38, 44 and 52 to the mio backend, 47 to the
-//! scenarios, 48 to 51 and 56 to the simulator; 20 cannot be written in Rust.
+//! sockets, as conformance bodies. Lessons that are missing here belong to others: 6, 11 and 12 in
+//! its first half to the gate, 38, 44 and 52 to the mio backend, 47 to the scenarios, 48 to 51 and
+//! 56 to the simulator; 26 is about writes of other threads, which do not exist here, and 20 cannot
+//! be written in Rust.
 
 use std::time::Duration;
 

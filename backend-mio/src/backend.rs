@@ -15,7 +15,6 @@ use crate::adopted::Adopted;
 use crate::buffer::BufferRing;
 use crate::datagram::Datagram;
 use crate::listener::Listener;
-use crate::remote::Remote;
 use crate::resolver::{Lookup, Resolver};
 use crate::socket_span::SocketSpan;
 use crate::stats::Calls;
@@ -31,8 +30,6 @@ pub(crate) struct MioBackend {
     resolver: Resolver,
     /// The calls that the network thread made to the system.
     pub(crate) calls: Calls,
-    /// Where workers find the streams that they may write; `None` if nobody else writes.
-    remote: Option<Arc<Remote>>,
     /// Listeners have others beside them, on other network threads.
     is_shared: bool,
     /// By place of the id. Invariant: an entry's place is its id's.
@@ -89,13 +86,7 @@ impl MioBackend {
         let ring = BufferRing::new(buffer_bytes, config.read_buffer_bytes_min);
         let resolver = Resolver::new(waker, directory, lookup);
         let calls = Calls::default();
-        Self { registry, ring, resolver, calls, remote: None, is_shared, table: Vec::new() }
-    }
-
-    /// Every stream that opens from now on can be written by workers.
-    pub(crate) fn share_streams(&mut self, remote: Arc<Remote>) {
-        assert_eq!(self.open_sockets(), 0, "a socket that is open is not shared");
-        self.remote = Some(remote);
+        Self { registry, ring, resolver, calls, is_shared, table: Vec::new() }
     }
 
     /// Returns the report of a poller's event for the Mux; `None` if its socket is gone.
@@ -138,14 +129,6 @@ impl MioBackend {
             self.table.resize_with(index + 1, || None);
         }
         assert!(self.table[index].is_none(), "the place of {id} is taken");
-        let socket = match (socket, &self.remote) {
-            (Socket::Stream(stream), Some(remote)) => {
-                let (stream, shared) = stream.share();
-                remote.insert(id, shared);
-                Socket::Stream(stream)
-            }
-            (socket, _) => socket,
-        };
         self.table[index] = Some(Entry { id, socket, span });
     }
 
@@ -157,13 +140,7 @@ impl MioBackend {
 
     fn remove(&mut self, id: SocketId) -> Option<Entry> {
         let place = self.table.get_mut(id.place() as usize)?;
-        let entry = place.take_if(|entry| entry.id == id);
-        if let (Some(remote), Some(Entry { socket: Socket::Stream(_), .. })) =
-            (&self.remote, &entry)
-        {
-            remote.remove(id);
-        }
-        entry
+        place.take_if(|entry| entry.id == id)
     }
 
     fn entry(&mut self, id: SocketId) -> &mut Entry {
@@ -725,10 +702,8 @@ mod tests {
     }
 
     #[test]
-    fn after_a_workers_failed_write_the_stream_is_read_without_an_event() {
+    fn after_a_failed_write_the_stream_is_read_without_an_event() {
         let mut bench = Bench::new();
-        let remote = Arc::new(Remote::new(8, 1));
-        bench.backend.share_streams(Arc::clone(&remote));
         let socket = id(3, 1);
         let mut peer = bench.stream(socket);
         peer.write_all(b"x").unwrap();
@@ -741,27 +716,10 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         let mut unsent = Outbox::new();
         unsent.push("y".into(), Priority::High);
-        let answer = remote.write(socket, &mut unsent);
+        let answer = bench.backend.write(socket, &mut unsent, 1);
         assert!(matches!(answer, Answer::Ready(Err(_))), "{answer:?}");
         assert_ne!(bench.read_once(socket), Answer::Later, "the end is there");
         assert_eq!(bench.backend.close(socket, CloseHow::Reset), Answer::Ready(()));
-        let stats = remote.stats();
-        assert_eq!((stats.writes, stats.bytes, stats.failed, stats.handed_over), (1, 0, 1, 0));
-    }
-
-    #[test]
-    #[should_panic(expected = "nobody writes what is closed")]
-    fn a_stream_that_somebody_writes_is_not_closed() {
-        let mut bench = Bench::new();
-        let _peer = bench.stream(id(0, 1));
-        let Some(Entry { socket: Socket::Stream(stream), span, .. }) =
-            bench.backend.remove(id(0, 1))
-        else {
-            panic!("a stream")
-        };
-        let (stream, _writer) = stream.share();
-        bench.backend.insert(id(0, 1), Socket::Stream(stream), span);
-        let _answer = bench.backend.close(id(0, 1), CloseHow::Plain);
     }
 
     #[test]

@@ -121,19 +121,15 @@ impl Handle {
     /// Returns the counters of the runtime. It waits for no thread, so services may call it too; it
     /// costs a short lock and a copy of about a kilobyte for each network thread.
     pub fn stats(&self) -> RuntimeStats {
-        let Counted { mut mux, calls, turns, commands_queued, services } = self.shared.counted();
+        let Counted { mux, calls, turns, commands_queued, services } = self.shared.counted();
         let [services, services_waiting, services_running] = match (&self.shared.pool, services) {
             (Some(pool), _) => pool.counts(),
             (None, Some((services, waiting))) => [services, waiting, 0],
             // No network thread has published its counters yet.
             (None, None) => [0; 3],
         };
-        let direct_writes = self.shared.remote.as_ref().map(|all| all.stats()).unwrap_or_default();
-        mux.bytes_out += direct_writes.bytes;
-        mux.messages_out += direct_writes.messages;
         RuntimeStats {
             mux,
-            direct_writes,
             calls,
             turns,
             commands_queued: commands_queued + self.shared.inboxes.len() as u64,

@@ -206,7 +206,7 @@ mod tests {
             let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
             let inboxes: Box<[Inbox]> = Box::new([Inbox::new(waker, 1 << 20)]);
             let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes));
-            let shared = Shared::new(Arc::clone(&directory), inboxes, Clock::start(), None, None);
+            let shared = Shared::new(Arc::clone(&directory), inboxes, Clock::start(), None);
             let mut services = InlineServices::new(Dispatcher::new(Arc::clone(&directory), 0));
             let id = directory.take_service().unwrap();
             let spawn = Command::Spawn { id, service: Box::new(service) };

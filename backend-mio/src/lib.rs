@@ -42,7 +42,6 @@ mod listen_waiters;
 mod listener;
 mod net_ext;
 mod network;
-mod remote;
 mod resolve;
 mod resolver;
 mod runtime;
@@ -57,7 +56,6 @@ mod workers;
 
 pub use handle::Handle;
 pub use net_ext::NetExt;
-pub use remote::DirectWriteStats;
 pub use resolve::{Resolve, SystemResolve};
 pub use runtime::{BuildError, Builder, Runtime, ShutdownReport};
 pub use sample::{Sample, SampleKind};

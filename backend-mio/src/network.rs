@@ -389,7 +389,7 @@ mod tests {
         let mailbox_bytes_max = directory.config().mailbox_bytes_max;
         let inboxes: Box<[Inbox]> = Box::new([Inbox::new(waker, mailbox_bytes_max)]);
         let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes));
-        let shared = Arc::new(Shared::new(directory, inboxes, Clock::start(), None, None));
+        let shared = Arc::new(Shared::new(directory, inboxes, Clock::start(), None));
         (Network::new(poll, mux, backend, Arc::clone(&shared), services), shared)
     }
 

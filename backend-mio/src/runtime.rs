@@ -17,7 +17,6 @@ use crate::inboxes::Inboxes;
 use crate::inline::InlineServices;
 use crate::inside;
 use crate::network::{Network, Services};
-use crate::remote::Remote;
 use crate::resolve::Resolve;
 use crate::resolver::Lookup;
 use crate::shared::Shared;
@@ -165,8 +164,6 @@ impl Builder {
     pub fn build(self) -> Result<Runtime, BuildError> {
         let directory = Arc::new(Directory::with_shards(self.config, self.shards)?);
         let config = directory.config();
-        let remote = (self.workers > 0 && config.direct_write)
-            .then(|| Arc::new(Remote::new(config.sockets_max, self.shards)));
         let mut pollers = Vec::new();
         let mut inboxes = Vec::new();
         for _ in 0..self.shards {
@@ -175,8 +172,7 @@ impl Builder {
             inboxes.push(Inbox::new(Arc::clone(&waker), config.mailbox_bytes_max));
             let registry = poll.registry().try_clone()?;
             let (weak, directory) = (Arc::downgrade(&waker), Arc::clone(&directory));
-            let mut backend = MioBackend::new(registry, weak, directory, self.lookup.clone());
-            remote.iter().for_each(|remote| backend.share_streams(Arc::clone(remote)));
+            let backend = MioBackend::new(registry, weak, directory, self.lookup.clone());
             pollers.push((poll, backend));
         }
         let inboxes = Arc::new(Inboxes::new(Arc::clone(&directory), inboxes.into()));
@@ -188,11 +184,10 @@ impl Builder {
             None => Vec::new(),
             Some(pool) => {
                 let (directory, inboxes) = (Arc::clone(&directory), Arc::clone(&inboxes));
-                pool.start(&WorkerContext { directory, inboxes, remote: remote.clone(), clock })?
+                pool.start(&WorkerContext { directory, inboxes, clock })?
             }
         };
-        let shared = Shared::new(Arc::clone(&directory), inboxes, clock, pool, remote);
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(Arc::clone(&directory), inboxes, clock, pool));
         let mut networks = Vec::new();
         for (shard, (poll, backend)) in (0..).zip(pollers) {
             let mux = Mux::of_shard(Arc::clone(&shared.directory), shard);

@@ -81,17 +81,6 @@ impl RuntimeStats {
         to.extend(calls.map(|(call, count)| {
             labelled(counter("tidelock_calls_total", help, count), "call", call)
         }));
-        let direct = &self.direct_writes;
-        let help = "Writes by workers themselves.";
-        to.push(counter("tidelock_direct_writes_total", help, direct.writes));
-        let help = "Payload bytes that workers wrote themselves.";
-        to.push(counter("tidelock_direct_write_bytes_total", help, direct.bytes));
-        let help = "Messages that workers wrote themselves.";
-        to.push(counter("tidelock_direct_write_messages_total", help, direct.messages));
-        let help = "Writes by workers that left a rest for the network thread.";
-        to.push(counter("tidelock_direct_writes_handed_over_total", help, direct.handed_over));
-        let help = "Writes by workers that failed.";
-        to.push(counter("tidelock_direct_writes_failed_total", help, direct.failed));
     }
 
     fn sample_limits(&self, to: &mut Vec<Sample>) {

@@ -8,7 +8,6 @@ use tidelock_core::{Directory, ExitReport, ServiceId, Stats};
 
 use crate::clock::Clock;
 use crate::inboxes::Inboxes;
-use crate::remote::Remote;
 use crate::stats::{Calls, Histogram};
 use crate::workers::Pool;
 
@@ -21,7 +20,6 @@ pub(crate) struct Shared {
     /// The bits of the id of the service that each network thread is running, or zero.
     pub(crate) inside: Box<[AtomicU64]>,
     pub(crate) pool: Option<Arc<Pool>>,
-    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) end: End,
     /// The counters of each network thread, as of the last time that it polled for events.
     pub(crate) counted: Box<[Mutex<Counted>]>,
@@ -114,7 +112,6 @@ impl Shared {
         inboxes: Arc<Inboxes>,
         clock: Clock,
         pool: Option<Arc<Pool>>,
-        remote: Option<Arc<Remote>>,
     ) -> Self {
         let shards = directory.shards();
         Self {
@@ -123,7 +120,6 @@ impl Shared {
             clock,
             inside: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             pool,
-            remote,
             end: End::new(shards),
             counted: (0..shards).map(|_| Mutex::default()).collect(),
         }

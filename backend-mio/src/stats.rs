@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tidelock_core::Stats;
 
-use crate::DirectWriteStats;
-
 /// A snapshot of the figures of a runtime, taken by [`Handle::stats`](crate::Handle::stats).
 ///
 /// Counters start with the runtime and never decrease. The counters of a network thread are as of
@@ -14,12 +12,8 @@ use crate::DirectWriteStats;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuntimeStats {
-    /// Sockets by state, bytes, messages, limits that were reached, timeouts. The bytes and
-    /// messages include those that workers wrote themselves.
+    /// Sockets by state, bytes, messages, limits that were reached, timeouts.
     pub mux: Stats,
-    /// The writes of workers themselves, as of now; all zero without workers, or with
-    /// [`Config::direct_write`](tidelock_core::Config::direct_write) off.
-    pub direct_writes: DirectWriteStats,
     /// System calls.
     pub calls: Calls,
     /// The durations of turns. A turn includes events, commands, the input and output of a few

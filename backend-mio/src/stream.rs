@@ -2,8 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidelock_core::{
     Answer, Bytes, CloseHow, ConnectOptions, Connected, Endpoint, Fault, FaultKind, Outbox, Read,
@@ -18,38 +16,9 @@ use crate::sys::{self, Interest, Registry, SourceFd, StreamSocket, Token};
 /// One stream, of TCP or Unix-domain: connecting, or open.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    descriptor: Shareable,
+    socket: StreamSocket,
     input: Drained,
     read_size: ReadSize,
-}
-
-/// A stream's descriptor, which takes no memory of its own until workers may write it.
-#[derive(Debug)]
-enum Shareable {
-    Own(SharedStream),
-    /// Nobody else has it, but a worker inside of a write.
-    Shared(Arc<SharedStream>),
-}
-
-/// The part of a stream that a worker which writes it shares with the network thread.
-#[derive(Debug)]
-pub(crate) struct SharedStream {
-    socket: StreamSocket,
-    /// A worker's write failed.
-    has_failed: AtomicBool,
-}
-
-impl SharedStream {
-    /// Writes all of `unsent` that the system takes with one call.
-    pub(crate) fn write(&self, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        let socket = &self.socket;
-        let answer = write_parts(unsent, usize::MAX, |slices| socket.write_vectored(slices));
-        if matches!(answer, Answer::Ready(Err(_))) {
-            // The network thread sees it with what is left, which comes through a lock.
-            self.has_failed.store(true, Ordering::Release);
-        }
-        answer
-    }
 }
 
 impl Stream {
@@ -82,14 +51,12 @@ impl Stream {
     ) -> Result<Self, Fault> {
         const INTEREST: Interest = sys::STREAM_INTEREST;
         registry.register(&mut socket, token, INTEREST).map_err(|error| fault(&error))?;
-        let descriptor =
-            Shareable::Own(SharedStream { socket, has_failed: AtomicBool::new(false) });
-        Ok(Self { descriptor, input: Drained::registered(), read_size: ReadSize::default() })
+        Ok(Self { socket, input: Drained::registered(), read_size: ReadSize::default() })
     }
 
     /// From now on events carry `token`; what is ready is told of once more.
     pub(crate) fn rename(&mut self, registry: &Registry, token: Token) -> Result<(), Fault> {
-        let fd = self.socket().as_fd().as_raw_fd();
+        let fd = self.socket.as_fd().as_raw_fd();
         let renamed = registry.reregister(&mut SourceFd(&fd), token, sys::STREAM_INTEREST);
         renamed.map_err(|error| fault(&error))?;
         self.input = Drained::registered();
@@ -99,38 +66,17 @@ impl Stream {
     /// The near end and the far end, as far as the system still knows them.
     pub(crate) fn known_ends(&self) -> (Endpoint, Endpoint) {
         let known = |end: io::Result<Endpoint>| end.unwrap_or(Endpoint::Unnamed);
-        (known(self.socket().local()), known(self.socket().peer()))
-    }
-
-    /// The same stream, and what workers get of it.
-    pub(crate) fn share(self) -> (Self, Arc<SharedStream>) {
-        let shared = match self.descriptor {
-            Shareable::Own(own) => Arc::new(own),
-            Shareable::Shared(shared) => shared,
-        };
-        let descriptor = Shareable::Shared(Arc::clone(&shared));
-        (Self { descriptor, ..self }, shared)
-    }
-
-    fn shared(&self) -> &SharedStream {
-        match &self.descriptor {
-            Shareable::Own(own) => own,
-            Shareable::Shared(shared) => shared,
-        }
-    }
-
-    fn socket(&self) -> &StreamSocket {
-        &self.shared().socket
+        (known(self.socket.local()), known(self.socket.peer()))
     }
 
     /// Asks if the connect is done: the pending error first, because it is told once;
     /// then the peer's name, which only a connected socket has.
     pub(crate) fn connected(&self) -> Answer<Result<Connected, Fault>> {
-        match self.socket().take_error() {
+        match self.socket.take_error() {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Answer::Ready(Err(fault(&error))),
         }
-        match self.socket().peer() {
+        match self.socket.peer() {
             Ok(peer) => Answer::Ready(self.ends(peer)),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Answer::Later,
             Err(error) => Answer::Ready(Err(fault(&error))),
@@ -139,7 +85,7 @@ impl Stream {
 
     /// The ends of a stream whose peer is known.
     fn ends(&self, peer: Endpoint) -> Result<Connected, Fault> {
-        let local = self.socket().local().map_err(|error| fault(&error))?;
+        let local = self.socket.local().map_err(|error| fault(&error))?;
         Ok(Connected { local, peer })
     }
 
@@ -150,8 +96,8 @@ impl Stream {
     }
 
     /// Returns `true` if a read would answer without asking the system.
-    pub(crate) fn is_drained(&mut self) -> bool {
-        self.input.is_drained() && !self.has_failed_elsewhere()
+    pub(crate) fn is_drained(&self) -> bool {
+        self.input.is_drained()
     }
 
     /// Asks the system for what is there, for a stream that is not drained.
@@ -162,11 +108,11 @@ impl Stream {
         size_hint: usize,
     ) -> Answer<Result<Read, Fault>> {
         let size = self.read_size.bytes(size_hint.clamp(1, ring.buffer_bytes()));
-        let socket = self.socket();
+        let socket = &self.socket;
         match ring.fill(size, |buffer| uninterrupted(|| socket.read(buffer))) {
             Ok(bytes) => {
                 self.read_size.handle_read(size, bytes.len());
-                if self.socket().can_be_drained() {
+                if self.socket.can_be_drained() {
                     self.input.handle_read(size, bytes.len());
                 }
                 let is_drained = self.input.is_drained();
@@ -182,7 +128,7 @@ impl Stream {
         unsent: &mut Outbox,
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
-        let socket = self.socket();
+        let socket = &self.socket;
         let answer = write_parts(unsent, size_max, |slices| socket.write_vectored(slices));
         if matches!(answer, Answer::Ready(Err(_))) {
             // What broke the stream may have come behind bytes whose event was not fetched yet.
@@ -191,46 +137,25 @@ impl Stream {
         answer
     }
 
-    /// Returns `true` once after a worker's write failed: the cause may have come behind bytes whose
-    /// event was not fetched yet.
-    fn has_failed_elsewhere(&mut self) -> bool {
-        let has_failed = match &self.descriptor {
-            Shareable::Own(_) => false,
-            Shareable::Shared(shared) => shared.has_failed.swap(false, Ordering::AcqRel),
-        };
-        if has_failed {
-            self.input = Drained::default();
-        }
-        has_failed
-    }
-
     pub(crate) fn shutdown_write(&self) -> Result<(), Fault> {
-        sys::shutdown_write(self.socket()).map_err(|error| fault(&error))
+        sys::shutdown_write(&self.socket).map_err(|error| fault(&error))
     }
 
     pub(crate) fn take_error(&self) -> Result<(), Fault> {
-        match self.socket().take_error() {
+        match self.socket.take_error() {
             Ok(None) => Ok(()),
             Ok(Some(error)) | Err(error) => Err(fault(&error)),
         }
     }
 
     pub(crate) fn set_option(&self, option: &SocketOption) -> Result<(), Fault> {
-        sys::set_option(self.socket(), option).map_err(|error| fault(&error))
+        sys::set_option(&self.socket, option).map_err(|error| fault(&error))
     }
 
     /// Closes it, which ends its registration: nobody has a duplicate of the descriptor.
     pub(crate) fn close(self, how: CloseHow) {
-        // The Mux closes nothing that is written: so the descriptor is closed here and now, and
-        // nobody writes to the one that gets its number next.
-        let shared = match self.descriptor {
-            Shareable::Own(own) => own,
-            Shareable::Shared(shared) => {
-                Arc::into_inner(shared).expect("nobody writes what is closed")
-            }
-        };
         if how == CloseHow::Reset
-            && let Err(error) = sys::reset_on_close(&shared.socket)
+            && let Err(error) = sys::reset_on_close(&self.socket)
         {
             tracing::debug!(%error, "no reset on close; the peer may see a plain end");
         }

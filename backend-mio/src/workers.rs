@@ -5,16 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tidelock_core::{
-    Answer, Batch, Command, Delivery, Directory, Dispatcher, Fault, Instant, Outbox, Outlet,
-    ServiceId, SocketId,
-};
+use tidelock_core::{Batch, Command, Delivery, Directory, Dispatcher, Instant, Outlet, ServiceId};
 
 use crate::clock::Clock;
 use crate::guarded::{AbortOnPanic, run_batch};
 use crate::inboxes::Inboxes;
 use crate::inside;
-use crate::remote::Remote;
 
 /// Services on threads of their own: one mailbox per service, and whoever is idle takes the next
 /// service that has messages.
@@ -53,8 +49,6 @@ impl std::fmt::Debug for State {
 pub(crate) struct WorkerContext {
     pub(crate) directory: Arc<Directory>,
     pub(crate) inboxes: Arc<Inboxes>,
-    /// `None`: the network thread writes all.
-    pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) clock: Clock,
 }
 
@@ -166,8 +160,8 @@ impl Pool {
         inside::enter();
         let mut commands = Vec::new();
         while let Some(batch) = self.take(worker) {
-            let WorkerContext { inboxes, remote, clock, .. } = context;
-            let mut outlet = WorkerOutlet { inboxes, remote: remote.as_deref(), clock };
+            let WorkerContext { inboxes, clock, .. } = context;
+            let mut outlet = WorkerOutlet { inboxes, clock };
             let now = context.clock.now();
             let batch = run_batch(batch, &context.directory, now, &mut commands, &mut outlet);
             context.inboxes.push_batch(&mut commands);
@@ -223,11 +217,9 @@ impl Pool {
     }
 }
 
-/// A worker's way out: what a service asks goes to the network thread, but what it can write
-/// itself.
+/// A worker's way out: what a service asks goes to the network thread.
 struct WorkerOutlet<'a> {
     inboxes: &'a Inboxes,
-    remote: Option<&'a Remote>,
     clock: &'a Clock,
 }
 
@@ -238,16 +230,5 @@ impl Outlet for WorkerOutlet<'_> {
 
     fn clock(&self) -> Option<Instant> {
         Some(self.clock.now())
-    }
-
-    fn writes_directly(&self) -> bool {
-        self.remote.is_some()
-    }
-
-    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        let remote = self.remote.expect("only who writes is asked to");
-        let answer = remote.write(id, unsent);
-        tracing::trace!(%id, ?answer, left = unsent.pending_bytes(), "direct write");
-        answer
     }
 }

@@ -22,11 +22,9 @@ fn runtime(workers: usize, config: Config) -> Runtime {
     builder.config(config).build().unwrap()
 }
 
-/// Runtimes with services on the network threads, on workers, and on workers that write directly.
-fn runtimes() -> [Runtime; 3] {
-    [(0, false), (2, false), (2, true)].map(|(workers, direct_write)| {
-        runtime(workers, Config { direct_write, ..Config::default() })
-    })
+/// Runtimes with services on the network threads, and on workers.
+fn runtimes() -> [Runtime; 2] {
+    [0, 2].map(|workers| runtime(workers, Config::default()))
 }
 
 /// Enough clients that each network thread gets some: that one of three gets none has a chance of

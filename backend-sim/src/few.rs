@@ -67,13 +67,6 @@ impl<T> Few<T> {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(self.more.iter().flat_map(|more| more.iter()))
     }
-
-    /// Moves all of another one behind what is here.
-    pub(crate) fn append(&mut self, other: &mut Self) {
-        while let Some(value) = other.pop_front() {
-            self.push_back(value);
-        }
-    }
 }
 
 /// By what is in it, wherever that lies.
@@ -115,14 +108,5 @@ mod tests {
             queue.iter().for_each(|value| alike.push_back(*value));
             assert_eq!(hash(&few), hash(&alike), "what was in it before does not count");
         }
-    }
-
-    #[test]
-    fn another_one_comes_behind() {
-        let (mut one, mut other) = (Few::default(), Few::default());
-        [1, 2].into_iter().for_each(|value| one.push_back(value));
-        [3, 4].into_iter().for_each(|value| other.push_back(value));
-        one.append(&mut other);
-        assert!(one.iter().eq(&[1, 2, 3, 4]) && other.is_empty());
     }
 }

@@ -54,8 +54,6 @@ pub struct Host {
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
     pub(crate) workers: Vec<Worker>,
-    /// Turns were taken while services ran, since the last step.
-    pub(crate) has_nested: bool,
     /// From this turn on every socket is checked when the host is idle.
     full_check_turn: u64,
     /// So many turns in a row did nothing, though there was more to do.
@@ -118,7 +116,6 @@ impl Host {
             notes,
             ids: BTreeMap::new(),
             workers: (0..options.workers).map(|_| Worker::Idle).collect(),
-            has_nested: false,
             full_check_turn: checks::FULL_CHECK_TURNS,
             barren_turns: 0,
             works: 0,
@@ -162,11 +159,6 @@ impl Host {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether nobody did anything that the world has not been told of.
-    pub(crate) fn has_no_notes(&self) -> bool {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
     /// An operation opened a socket.
     pub fn name(&mut self, side: Side, id: SocketId) {
         self.ids.insert(side, id);
@@ -199,7 +191,6 @@ impl Host {
         let now = Instant::from_nanos(local_nanos);
         self.is_scheduled = false;
         let deeds_before = self.io.deeds;
-        self.note_works();
         shared.oracle.step_begins(self.number, local_nanos);
         self.fetch(shared);
         self.hand_over_events(shared, now);
@@ -211,12 +202,8 @@ impl Host {
         if progress == Progress::Exit {
             self.has_exited = true;
         }
-        let has_nested = std::mem::take(&mut self.has_nested);
         // Services send at once: their sends may have come behind the turn that was idle.
-        let is_idle = progress != Progress::More
-            && !self.mux.is_ready()
-            && self.fetched.is_empty()
-            && !has_nested;
+        let is_idle = progress != Progress::More && !self.mux.is_ready() && self.fetched.is_empty();
         if is_idle {
             let has_services_idle = !self.is_exiting
                 && self.commands.is_empty()
@@ -270,18 +257,6 @@ impl Host {
             && self.fetched.is_empty()
             && (!self.commands.is_empty() || self.mux.is_ready())
             && self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// A round of the network thread while a service runs on a worker.
-    pub(crate) fn nested_turn<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
-        self.has_nested = true;
-        shared.oracle.step_begins(self.number, now.as_nanos());
-        self.fetch(shared);
-        self.hand_over_events(shared, now);
-        self.hand_over_commands(shared, now);
-        // The step that this is a part of sees to it that the next one says the same.
-        let _progress = self.turn(shared, now);
-        self.deliver(shared);
     }
 
     /// Polls, if nothing that was polled before is left.

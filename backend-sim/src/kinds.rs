@@ -196,13 +196,10 @@ kinds! {
     POLL = 35: "poll" "fail", Errnos, Occurrence, false;
     /// A read stops at this byte, though more is there: an urgent mark.
     IN_URGENT = 36: "in" "urgent", Cuts, Offset, false;
-    /// Others run between two steps of a worker that writes a stream itself, the sum of: 1 another
-    /// worker begins a batch, 2 another worker publishes, 4 the network thread takes a turn.
-    INTERLEAVE = 37: "worker" "yield", Scheduling, Occurrence, false;
     /// What giving a connection another name meets: a row of the table.
-    RENAME = 38: "rename" "fail", Errnos, Occurrence, false;
+    RENAME = 37: "rename" "fail", Errnos, Occurrence, false;
     /// A read that left nothing does not say so.
-    READ_SILENT = 39: "read" "silent", Events, Occurrence, false;
+    READ_SILENT = 38: "read" "silent", Events, Occurrence, false;
 }
 
 impl Kind {

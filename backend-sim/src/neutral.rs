@@ -71,7 +71,7 @@ impl Options {
             "noise" | "stage" => 0..=u64::MAX,
             "readiness" => 0..=3,
             "scripted" | "os" | "latency_model" => 0..=2,
-            "has_crashes" | "direct_write" => 0..=1,
+            "has_crashes" => 0..=1,
             "link" => 0..=LOSSY_BURST,
             // 0 is without bound.
             "queue_bytes_max" => 0..=1 << 32,

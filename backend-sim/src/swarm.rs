@@ -154,8 +154,6 @@ options! {
     has_crashes,
     /// The world is steady, and compared with one in which nothing is cut or late.
     is_split,
-    /// `Config::direct_write`: workers write streams themselves.
-    direct_write,
     /// What services that run between turns asked is done in the same step of their host, by a
     /// turn at the same time; else by the next step, a little later.
     is_prompt,
@@ -176,8 +174,6 @@ impl Options {
         options.draw_timeouts(s);
         options.draw_model(s);
         options.stage = s.below(1 << 16);
-        // The network thread itself never writes without its Mux.
-        options.direct_write = u64::from(s.one_in(2) && options.workers > 0);
         options.is_split = u64::from(s.one_in(100));
         options.is_prompt = s.below(2);
         let is_patient = options.is_calm() || s.one_in(2);
@@ -388,7 +384,6 @@ impl Options {
             accept_retry_min: Duration::from_nanos(self.accept_retry_nanos),
             accept_retry_max: Duration::from_nanos(10 * self.accept_retry_nanos),
             first_generation: self.first_generation as u32,
-            direct_write: self.direct_write == 1,
             ..Config::default()
         }
     }

@@ -50,7 +50,6 @@ macro_rules! regressions {
 regressions! {
     paused_for_long_is_not_idle,
     asleep_while_the_mailbox_has_room,
-    a_refusal_hides_a_loss,
     an_edge_before_its_accept,
     failed_write_waits_for_a_mailbox,
     crew_hears_a_stranger,
@@ -58,20 +57,16 @@ regressions! {
     closed_in_the_same_batch_as_it_was_opened,
     finish_after_shutdown_while_connecting,
     peer_for_a_stream_that_is_connecting,
-    read_repeated_after_direct_write_failed,
     reads_do_not_prolong_a_flush,
     refused_datagrams_do_not_prolong_a_flush,
     reset_hidden_by_a_pause,
     place_lost_with_the_owner,
     listener_finds_the_table_full,
     full_for_a_moment,
-    idle_while_it_is_written,
     reset_without_loss,
     start_after_release_while_connecting,
     stuck_before_it_was_started,
     write_fails_before_the_first_completion,
-    unlinked_output_while_a_flush_is_on_its_way,
-    wish_while_a_flush_is_on_its_way,
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::shard::ShardOrder;
 use crate::{
     ConnectOptions, Descriptor, Endpoint, Instant, ListenOptions, MESSAGE_OVERHEAD_BYTES, Service,
-    ServiceId, ShardCommand, SocketId, SocketOption, Target, TimerId, UdpOptions, Unfinished,
+    ServiceId, ShardCommand, SocketId, SocketOption, Target, TimerId, UdpOptions,
 };
 
 /// A request of a service, on its way to the Mux.
@@ -147,14 +147,6 @@ pub enum Command {
         /// `true` if all outboxes together were full, `false` if this socket's was.
         total: bool,
     },
-    /// The rest of a write that a worker thread began itself. It hands the right to write the
-    /// stream back to the Mux.
-    FinishWrite(Box<Unfinished>),
-    /// A worker thread has finished a write of its own that the Mux waits for.
-    Flush {
-        /// The socket.
-        id: SocketId,
-    },
     /// Shut the socket down after `Eof`, unless it is to be kept open or has another owner now.
     FinishAfterEof {
         /// The socket.
@@ -274,9 +266,7 @@ impl Command {
             | Command::SendVectored { id, .. }
             | Command::SendTo { id, .. }
             | Command::AwaitSendReady { id, .. }
-            | Command::Flush { id }
             | Command::FinishAfterEof { id, .. } => Some(*id),
-            Command::FinishWrite(unfinished) => Some(unfinished.socket()),
             Command::Info { .. }
             | Command::SetTimer { .. }
             | Command::CancelTimer { .. }
@@ -318,8 +308,6 @@ impl fmt::Debug for Command {
             Command::AwaitSendReady { id, by, total, .. } => {
                 write!(f, "AwaitSendReady {id} by {by}{}", if *total { ", total" } else { "" })
             }
-            Command::FinishWrite(unfinished) => write!(f, "FinishWrite {unfinished}"),
-            Command::Flush { id } => write!(f, "Flush {id}"),
             Command::FinishAfterEof { id, owner } => write!(f, "FinishAfterEof {id} by {owner}"),
             Command::Info { by } => write!(f, "Info for {by}"),
             Command::SetTimer { timer, service, deadline } => {

@@ -106,10 +106,6 @@ pub struct Config {
     pub accept_retry_min: Duration,
     /// The longest such pause. Default 1 s.
     pub accept_retry_max: Duration,
-    /// Lets a worker thread write a stream itself at the end of a batch, if nothing is queued for
-    /// it, without waking the network thread. Default off. It saves each answer a hand-over to
-    /// another thread; services on the network thread never need it.
-    pub direct_write: bool,
     /// The generation of the first id at each place. Default 1; tests of the wrap-around start near
     /// the largest.
     pub first_generation: u32,
@@ -147,7 +143,6 @@ impl Default for Config {
             write_stall_timeout: None,
             accept_retry_min: Duration::from_millis(100),
             accept_retry_max: Duration::from_secs(1),
-            direct_write: false,
             first_generation: 1,
         }
     }

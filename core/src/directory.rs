@@ -86,7 +86,7 @@ impl Directory {
             sockets: allocators.collect(),
             services: Mutex::new(Allocator::new(config.services_max, NonZeroU32::MIN)),
             service_holders: Mutex::default(),
-            gates: Gates::new(part(0), shards, config.direct_write),
+            gates: Gates::new(part(0), shards),
             total: Total::default(),
             stale_sends: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -328,8 +328,6 @@ impl Directory {
             let Some(gate) = self.gate(id) else { continue };
             assert!(is_taken || !gate.is_alive(id), "{id} lives and may be issued again");
             assert!(is_taken || !gate.has_announced(), "a send is on its way to nobody");
-            let is_written = gate.has_direct() || gate.has_flush();
-            assert!(is_taken || !is_written, "{index} is free and is written");
             assert!(is_taken || gate.charged_bytes() == 0, "{index} is free and has a charge");
             let limit = self.config.outbox_bytes_max;
             assert!(gate.charged_bytes() <= limit, "{id} is over its limit");
@@ -358,7 +356,7 @@ impl Directory {
         services.fingerprint(state);
         lock(service_holders).hash(state);
         assert!(total.bytes() <= self.config.total_bytes_max, "the total exceeds its limit");
-        total.word().hash(state);
+        total.bytes().hash(state);
         stopped.load(Ordering::Acquire).hash(state);
     }
 

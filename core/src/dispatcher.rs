@@ -558,7 +558,6 @@ impl Batch {
             exit |= matches!(message, Message::Exit);
             handle(resident.service.as_mut(), &mut net, message);
         }
-        net.write_directly();
         let handled = waiting - self.messages.len();
         assert!(handled_bytes.sum() >= handled * MESSAGE_OVERHEAD_BYTES, "a message was free");
         assert!(handled == waiting || net.asked >= commands_max, "{} stopped early", self.id);

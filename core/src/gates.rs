@@ -10,7 +10,6 @@ use crate::gate::Gate;
 pub(crate) struct Gates {
     /// The number that each shard may have.
     places_max: usize,
-    direct_write: bool,
     pub(crate) shards: usize,
     chunks_per_shard: usize,
     /// Those of the first shard, then those of the next one.
@@ -21,13 +20,13 @@ pub(crate) struct Gates {
 const GATES_PER_CHUNK: usize = 64;
 
 impl Gates {
-    pub(crate) fn new(places_max: u32, shards: u32, direct_write: bool) -> Self {
+    pub(crate) fn new(places_max: u32, shards: u32) -> Self {
         let (places_max, shards) = (places_max as usize, shards as usize);
         let chunks_per_shard = places_max.div_ceil(GATES_PER_CHUNK);
         assert!(chunks_per_shard * GATES_PER_CHUNK >= places_max, "every index has a gate");
         let chunks = (0..shards * chunks_per_shard).map(|_| OnceLock::new()).collect();
         assert!(shards > 0 && places_max > 0, "a runtime has a place for a socket");
-        Self { places_max, direct_write, shards, chunks_per_shard, chunks }
+        Self { places_max, shards, chunks_per_shard, chunks }
     }
 
     /// Where a place's gate is, if there is such a place: the chunk, and the gate in it.
@@ -57,8 +56,8 @@ impl Gates {
         let before = id.place() as usize - at;
         let gates = (self.places_max - before).min(GATES_PER_CHUNK);
         assert!(at < gates, "{id} is in no chunk");
-        let chunk = self.chunks[chunk]
-            .get_or_init(|| (0..gates).map(|_| Gate::new(self.direct_write)).collect());
+        let chunk =
+            self.chunks[chunk].get_or_init(|| (0..gates).map(|_| Gate::default()).collect());
         assert_eq!(chunk.len(), gates, "a chunk is made whole");
         &chunk[at]
     }

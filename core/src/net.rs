@@ -20,8 +20,7 @@ use crate::{
 /// seeded randomness.
 ///
 /// Every method returns at once. What is known at once is its `Result`; the rest is a
-/// [`Message`](crate::Message). A service sees its own commands in order (with direct writes, what
-/// the system did not take of a send comes behind the rest of the batch), and what `shutdown`,
+/// [`Message`](crate::Message). A service sees its own commands in order, and what `shutdown`,
 /// `close`, `finish` and `udp_connect` change for later answers changes at the call. Commands of
 /// one batch of messages leave together at its end; see [`flush`](Self::flush).
 pub struct Net<'a> {
@@ -32,8 +31,6 @@ pub struct Net<'a> {
     pub(crate) commands: &'a mut Vec<Command>,
     pub(crate) outlet: &'a mut dyn Outlet,
     pub(crate) gathered_bytes: usize,
-    /// A part of this batch left before its end.
-    pub(crate) has_left_early: bool,
     /// Commands of this batch, those that have left already included.
     pub(crate) asked: usize,
 }
@@ -53,17 +50,7 @@ impl<'a> Net<'a> {
         commands: &'a mut Vec<Command>,
         outlet: &'a mut dyn Outlet,
     ) -> Self {
-        Self {
-            directory,
-            service,
-            now,
-            state,
-            commands,
-            outlet,
-            gathered_bytes: 0,
-            has_left_early: false,
-            asked: 0,
-        }
+        Self { directory, service, now, state, commands, outlet, gathered_bytes: 0, asked: 0 }
     }
 }
 
@@ -518,28 +505,19 @@ impl Net<'_> {
         }
     }
 
-    /// Asks a send. Whoever sends so much in one batch that a part of it leaves early leaves all of
-    /// the writing to the Mux, which gathers what one stream gets: written here, a broadcast would
-    /// cost a call to the system for each message.
+    /// Asks a send; what was asked before leaves early if it is much already.
     fn ask_send(&mut self, len: usize, command: Command) {
         let is_full = self.commands.len() >= GATHERED_COMMANDS_MAX
             || self.gathered_bytes >= GATHERED_BYTES_MAX;
         if is_full {
-            self.publish_unwritten();
-            self.has_left_early = true;
+            self.publish();
         }
         self.gathered_bytes += len;
         self.ask(command);
     }
 
-    /// Lets go what the batch asked so far: what can be written here and now is written.
-    pub(crate) fn publish(&mut self) {
-        self.write_directly();
-        self.publish_unwritten();
-        self.has_left_early = false;
-    }
-
-    fn publish_unwritten(&mut self) {
+    /// Lets go what the batch asked so far.
+    fn publish(&mut self) {
         let len_before = self.commands.len();
         self.gathered_bytes = 0;
         self.outlet.publish(self.commands);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Answer, Command, Fault, Instant, Outbox, SocketId};
+use crate::{Command, Instant, SocketId};
 
 /// Where a service's commands go when they may not wait for the end of the batch.
 pub trait Outlet {
@@ -37,26 +37,6 @@ pub trait Outlet {
     fn shard(&self) -> Option<u32> {
         None
     }
-
-    /// Returns `true` if [`write`](Self::write) does something, so that it is worth asking for the
-    /// right to write. With [`Config::direct_write`](crate::Config::direct_write) off nobody asks.
-    fn writes_directly(&self) -> bool {
-        false
-    }
-
-    /// Writes a stream from the service's own thread: one call to the system for all of `unsent`,
-    /// without blocking. It consumes what the system took, and answers as
-    /// [`Backend::write`](crate::Backend::write) does; after `Later`, or if something is left, the
-    /// Mux goes on. Called only for a stream that is open, and that nobody else writes or closes
-    /// meanwhile.
-    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        let is_asked = self.writes_directly();
-        assert!(!is_asked, "{id}: {} B, and an outlet that does not write", unsent.pending_bytes());
-        Answer::Later
-    }
-
-    /// Where a direct write stands. Nothing is to be done; a simulator runs others here.
-    fn point(&mut self, _step: Step<'_>) {}
 }
 
 /// An [`Outlet`] that leaves the commands where they are.
@@ -65,34 +45,4 @@ pub struct KeepCommands;
 
 impl Outlet for KeepCommands {
     fn publish(&mut self, _commands: &mut Vec<Command>) {}
-}
-
-/// Where a write from a service's own thread stands. Between any two steps the network thread and
-/// other workers may do anything; a simulator lets them.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Step<'a> {
-    /// The gate is about to be asked for the right to write.
-    StartSend {
-        /// The socket.
-        id: SocketId,
-    },
-    /// The right was given, and these sends are about to be written: nobody else writes the socket,
-    /// and what was sent to it before has left.
-    Write {
-        /// The socket.
-        id: SocketId,
-        /// The sends to be written, in their order.
-        sends: &'a [Command],
-    },
-    /// The system was asked; the right is about to be given back.
-    Finish {
-        /// The socket.
-        id: SocketId,
-    },
-    /// What is to be posted is about to be.
-    Post {
-        /// The socket.
-        id: SocketId,
-    },
 }

@@ -30,12 +30,11 @@ pub struct Stats {
     pub accepts_failed: u64,
     /// Payload bytes received by all sockets.
     pub bytes_in: u64,
-    /// Payload bytes that the system accepted from all sockets. Bytes that worker threads wrote
-    /// themselves are not included; the driver that runs the workers counts them.
+    /// Payload bytes that the system accepted from all sockets.
     pub bytes_out: u64,
     /// `Data` and `Udp` messages produced.
     pub messages_in: u64,
-    /// Messages that the system accepted whole, counted like `bytes_out`.
+    /// Messages that the system accepted whole.
     pub messages_out: u64,
     /// Sends refused with `SocketFull` or `TotalFull`. A service that tries again before it gets
     /// `SendReady` is not counted again.

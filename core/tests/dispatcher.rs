@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidelock_core::{
-    Bytes, Command, Config, Delivery, Directory, Dispatcher, Handled, Instant, KeepCommands,
-    Message, Net, Outlet, Service, ServiceId, SocketId,
+    Bytes, Command, Config, ConnectOptions, Delivery, Directory, Dispatcher, Handled, Instant,
+    KeepCommands, Message, Net, Outlet, Service, ServiceId, SocketId,
 };
 
 /// What was handled: by whom, and which number.
@@ -226,6 +226,41 @@ fn a_send_that_is_queued_at_once_is_no_command() {
     });
     assert_eq!(outlet.sent, [id, id]);
     assert!(commands.is_empty(), "{commands:?}");
+}
+
+/// A driver that counts the commands that leave before the end of a batch.
+#[derive(Default)]
+struct Early(Vec<usize>);
+
+impl Outlet for Early {
+    fn publish(&mut self, commands: &mut Vec<Command>) {
+        self.0.push(commands.drain(..).count());
+    }
+}
+
+/// Asks `sends` messages of `len` bytes on a new socket, and answers how many commands left early
+/// each time, and how many at the end.
+fn leaves(sends: usize, len: usize, flush_behind: Option<usize>) -> (Vec<usize>, usize) {
+    let mut early = Early::default();
+    let commands = ask(Instant::ZERO, &mut early, move |net| {
+        let id = net.connect(([192, 0, 2, 1], 1), ConnectOptions::default()).unwrap();
+        for number in 0..sends {
+            net.send(id, vec![0; len]).unwrap();
+            if flush_behind == Some(number) {
+                net.flush(id);
+            }
+        }
+    });
+    (early.0, commands.len())
+}
+
+#[test]
+fn a_batch_leaves_early_in_parts_of_64_commands_or_64_kib_and_at_a_flush() {
+    assert_eq!(leaves(63, 1, None), (vec![], 64), "with the connect");
+    assert_eq!(leaves(64, 1, None), (vec![64], 1));
+    assert_eq!(leaves(2, 65_535, None), (vec![], 3), "not yet 64 KiB before the last");
+    assert_eq!(leaves(3, 32_768, None), (vec![3], 1));
+    assert_eq!(leaves(3, 1, Some(1)), (vec![3], 1));
 }
 
 #[test]

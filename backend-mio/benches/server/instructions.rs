@@ -11,9 +11,8 @@
 //! * the median of three counts is taken.
 //!
 //! Of 24 such medians of one program, half of them beside two busy loops, the lowest and the highest
-//! were apart by 0.05 % for raw mio, 0.1 % inline, 0.2 % with workers, and 1.1 % with direct writes.
-//! Without all that it was 3 %, 0.5 %, 1.1 % and 1.0 %: direct writes gain nothing, and which way
-//! a run goes lasts for the whole of it. The ratchet's 3 % are wide enough for each of them.
+//! were apart by 0.05 % for raw mio, 0.1 % inline and 0.2 % with workers. Without all that it was
+//! 3 %, 0.5 % and 1.1 %. The ratchet's 3 % are wide enough for each of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +38,7 @@ const ROUNDS: [usize; 2] = [10, 210];
 const SAMPLES: usize = 3;
 
 /// The servers that are counted.
-const KINDS: [Kind; 4] = [Kind::Raw, Kind::Inline, Kind::Workers, Kind::Direct];
+const KINDS: [Kind; 3] = [Kind::Raw, Kind::Inline, Kind::Workers];
 
 /// The beginning of the names of all rows that count instructions.
 pub(crate) const ROWS_BEGIN: &str = "instructions-";
@@ -77,14 +76,8 @@ pub(crate) fn measure(bench: &mut Bench, kind: Kind) {
     let row = format!("instructions-{CONNECTIONS}/{}", kind.name());
     let count = bench.instructions.of(kind);
     println!("{row}: {count:.1} per message of 64 B");
-    match kind {
-        Kind::Inline => bench.note(row, count, Target::AtMost(1500.0)),
-        Kind::Direct => {
-            let workers = bench.instructions.of(Kind::Workers);
-            let row = format!("instructions-{CONNECTIONS}");
-            bench.note_direct(&row, CONNECTIONS, count / workers);
-        }
-        _ => {}
+    if kind == Kind::Inline {
+        bench.note(row, count, Target::AtMost(1500.0));
     }
 }
 

@@ -17,13 +17,6 @@ use crate::servers::{
 /// Between the start of a load and what is measured.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// The most that direct writes may cost at one connection, relative to the network thread's writes:
-/// for a smaller gain they are not worth their code.
-const DIRECT_AT_ONE: f64 = 0.85;
-
-/// The most that they may cost on every other row.
-const DIRECT_ELSEWHERE: f64 = 1.03;
-
 /// A run of the bench: how long it measures, and what came of it.
 pub(crate) struct Bench {
     /// Servers take turns so often.
@@ -72,12 +65,6 @@ impl Bench {
         self.ratios.push(Ratio { name, value, target });
     }
 
-    /// Notes what direct writes cost, relative to the network thread's writes in the same run.
-    pub(crate) fn note_direct(&mut self, row: &str, connections: usize, value: f64) {
-        let most = if connections == 1 { DIRECT_AT_ONE } else { DIRECT_ELSEWHERE };
-        self.note(format!("{row}/direct-to-workers"), value, Target::AtMost(most));
-    }
-
     /// Servers and their work take turns.
     fn measure_each(&self, of: &[(Kind, Work)], shape: Shape) -> Vec<[Samples; 2]> {
         let mut samples = vec![<[Samples; 2]>::default(); of.len()];
@@ -95,14 +82,8 @@ impl Bench {
         let server = self.start(kind, work);
         let load = Load::start(server.address(), shape);
         let sample = window_of(&server, &load, self.window);
-        let writes = server.direct_writes();
         load.stop();
         server.stop();
-        let may_write = kind == Kind::Direct && work == Work::Echo;
-        assert!(may_write || writes == 0, "{kind:?}: {writes} direct writes");
-        // What comes of many connections at once is left to the network thread.
-        let must_write = may_write && matches!(shape, Shape::Echo { connections: 1, .. });
-        assert!(!must_write || writes > 0, "{kind:?} writes nothing directly");
         sample
     }
 
@@ -129,7 +110,6 @@ impl Bench {
                 self.note(format!("{row}/{name}"), times, Target::AtMost(most));
             }
         }
-        self.note_direct(&row, connections, direct_to_workers(&samples));
     }
 
     /// Connections come and go.
@@ -146,7 +126,6 @@ impl Bench {
                 self.note(format!("churn-64/{name}"), times, Target::AtMost(1.05));
             }
         }
-        self.note_direct("churn-64", 64, direct_to_workers(&samples));
     }
 
     /// Echo beside something that must not be felt.
@@ -202,36 +181,18 @@ impl Bench {
             }
         }
         println!("64 B to 1,000 sockets, 100 rounds, one processor: ns of CPU per message");
-        let median = |wanted| {
-            let index = kinds.iter().position(|kind| *kind == wanted).expect("it is there");
-            cpu[index].median()
-        };
-        let inline = median(Kind::Inline);
-        let direct_to_workers = median(Kind::Direct) / median(Kind::Workers);
+        let inline = kinds.iter().position(|kind| *kind == Kind::Inline).expect("it is there");
+        let inline = cpu[inline].median();
         for (kind, cpu) in kinds.iter().zip(&cpu) {
             println!("  {:<16}{cpu}", kind.name());
             let least = match kind {
                 Kind::MessageIo => 6.0,
                 Kind::Tokio => 12.0,
-                Kind::Raw | Kind::Inline | Kind::Workers | Kind::Direct => continue,
+                Kind::Raw | Kind::Inline | Kind::Workers => continue,
             };
             let name = format!("broadcast/{}", kind.name());
             self.note(name, cpu.median() / inline, Target::AtLeast(least));
         }
-        self.note_direct("broadcast", 1000, direct_to_workers);
-    }
-
-    /// One connection, and threads where the scheduler puts them: how long it takes.
-    pub(crate) fn across(&mut self) {
-        let of = [(Kind::Workers, Work::Echo), (Kind::Direct, Work::Echo)];
-        let shape = Shape::Echo { connections: 1, message_bytes: 64, in_flight: 1 };
-        let samples = self.measure_each(&of, shape);
-        println!("echo-64B-1, all processors: ns there and back");
-        for ((kind, _), [_, clock]) in of.iter().zip(&samples) {
-            println!("  {:<16}{clock}", kind.name());
-        }
-        let value = samples[1][1].median() / samples[0][1].median();
-        self.note_direct("latency-64B-1", 1, value);
     }
 
     /// As much as goes, one way.
@@ -273,25 +234,15 @@ impl Bench {
     }
 }
 
-/// The most CPU per message, relative to the server by hand. Direct writes are compared with the
-/// network thread's.
+/// The most CPU per message, relative to the server by hand.
 fn cpu_ratio_max(kind: Kind, message_bytes: usize, connections: usize) -> Option<f64> {
     match kind {
-        Kind::Raw | Kind::Tokio | Kind::MessageIo | Kind::Direct => None,
+        Kind::Raw | Kind::Tokio | Kind::MessageIo => None,
         Kind::Inline => Some(1.08),
         Kind::Workers if connections == 1 => Some(1.6),
         Kind::Workers if message_bytes > 64 => Some(1.25),
         Kind::Workers => Some(1.12),
     }
-}
-
-/// The CPU with direct writes, relative to that with the network thread's writes, where every kind was
-/// measured that is there.
-fn direct_to_workers(samples: &[[Samples; 2]]) -> f64 {
-    let [.., [workers, _], [direct, _]] = samples else {
-        unreachable!("{} kinds were measured, and these two are always there", samples.len())
-    };
-    direct.median() / workers.median()
 }
 
 fn window_of(server: &Server, load: &Load, window: Duration) -> Sample {

@@ -54,14 +54,14 @@ pub(crate) fn measure(bench: &mut Bench, per: Per) {
         return;
     }
     let row = format!("syscalls-{}", per.name());
-    let kinds = [Kind::Raw, Kind::Inline, Kind::Workers, Kind::Direct];
+    let kinds = [Kind::Raw, Kind::Inline, Kind::Workers];
     println!("{row}: calls of the system for each");
     let counts = kinds.map(|kind| {
         let count = per.count(kind);
         println!("  {:<16}{count:>8.3}", kind.name());
         count
     });
-    let [raw, inline, workers, direct] = counts;
+    let [raw, inline, workers] = counts;
     let (inline, most) = match per {
         Per::MessageOfOne | Per::MessageOfMany => (inline / raw, 1.02),
         Per::Connection => (inline, 7.0),
@@ -70,8 +70,6 @@ pub(crate) fn measure(bench: &mut Bench, per: Per) {
     if per == Per::MessageOfMany {
         bench.note(format!("{row}/workers"), workers, Target::AtMost(2.1));
     }
-    let connections = if per == Per::MessageOfOne { 1 } else { 64 };
-    bench.note_direct(&row, connections, direct / workers);
 }
 
 fn count_calls(kind: Kind, load: impl Fn(&Child)) -> u64 {

@@ -103,7 +103,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("broadcast", "CPU of 64 B from one service to 1,000 sockets", Bench::broadcast)
         .on_one_processor()
         .beside_peers(),
-    Row::new("latency-64B-1", "time of 64 B to workers and back, all processors", Bench::across),
     Row::new("bulk", "rate of one connection, one way, all processors", Bench::bulk),
     Row::new("syscalls-1", "calls of the system per message at one connection", |bench| {
         syscalls::measure(bench, Per::MessageOfOne);
@@ -122,8 +121,5 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     Row::new("instructions-64/workers", "instructions per message, two workers", |bench| {
         instructions::measure(bench, Kind::Workers);
-    }),
-    Row::new("instructions-64/direct", "instructions per message, workers that write", |bench| {
-        instructions::measure(bench, Kind::Direct);
     }),
 ];

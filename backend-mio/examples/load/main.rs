@@ -3,7 +3,7 @@
 //! ```text
 //! load run TO [--time T] [--connections N]     a load on any echo server
 //! load soak [--time T] [--connections N]       both, in two processes, and a judgement
-//! load serve [AT] [--workers N] [--shards N] [--direct]
+//! load serve [AT] [--workers N] [--shards N]
 //!                                              an echo server, until its standard input ends
 //! ```
 //!

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use tidelock_core::{Config, ListenOptions, Message, Net, Service};
+use tidelock_core::{ListenOptions, Message, Net, Service};
 use tidelock_mio::Runtime;
 
 use crate::Failure;
@@ -31,21 +31,13 @@ pub(crate) struct Server {
     /// Network threads
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     shards: u32,
-    /// Workers write sockets themselves
-    #[arg(long)]
-    direct: bool,
 }
 
 impl Server {
     /// Returns the settings as arguments of the command line.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let (workers, shards) = (self.workers.to_string(), self.shards.to_string());
-        let mut arguments =
-            ["--workers", &workers, "--shards", &shards].map(str::to_owned).to_vec();
-        if self.direct {
-            arguments.push("--direct".to_owned());
-        }
-        arguments
+        ["--workers", &workers, "--shards", &shards].map(str::to_owned).to_vec()
     }
 }
 
@@ -75,9 +67,8 @@ impl Service for Echo {
 pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     const DRAIN: Duration = Duration::from_secs(10);
     let Options { at, server } = options;
-    let config = Config { direct_write: server.direct, ..Config::default() };
     let builder = Runtime::builder().workers(usize::from(server.workers)).shards(server.shards);
-    let runtime = builder.config(config).build()?;
+    let runtime = builder.build()?;
     let echo = runtime.handle().spawn(Box::new(Echo))?;
     let listen = ListenOptions::default().auto_start(true).backlog(4096);
     let (_listener, local) = runtime.handle().listen(echo, *at, listen)?;

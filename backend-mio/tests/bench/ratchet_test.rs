@@ -18,8 +18,7 @@ fn complaint(text: &str) -> String {
 #[test]
 fn the_committed_file_is_well_formed_and_as_it_would_be_written() {
     let text = include_str!("../../benches/server/instructions.txt");
-    let names = ["raw-mio", "inline", "workers", "direct"];
-    let ratchet = Ratchet::parse(text, &names).expect("the file is well-formed");
+    let ratchet = Ratchet::parse(text, &NAMES).expect("the file is well-formed");
     assert_eq!(ratchet.to_string(), text);
 }
 

@@ -29,7 +29,7 @@ const WORKERS: usize = 2;
 const BATCHES: usize = 2;
 
 fn command(number: usize) -> Command {
-    Command::Flush { id: SocketId::new(number as u32, NonZeroU32::MIN) }
+    Command::KeepOpen { id: SocketId::new(number as u32, NonZeroU32::MIN) }
 }
 
 fn number(command: &Command) -> usize {

@@ -191,19 +191,17 @@ pub(crate) fn reset(stream: TcpStream) {
 /// The number of [`runtimes`] without workers; they come first.
 pub(crate) const INLINE: usize = 2;
 
-/// Returns a runtime of each kind: services on one network thread, or on two; on two workers, on
-/// two that write directly, and on two that write directly with three network threads.
-pub(crate) fn runtimes() -> [Runtime; 5] {
+/// Returns a runtime of each kind: services on one network thread, or on two; on two workers with
+/// one network thread, or with three.
+pub(crate) fn runtimes() -> [Runtime; 4] {
     runtimes_with(&Config::default())
 }
 
 /// Returns the same kinds of runtimes, with the limits of `config`.
-pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 5] {
-    let kinds = [(0, false, 1), (0, false, 2), (2, false, 1), (2, true, 1), (2, true, 3)];
-    kinds.map(|(workers, direct_write, shards)| {
-        let config = Config { direct_write, ..config.clone() };
+pub(crate) fn runtimes_with(config: &Config) -> [Runtime; 4] {
+    [(0, 1), (0, 2), (2, 1), (2, 3)].map(|(workers, shards)| {
         let builder = Runtime::builder().workers(workers).shards(shards);
-        builder.config(config).build().unwrap()
+        builder.config(config.clone()).build().unwrap()
     })
 }
 

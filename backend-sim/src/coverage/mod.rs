@@ -7,8 +7,8 @@
 //!   they must fall into the few turns for which such a socket waits, because others were served;
 //! * events that tell of FIN and not of room to write (`readable+fin` under `linux`): the system's
 //!   buffer must be full at that time, and nobody at the far end read;
-//! * `take-error:none`: a worker's own write met the error, and the event that told of it came
-//!   before what was left of the write, while others had queued more;
+//! * `take-error:none`: a call must have met the error before the event that told of it, and the
+//!   stream must have gone on; no order is known that does it;
 //! * completions of reads and names for sockets that were shut down or closed meanwhile.
 //!
 //! The scenario `odd-orders` aims at them; more seeds of it reach more of them.

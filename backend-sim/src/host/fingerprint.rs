@@ -34,7 +34,6 @@ impl Host {
             notes,
             ids,
             workers,
-            has_nested,
             full_check_turn,
             // It only counts for noise.
             works: _,
@@ -55,7 +54,6 @@ impl Host {
         }
         let is_between = polled.is_empty() && asked.is_empty() && outputs.is_empty();
         assert!(is_between, "they are empty between steps");
-        assert!(!has_nested, "only workers run nested in each other");
         (is_scheduled, ids, deadline_nanos, is_exiting, has_exited).hash(state);
         (!is_paranoid).then(|| full_check_turn.wrapping_sub(io.turns)).hash(state);
         io.fingerprint(state);

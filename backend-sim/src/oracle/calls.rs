@@ -39,7 +39,6 @@ impl Oracle {
     /// FIN was sent.
     pub fn fin_sent(&mut self, host: u16, id: SocketId) {
         let now = self.now;
-        self.check_sole_writer(host, id, "FIN was sent");
         if let Some(view) = self.socket(host, id) {
             view.ending.fin_at = Mark::at(now);
         }
@@ -55,7 +54,6 @@ impl Oracle {
     /// The system took bytes of a socket's outbox.
     pub fn took(&mut self, host: u16, id: SocketId, bytes: &[u8]) {
         self.begin(host, id);
-        self.check_sole_writer(host, id, "bytes were written");
         let Some(view) = self.socket(host, id) else { return };
         let result = view.outbox.take(bytes).map_err(|detail| format!("{id}: {detail}"));
         self.check(Law::OutputOrder, result);
@@ -65,7 +63,6 @@ impl Oracle {
     /// Bytes of a socket's outbox were offered to a write that is pending.
     pub fn offered(&mut self, host: u16, id: SocketId, shares: &[Bytes]) {
         self.begin(host, id);
-        self.check_sole_writer(host, id, "bytes were offered");
         if let Some(view) = self.socket(host, id) {
             let shares = shares.iter().map(|share| &share[..]);
             let result = view.outbox.offer(shares).map_err(|detail| format!("{id}: {detail}"));
@@ -88,7 +85,6 @@ impl Oracle {
     /// The descriptor of a socket is closed, with a reset or without.
     pub fn closes(&mut self, host: u16, id: SocketId, is_reset: bool) {
         self.begin(host, id);
-        self.check_sole_writer(host, id, "the descriptor was closed");
         self.races_no_more(host, id);
         let Some(view) = self.socket(host, id).filter(|view| view.end.is_some()) else { return };
         // The attempt at one address is given up: what is queued waits for the next.

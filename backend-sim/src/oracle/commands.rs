@@ -52,7 +52,6 @@ impl Oracle {
                     self.hosts[host as usize].services.wait(*id, *by, waiter);
                 }
             }
-            Command::FinishWrite(unfinished) => self.direct_returns(host, unfinished.socket()),
             Command::Exit { .. } => self.hosts[host as usize].is_exiting = true,
             about_one_socket => self.socket_command(host, about_one_socket),
         }

@@ -44,8 +44,7 @@ pub(super) struct Ending {
     pub(super) told_at: Mark,
     /// When reading last began after a pause.
     pub(super) resumed_at: Mark,
-    /// It was silent for too long before a pause, or before a write of another thread: its end for
-    /// that may have begun.
+    /// It was silent for too long before a pause: its end for that may have begun.
     pub(super) was_idle: bool,
     /// The same for the peer's silence alone, before a pause.
     pub(super) was_unread: bool,

@@ -53,16 +53,13 @@ pub enum Law {
     Expectation,
     /// What a scenario demands besides; a failure is called by the name that the scenario gave.
     Invariant,
-    /// While a worker writes a stream itself nobody else writes it, ends its output or closes it,
-    /// and it begins only when nothing waits to be written.
-    DirectWrite,
     /// A connect to a name tries its addresses one after the other, each when one has failed or its
     /// time has come, fails only when all have, and leaves no attempt open.
     Race,
 }
 
 /// How many laws there are.
-pub const LAW_COUNT: usize = 25;
+pub const LAW_COUNT: usize = 24;
 
 impl Law {
     /// All of them, in order.
@@ -90,7 +87,6 @@ impl Law {
         Law::CalmSucceeds,
         Law::Expectation,
         Law::Invariant,
-        Law::DirectWrite,
         Law::Race,
     ];
 
@@ -120,7 +116,6 @@ impl Law {
             Law::CalmSucceeds => "calm-succeeds",
             Law::Expectation => "expectation",
             Law::Invariant => "invariant",
-            Law::DirectWrite => "direct-write",
             Law::Race => "race",
         }
     }

@@ -6,7 +6,6 @@
 mod bounds;
 mod calls;
 mod commands;
-mod direct;
 mod ending;
 mod fingerprint;
 mod grammar;

@@ -101,26 +101,6 @@ impl OutboxModel {
         Ok(())
     }
 
-    /// What another write left leaves first: what has begun of it before everything, the rest
-    /// before what is here with the same priority.
-    ///
-    /// # Errors
-    /// If something has begun here: two wrote at a time.
-    pub fn put_back(&mut self, rest: OutboxModel) -> Result<(), String> {
-        if !self.begun.is_empty() {
-            return Err(format!("{} messages have begun elsewhere", self.begun.len()));
-        }
-        let OutboxModel { begun, mut high, mut low, accepted_bytes, taken_bytes, lost_bytes } =
-            rest;
-        high.append(&mut self.high);
-        low.append(&mut self.low);
-        (self.begun, self.high, self.low) = (begun, high, low);
-        self.accepted_bytes += accepted_bytes;
-        self.taken_bytes += taken_bytes;
-        self.lost_bytes += lost_bytes;
-        Ok(())
-    }
-
     /// A datagram was accepted; it may be empty.
     pub fn push_datagram(&mut self, datagram: Bytes, is_low: bool) {
         self.accepted_bytes += datagram.len() as u64;
@@ -246,21 +226,6 @@ mod tests {
         assert!(two().take(b"hhigh").is_err());
         assert!(two().take(b"low").is_err());
         assert!(two().take(b"hilow").is_err());
-    }
-
-    #[test]
-    fn what_another_write_left_goes_first_by_priority() {
-        let mut model = two();
-        let mut rest = OutboxModel::default();
-        rest.push("first".into(), false);
-        rest.push("last".into(), true);
-        rest.take(b"fi").unwrap();
-        model.put_back(rest).unwrap();
-        assert_eq!(model.unsent_bytes(), 14);
-        model.take(b"rsthighlastlow").unwrap();
-        model.push("begun".into(), false);
-        model.take(b"b").unwrap();
-        assert!(model.put_back(OutboxModel::default()).is_err());
     }
 
     #[test]

@@ -41,8 +41,6 @@ pub struct SocketView {
     pub(super) late_claim_step: u64,
     /// What it must write next.
     pub outbox: OutboxModel,
-    /// What a worker writes itself, or has written a part of.
-    pub(super) direct: Option<Box<OutboxModel>>,
     /// Which warnings are due.
     pub(super) warnings: WarningModel,
     /// What may explain its end.
@@ -105,7 +103,6 @@ impl SocketView {
             claims_step: 0,
             late_claim_step: NEVER,
             outbox: OutboxModel::default(),
-            direct: None,
             warnings: WarningModel::new(limits.warn_bytes),
             ending: Ending { born_at: now, ..Ending::default() },
             input: Few::default(),

@@ -34,7 +34,6 @@ pub(super) fn crew() -> Scenario {
 /// Both ends are programs, with workers; outboxes are small beside what is sent.
 fn adjust(options: &mut Options) {
     options.workers = options.workers.max(2);
-    options.direct_write = u64::from(!options.noise.is_multiple_of(4));
     options.connections = options.connections.min(6);
     options.message_bytes_max = options.message_bytes_max.clamp(64, BYTES_MAX);
     options.send_buffer_bytes = options.send_buffer_bytes.max(16);

@@ -63,9 +63,6 @@ fn adjust(options: &mut Options) {
     if is_one_in(11, 2) {
         options.workers = options.workers.max(2);
     }
-    if options.workers > 0 && is_one_in(13, 2) {
-        options.direct_write = 1;
-    }
     // What nothing caused comes in every state, too, and so do errors.
     let often =
         [Family::Events, Family::Events, Family::Errnos, Family::Datagrams, Family::Completions];

@@ -16,7 +16,7 @@ use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
 use crate::{
     CloseReason, Command, Endpoint, Handled, Instant, MESSAGE_OVERHEAD_BYTES, Message, Operation,
-    Priority, RefusedReason, ServiceId, SocketId, SocketOption, SocketState, Unfinished,
+    Priority, RefusedReason, ServiceId, SocketId, SocketOption, SocketState,
 };
 
 impl Mux {
@@ -39,8 +39,6 @@ impl Mux {
                 self.send(id, low, len, parts);
             }
             Command::SendTo { id, to, bytes } => self.send_to(id, to, bytes),
-            Command::FinishWrite(unfinished) => self.finish_write(*unfinished),
-            Command::Flush { id } => self.look_again(id),
             Command::AwaitSendReady { id, by, charge_bytes, total } => {
                 self.await_send_ready(id, Waiter { service: by, charge_bytes }, total);
             }
@@ -133,8 +131,6 @@ impl Mux {
 
     /// Queues bytes on a stream that accepts them, if `admit` does. Gives them back if there is
     /// none.
-    ///
-    /// `admit` sets at the gate that output is queued: so the right to write is settled.
     #[inline(always)]
     fn queue_bytes<T>(
         &mut self,
@@ -221,23 +217,11 @@ impl Mux {
         None
     }
 
-    fn finish_write(&mut self, unfinished: Unfinished) {
-        let id = unfinished.socket();
-        self.with_living(id, |focus| focus.stream().finish_write(unfinished));
-    }
-
-    fn look_again(&mut self, id: SocketId) {
-        self.directory.gate(id).expect("an id that was written has a gate").receive_flush(id);
-        self.with_living(id, |focus| focus.stream().look_again());
-    }
-
     fn await_send_ready(&mut self, id: SocketId, waiter: Waiter, total: bool) {
         self.desk.stats.sends_refused += 1;
         let gate = self.directory.gate(id).expect("a living id has a gate");
         gate.receive_refused(id);
         if gate.is_open(id) && self.sockets.table.get(id).is_some() {
-            // Output goes through the Mux before the room is looked at: a worker that gives some
-            // back from now on tells the Mux. `receive_refused` has seen to that for streams.
             self.desk.add_waiter(id, gate, waiter, total);
         }
         self.settle(id);

@@ -34,7 +34,7 @@ impl Focus<'_, DatagramSocket> {
             }
         }
         let is_flushed = matches!(self.part.phase, Phase::Flushing) && !self.part.has_output();
-        if is_flushed && !self.on_the_way().has_sends {
+        if is_flushed && !self.has_sends_on_the_way() {
             self.begin_close();
         }
     }

@@ -27,9 +27,8 @@ impl Mux {
             // The exit has both.
             is_exiting: _,
             is_forcing: _,
-            // The configuration has both.
+            // The configuration has it.
             may_be_silent: _,
-            direct_write: _,
             services,
             waiters,
             timers,

@@ -8,7 +8,7 @@ use super::sockets::head::Head;
 use super::sockets::kind::{Kind, Phased, Way};
 use super::sockets::listener::Listener;
 use super::sockets::stream::Stream;
-use crate::gate::{Gate, OnTheWay};
+use crate::gate::Gate;
 use crate::{Bytes, Config, Directory, Fault, Message, Operation, Situation, SocketId};
 
 /// One socket in the hands of a transition: its record, found once, and the desk.
@@ -96,12 +96,12 @@ impl<'a, P: Kind> Focus<'a, P> {
 
     #[inline]
     pub(crate) fn way(&self) -> Way<'_> {
-        Way::new(self.directory, self.desk.direct_write, self.desk.is_forcing)
+        Way::new(self.directory, self.desk.is_forcing)
     }
 
-    /// Returns what is on its way from services and is waited for.
-    pub(crate) fn on_the_way(&self) -> OnTheWay {
-        self.way().look(self.head)
+    /// Returns `true` if sends of services are on their way and are waited for.
+    pub(crate) fn has_sends_on_the_way(&self) -> bool {
+        self.way().has_sends(self.head)
     }
 
     /// Gives a message to the owner.

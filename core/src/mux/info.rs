@@ -2,7 +2,6 @@
 
 use super::Mux;
 use super::agenda::InfoJob;
-use super::focus::Typed;
 use super::sockets::kind::Kind;
 use super::sockets::{AnyPart, Socket};
 use crate::shard::{InfoPart, ShardOrder};
@@ -68,12 +67,6 @@ impl Mux {
         let places = self.sockets.table.places();
         let until = places.min(job.next_place.saturating_add(PLACES_PER_TURN));
         for index in job.next_place..until {
-            let Some(id) = self.sockets.table.at(index).map(Socket::id) else { continue };
-            if let Some(mut focus) = self.focus(id)
-                && let Typed::Stream(mut focus) = focus.typed()
-            {
-                focus.learn_written();
-            }
             self.add_info_of(index, &mut job.part);
         }
         job.next_place = until;

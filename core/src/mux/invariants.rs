@@ -70,16 +70,7 @@ impl Mux {
         part.check(head);
         let (id, state, gate) = (head.id, part.state(), self.gate_of(socket));
         match part {
-            AnyPart::Stream(stream) => {
-                stream.outbox.check_invariants();
-                let is_free = self.desk.direct_write
-                    && stream.is_free_to_write()
-                    && !self.desk.waiters.sockets.contains_key(&id);
-                assert!(
-                    is_free || gate.is_queued(),
-                    "{id}: a worker may write what the Mux writes"
-                );
-            }
+            AnyPart::Stream(stream) => stream.outbox.check_invariants(),
             AnyPart::Datagram(datagram) => datagram.datagrams.check_invariants(),
             AnyPart::Listener(listener) => {
                 if let Some(reserved) = listener.reserved {
@@ -93,7 +84,7 @@ impl Mux {
         assert!(self.directory.is_alive(id), "{id} is in the table and not alive");
         let (charge, charged) = (part.charge_bytes(), gate.charged_bytes());
         assert!(charge <= charged, "{id} holds {charge} B, charged {charged}");
-        if !gate.has_announced() && !gate.has_direct() {
+        if !gate.has_announced() {
             assert_eq!(charge, charged, "{id} holds other bytes than are charged");
         }
         let has_ended_output =
@@ -101,7 +92,6 @@ impl Mux {
         assert!(!has_ended_output || !gate.is_open(id), "{id} ends and admits sends");
         let is_draining = state == SocketState::Draining;
         assert!(!is_draining || !gate.has_announced(), "{id}: FIN overtook a send");
-        assert!(!is_draining || !gate.has_direct(), "{id}: FIN overtook a direct write");
         assert!(head.progress_at <= self.desk.now, "{id} made progress in the future");
         self.check_warning(socket);
         let is_orphan = head.role == Role::Told && head.owner.is_none();
@@ -130,9 +120,8 @@ impl Mux {
     fn check_lists(&self, place: &Place, socket: &Socket) {
         let Socket { head, part } = socket;
         let id = head.id;
-        let way = Way::new(&self.directory, self.desk.direct_write, self.desk.is_forcing);
-        // A worker that wrote is going to say so, and makes the Mux look again.
-        if part.has_output_work(head, way) && !way.look(head).has_flush {
+        let way = Way::new(&self.directory, self.desk.is_forcing);
+        if part.has_output_work(head, way) {
             let is_queued = place.tickets[Side::Output as usize].is_queued();
             assert!(is_queued, "{id}: output work is forgotten");
         }
@@ -250,12 +239,7 @@ impl Mux {
         for (id, waiting) in &waiters.sockets {
             let socket = self.sockets.table.get(*id).expect("somebody waits for a socket");
             assert!(!socket.part.is_closing(), "somebody waits for room in {id}, which closes");
-            let gate = self.gate_of(socket);
-            if gate.has_direct() || gate.has_flush() {
-                // The Mux is going to be told, and looks again then.
-                continue;
-            }
-            let charged = gate.charged_bytes();
+            let charged = self.gate_of(socket).charged_bytes();
             let is_low = charged < config.outbox_bytes_max.div_ceil(2);
             for waiter in waiting {
                 let fits = charged + waiter.charge_bytes <= config.outbox_bytes_max;
@@ -263,9 +247,7 @@ impl Mux {
             }
         }
         let (total, total_max) = (self.directory.total_charged_bytes(), config.total_bytes_max);
-        let is_told = self.desk.direct_write && !self.directory.total().is_awaited();
-        let is_late = waiters.look_at.is_none() && !is_told;
-        let is_low = total < total_max - total_max / 8 && is_late;
+        let is_low = total < total_max - total_max / 8 && waiters.look_at.is_none();
         for (id, waiter) in &waiters.total {
             assert!(
                 self.sockets.table.get(*id).is_some(),

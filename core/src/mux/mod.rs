@@ -6,7 +6,7 @@
 //! | `desk` | what a transition may touch besides its own socket |
 //! | `seat` | one socket at its place, found once for one step |
 //! | `focus` | one socket in the hands of a transition |
-//! | `stream`, `listener`, `twin`, `datagram`, `opening`, `dial`, `close`, `direct`, `waiting` | transitions |
+//! | `stream`, `listener`, `twin`, `datagram`, `opening`, `dial`, `close`, `waiting` | transitions |
 //! | `settle` | putting a socket where its work is done |
 //! | `turn`, `commands`, `events`, `timers`, `owner`, `errands`, `shards`, `exit`, `info` | the Mux |
 
@@ -16,7 +16,6 @@ mod commands;
 mod datagram;
 mod desk;
 mod dial;
-mod direct;
 mod errands;
 mod events;
 mod exit;
@@ -218,7 +217,7 @@ impl Mux {
         let output = match part {
             AnyPart::Stream(stream) => match &stream.phase {
                 Phase::Dialling(dial) => dial.attempt == Attempt::UnderWay,
-                _ => stream.writes() && stream.has_output() && !self.is_written_elsewhere(head.id),
+                _ => stream.writes() && stream.has_output(),
             },
             AnyPart::Datagram(datagram) => datagram.writes() && datagram.has_output(),
             AnyPart::Listener(_) => false,
@@ -229,13 +228,6 @@ impl Mux {
             input_pending: head.input == Latch::Pending,
             output_pending: head.output == Latch::Pending,
         }
-    }
-
-    /// Returns `true` if a worker writes the stream, or is about to say that it did. It gives the
-    /// right to write back first.
-    fn is_written_elsewhere(&self, id: SocketId) -> bool {
-        let gate = self.directory.gate(id).expect("a living id has a gate");
-        self.desk.direct_write && (gate.has_direct() || gate.has_flush())
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use super::sockets::list::Chain;
 use super::sockets::ready::{SIDES, Side, Ticket};
 use super::sockets::table::Place;
 use super::sockets::{AnyPart, Ready, Socket};
-use crate::{Directory, SocketKind};
+use crate::Directory;
 
 /// One socket at its place, found once for one step: for a transition, which sees its
 /// [`focus`](Self::focus) alone, and for settling what that changed.
@@ -138,11 +138,8 @@ impl<P: Kind> Focus<'_, P> {
         }
     }
 
-    /// The right to write, and the statistics of states.
+    /// The statistics of states.
     fn settle_state(&mut self) {
-        if self.desk.direct_write && self.part.kind() == SocketKind::Stream {
-            self.settle_permit();
-        }
         let state = self.part.state();
         if self.head.counted_state != state {
             if !self.head.is_helper() {
@@ -170,11 +167,8 @@ impl<P: Kind> Focus<'_, P> {
     fn check_settled(&self, queues: &Queues<'_>) {
         let id = self.id();
         let [output_ticket, input_ticket] = *queues.tickets;
-        // A worker may end its direct write between two looks; its `Flush` makes the Mux look again.
-        let is_forgotten = self.part.has_output_work(self.head, self.way())
-            && !self.on_the_way().has_flush
-            && !output_ticket.is_queued();
-        assert!(!is_forgotten, "{id}: output work is forgotten");
+        let has_output_work = self.part.has_output_work(self.head, self.way());
+        assert!(!has_output_work || output_ticket.is_queued(), "{id}: output work is forgotten");
         let is_listed = input_ticket.is_queued() || queues.is_waiting;
         let has_input_work = self.part.has_input_work(self.head);
         assert!(is_listed || !has_input_work, "{id}: input work is forgotten");

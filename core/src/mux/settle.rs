@@ -23,7 +23,7 @@ impl Change {
     pub(crate) const INPUT: Change = Change(2);
     /// The deadline may have come nearer.
     pub(crate) const TIMER: Change = Change(4);
-    /// Anything, the state and the right to write included.
+    /// Anything, the state included.
     pub(crate) const ALL: Change = Change(15);
 
     #[inline]

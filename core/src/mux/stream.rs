@@ -64,9 +64,6 @@ impl Focus<'_, Stream> {
             }
         }
         if matches!(self.part.phase, Phase::Open) {
-            if self.desk.direct_write {
-                self.settle_permit();
-            }
             return if self.part.has_output() { Change::OUTPUT } else { Change::NONE };
         }
         self.end_output_if_flushed(backend);
@@ -76,10 +73,7 @@ impl Focus<'_, Stream> {
     /// Returns `true` if what is queued can be written now.
     #[inline(always)]
     pub(crate) fn can_write(&self) -> bool {
-        self.part.has_output()
-            && self.head.output == Latch::Ready
-            && self.part.writes()
-            && !self.way().has_direct(self.head)
+        self.part.has_output() && self.head.output == Latch::Ready && self.part.writes()
     }
 
     /// One write, and what it frees.
@@ -90,7 +84,6 @@ impl Focus<'_, Stream> {
         size_max: usize,
     ) -> Answer<Result<usize, Fault>> {
         let id = self.id();
-        debug_assert!(self.gate().is_queued(), "{id}: a worker may write at the same time");
         let (bytes_before, messages_before) = self.part.outbox.size();
         backend.regard(id, self.situation());
         let answer = backend.write(id, &mut self.part.outbox, size_max);
@@ -153,8 +146,7 @@ impl Focus<'_, Stream> {
         if !matches!(self.part.phase, Phase::Flushing) || self.part.has_output() {
             return;
         }
-        let on_the_way = self.on_the_way();
-        if on_the_way.has_sends || on_the_way.has_direct {
+        if self.has_sends_on_the_way() {
             return;
         }
         if let Some(&fault) = self.part.write_fault.as_deref() {

@@ -2,10 +2,11 @@
 
 use super::Mux;
 use super::desk::timers::TimerKey;
-use super::focus::Typed;
+use super::focus::{Focus, Typed};
 use super::sockets::head::Due;
 use super::sockets::kind::Kind;
-use crate::{CloseReason, Instant, Message, ServiceId, SocketId, TimerId};
+use super::sockets::stream::Stream;
+use crate::{CloseReason, Instant, Message, Operation, ServiceId, SocketId, Timeout, TimerId};
 
 /// Timers that one turn fires before others get their turn.
 const TIMERS_PER_TURN: usize = 64;
@@ -74,9 +75,6 @@ impl Mux {
     fn fire_socket_timer(&mut self, id: SocketId) {
         self.with_living(id, |focus| {
             focus.head.armed_at = None;
-            if let Typed::Stream(mut focus) = focus.typed() {
-                focus.learn_progress();
-            }
             let (now, due) = (focus.desk.now, focus.part.deadline(focus.head, focus.config()));
             let Some((_, due)) = due.filter(|(deadline, _)| *deadline <= now) else { return };
             match (due, focus.typed()) {
@@ -92,5 +90,20 @@ impl Mux {
                 (due, _) => unreachable!("{id} waits for {due:?}, and its kind does not"),
             }
         });
+    }
+}
+
+impl Focus<'_, Stream> {
+    /// A bound of time is over.
+    fn time_out(&mut self, which: Timeout) {
+        match self.part.write_fault.as_deref().copied() {
+            // It was dying of that anyway, and waited for its owner's mailbox.
+            Some(fault) => self.fail(fault, Operation::Write),
+            None => {
+                self.head.fail_cause(CloseReason::TimedOut(which));
+                self.desk.stats.count_timeout(which);
+                self.begin_close();
+            }
+        }
     }
 }

@@ -17,8 +17,7 @@ impl Desk {
     /// Gives the charge of sent or lost messages back, and tells who waited for that.
     #[inline(always)]
     pub(crate) fn release_charge(&mut self, id: SocketId, gate: &Gate, charge: usize) {
-        // Whether somebody waits, the Mux knows itself.
-        let _is_awaited = gate.release(charge, self.directory.total());
+        gate.release(charge, self.directory.total());
         if !self.waiters.is_empty() {
             self.wake_waiters(id, gate);
         }
@@ -68,10 +67,6 @@ impl Desk {
         if self.waiters.total.is_empty() {
             return;
         }
-        // Before the room is looked at: a worker that gives some back from now on tells the Mux.
-        if self.direct_write {
-            self.directory.total().set_awaited(true);
-        }
         let charged = self.directory.total_charged_bytes();
         let total_bytes_max = self.config().total_bytes_max;
         let room_at = total_bytes_max - total_bytes_max / 8;
@@ -84,9 +79,6 @@ impl Desk {
         assert!(charged > 0 || waiting.is_empty(), "nothing is charged, and somebody waits");
         self.waiters.total = waiting;
         self.look_again_later();
-        if self.waiters.total.is_empty() && self.direct_write {
-            self.directory.total().set_awaited(false);
-        }
         for (id, waiter) in ready {
             self.tell_send_ready(id, waiter.service);
         }

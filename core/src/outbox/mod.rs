@@ -198,21 +198,6 @@ impl Outbox {
         queues
     }
 
-    /// Puts in front what a write without this outbox left: each of its messages leaves before
-    /// those that are here with the same priority, and what has begun of it before everything.
-    ///
-    /// # Panics
-    /// If a message has begun here, or a write is pending: two writes would have been under way.
-    pub(crate) fn put_back(&mut self, mut rest: Outbox) {
-        assert!(!self.has_begun(), "two messages have begun");
-        assert_eq!(self.offered_bytes + rest.offered_bytes, 0, "a pending write has some of them");
-        let messages = self.messages() + rest.messages();
-        self.queues().put_back(std::mem::take(rest.queues()));
-        self.drop_empty_queues();
-        assert_eq!(self.messages(), messages, "a message is lost");
-        assert!(messages <= self.pending_bytes(), "a message without bytes is queued");
-    }
-
     /// The unsent parts in the order in which they leave, for one vectored write.
     pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
         debug_assert!(self.offered_bytes <= self.pending_bytes(), "more is offered than is there");

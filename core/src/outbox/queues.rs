@@ -72,22 +72,6 @@ impl Queues {
         assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
     }
 
-    /// Puts in front what a write elsewhere left: each of its messages leaves before those that are
-    /// here with the same priority, and what has begun of it before everything.
-    pub(super) fn put_back(&mut self, rest: Self) {
-        let Self { begun, high, low, pending_bytes, messages } = rest;
-        assert!(self.begun.is_empty(), "two messages have begun");
-        for (queue, mut before) in [(&mut self.high, high), (&mut self.low, low)] {
-            before.append(queue);
-            *queue = before;
-        }
-        self.begun = begun;
-        self.pending_bytes += pending_bytes;
-        self.messages += messages;
-        assert!(self.pending_bytes >= pending_bytes, "the sum overflowed");
-        assert!(self.messages <= self.pending_bytes, "a message without bytes is queued");
-    }
-
     /// Consumes `count` bytes from the front, which are there.
     pub(super) fn advance(&mut self, count: usize) {
         assert!(count <= self.pending_bytes, "consumed {count} of {} B", self.pending_bytes);

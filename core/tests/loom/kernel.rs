@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use crate::queue::Queue;
 use crate::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
@@ -12,17 +10,8 @@ use crate::{
     UdpOptions,
 };
 
-/// The number of sockets that may be open at a time.
-pub const PLACES: usize = 2;
-
 /// The streams by id, including those that are closed.
 pub struct Kernel {
-    /// The number of bytes that each place's stream accepted. It is loaded and stored `Relaxed`, so
-    /// the model itself orders nothing: a thread that writes without the permit, or got the permit
-    /// without seeing the writes before it, reads a stale number and fails an assertion.
-    taken_bytes: [AtomicU64; PLACES],
-    /// `true` where the peer has reset the place's stream.
-    is_broken: [AtomicBool; PLACES],
     /// A lock of the standard library. Nothing of loom's is touched while it is held, so loom never
     /// switches to another thread that could wait for it; nor does it add an order.
     streams: Mutex<BTreeMap<SocketId, Stream>>,
@@ -40,14 +29,14 @@ pub struct Stream {
     pub has_fin: bool,
     /// The way it was closed, once it is.
     pub closed: Option<CloseHow>,
+    /// The peer has reset it.
+    is_broken: bool,
     room: VecDeque<usize>,
 }
 
 impl Kernel {
     pub fn new(room: &[usize], queue: Arc<Queue>) -> Self {
-        let taken_bytes = std::array::from_fn(|_| AtomicU64::new(0));
-        let is_broken = std::array::from_fn(|_| AtomicBool::new(false));
-        Self { taken_bytes, is_broken, streams: Mutex::default(), room: room.to_vec(), queue }
+        Self { streams: Mutex::default(), room: room.to_vec(), queue }
     }
 
     pub fn stream(&self, id: SocketId) -> Stream {
@@ -61,21 +50,17 @@ impl Kernel {
 
     /// The peer resets the stream.
     pub fn break_stream(&self, id: SocketId) {
-        self.is_broken[id.index() as usize].store(true, Ordering::Release);
+        self.with(id, |stream| stream.is_broken = true);
         let failed = Readiness { readable: true, writable: true, peer_closed: true, failed: true };
         self.queue.push_event(Event::Ready { id, readiness: failed });
     }
 
-    /// Accepts as many bytes as there is room for. Any thread may call it.
-    pub fn write(&self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        let is_broken = self.is_broken(id);
-        let taken_bytes = &self.taken_bytes[id.index() as usize];
-        let at = taken_bytes.load(Ordering::Relaxed) as usize;
+    /// Accepts as many bytes as there is room for.
+    fn write(&self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
         let (answer, is_full) = self.with(id, |stream| {
             assert!(stream.closed.is_none(), "{id} was written after its close");
             assert!(!stream.has_fin, "{id} was written after its FIN");
-            assert_eq!(at, stream.wire.len(), "{id} was written by two threads at a time");
-            if is_broken {
+            if stream.is_broken {
                 return (Answer::Ready(Err(FaultKind::ConnectionReset.into())), false);
             }
             let all = unsent.pending_bytes();
@@ -86,9 +71,6 @@ impl Kernel {
             let answer = if count == 0 { Answer::Later } else { Answer::Ready(Ok(count)) };
             (answer, count < all)
         });
-        if let Answer::Ready(Ok(count)) = answer {
-            taken_bytes.store((at + count) as u64, Ordering::Relaxed);
-        }
         if is_full {
             // The peer reads at once, so the edge comes now, and only once: a writer that misses it
             // waits for ever.
@@ -98,10 +80,6 @@ impl Kernel {
             });
         }
         answer
-    }
-
-    fn is_broken(&self, id: SocketId) -> bool {
-        self.is_broken[id.index() as usize].load(Ordering::Acquire)
     }
 
     fn with<R>(&self, id: SocketId, look: impl FnOnce(&mut Stream) -> R) -> R {
@@ -127,9 +105,6 @@ impl Backend for Door {
             .all(|(other, stream)| other.index() != id.index() || stream.closed.is_some());
         assert!(is_free, "{id} was opened in a place whose stream is still open");
         assert!(streams.insert(id, stream).is_none(), "{id} was opened twice");
-        drop(streams);
-        self.0.taken_bytes[id.index() as usize].store(0, Ordering::Relaxed);
-        self.0.is_broken[id.index() as usize].store(false, Ordering::Release);
         Answer::Ready(Ok(Connected { local: to.clone(), peer: to.clone() }))
     }
 
@@ -138,10 +113,9 @@ impl Backend for Door {
     }
 
     fn read(&mut self, id: SocketId, _size_hint: usize) -> Answer<Result<Read, Fault>> {
-        let is_broken = self.0.is_broken(id);
         self.0.with(id, |stream| {
             assert!(stream.closed.is_none(), "{id} was read after its close");
-            match (is_broken, stream.has_fin) {
+            match (stream.is_broken, stream.has_fin) {
                 (true, _) => Answer::Ready(Err(FaultKind::ConnectionReset.into())),
                 // The peer answers FIN with FIN.
                 (false, true) => Answer::Ready(Ok(Read { bytes: Bytes::new(), is_drained: false })),
@@ -160,10 +134,8 @@ impl Backend for Door {
     }
 
     fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
-        let taken = self.0.taken_bytes[id.index() as usize].load(Ordering::Relaxed) as usize;
         self.0.with(id, |stream| {
             assert!(stream.closed.is_none() && !stream.has_fin, "{id} got a second FIN");
-            assert_eq!(taken, stream.wire.len(), "{id} got FIN while a thread was writing it");
             stream.has_fin = true;
         });
         let readiness = Readiness { readable: true, peer_closed: true, ..Readiness::default() };
@@ -172,13 +144,12 @@ impl Backend for Door {
     }
 
     fn take_error(&mut self, id: SocketId) -> Result<(), Fault> {
-        if self.0.is_broken(id) { Err(FaultKind::ConnectionReset.into()) } else { Ok(()) }
+        let is_broken = self.0.with(id, |stream| stream.is_broken);
+        if is_broken { Err(FaultKind::ConnectionReset.into()) } else { Ok(()) }
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
-        let taken = self.0.taken_bytes[id.index() as usize].load(Ordering::Relaxed) as usize;
         self.0.with(id, |stream| {
-            assert_eq!(taken, stream.wire.len(), "{id} was closed while a thread was writing it");
             assert!(stream.closed.replace(how).is_none(), "{id} was closed twice");
         });
         Answer::Ready(())

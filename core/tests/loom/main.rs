@@ -4,8 +4,7 @@
 //! cargo test --release -p tidelock-core --test loom`
 //!
 //! These are the files of the library itself, compiled with loom's atomics and locks in the place
-//! of the standard ones (`sync`): the gate and the charges, the permit to write, `Net`, `Directory`
-//! and the whole Mux. Only the kernel, the queue between the threads and the services are models.
+//! of the standard ones (`sync`): the gate and the charges, `Net`, `Directory` and the whole Mux. Only the kernel, the queue between the threads and the services are models.
 #![cfg(loom)]
 #![allow(dead_code, unreachable_pub, reason = "the library's public items are not all used here")]
 
@@ -21,8 +20,6 @@ mod command;
 mod config;
 #[path = "../../src/datagrams.rs"]
 mod datagrams;
-#[path = "../../src/direct.rs"]
-mod direct;
 #[path = "../../src/directory.rs"]
 mod directory;
 #[path = "../../src/dispatcher.rs"]
@@ -61,8 +58,6 @@ mod options;
 mod outbox;
 #[path = "../../src/outlet.rs"]
 mod outlet;
-#[path = "../../src/permit.rs"]
-mod permit;
 #[path = "../../src/random.rs"]
 mod random;
 #[path = "../../src/routing.rs"]
@@ -84,8 +79,6 @@ mod sync;
 mod time;
 #[path = "../../src/timeouts.rs"]
 mod timeouts;
-#[path = "../../src/unfinished.rs"]
-mod unfinished;
 #[path = "../../src/unix_name.rs"]
 mod unix_name;
 
@@ -108,7 +101,7 @@ pub use net::Net;
 pub use option_value::{InvalidOption, OptionError, OptionName};
 pub use options::{AcceptRate, ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
-pub use outlet::{KeepCommands, Outlet, Step};
+pub use outlet::{KeepCommands, Outlet};
 pub use random::mix;
 pub use service::Service;
 pub use service_state::ServiceState;
@@ -116,7 +109,6 @@ pub use shard::ShardCommand;
 pub use situation::{OutputState, Situation};
 pub use stats::Stats;
 pub use time::Instant;
-pub use unfinished::Unfinished;
 pub use unix_name::{UnixName, UnixNameError};
 
 mod kernel;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use loom::model::Builder;
 use loom::thread;
 
-use crate::kernel::{Door, Kernel, PLACES, Stream};
+use crate::kernel::{Door, Kernel, Stream};
 use crate::queue::Queue;
 use crate::{
-    Answer, Batch, Bytes, Command, Config, ConnectOptions, Delivery, Directory, Dispatcher,
-    Endpoint, Fault, Instant, KeepCommands, Message, Mux, Net, Outbox, Outlet, OutputState,
-    Progress, SendError, Service, ServiceId, SocketId,
+    Batch, Bytes, Command, Config, ConnectOptions, Delivery, Directory, Dispatcher, Endpoint,
+    Instant, KeepCommands, Message, Mux, Net, Outlet, OutputState, Progress, SendError, Service,
+    ServiceId, SocketId,
 };
 
 /// The action of one service in its only batch, on the stream that is open from the beginning.
@@ -23,8 +23,8 @@ pub struct Plan {
     /// The batches of each worker thread, which run one after the other; each has a service of its
     /// own.
     pub workers: Vec<Vec<Act>>,
-    /// A batch on the network thread, which does not write directly. It runs at the beginning, or
-    /// after the first input from the workers; both are explored.
+    /// A batch on the network thread. It runs at the beginning, or after the first input from the
+    /// workers; both are explored.
     pub inline: Option<Act>,
     /// A batch on the network thread that runs once the stream has ended.
     pub next: Option<Act>,
@@ -118,10 +118,9 @@ pub fn explore(plan: Plan, judge: fn(&Outcome) -> String, expected: &[&str]) {
 /// The preemptions allowed if the environment does not set their number.
 const PREEMPTIONS: usize = 3;
 
-/// A configuration of [`PLACES`] sockets, with direct writes.
+/// A configuration of few sockets.
 pub fn config() -> Config {
-    let sockets_max = PLACES as u32;
-    Config { sockets_max, services_max: 8, direct_write: true, ..Config::default() }
+    Config { sockets_max: 2, services_max: 8, ..Config::default() }
 }
 
 /// Plays one order of the plan. `inline_at` is the number of inputs from the workers before the
@@ -141,9 +140,8 @@ fn play(plan: &Plan, inline_at: usize) -> Outcome {
     let threads: Vec<_> = workers
         .into_iter()
         .map(|batches| {
-            let (directory, kernel) = (Arc::clone(&directory), Arc::clone(&kernel));
-            let queue = Arc::clone(&queue);
-            thread::spawn(move || work(batches, &directory, &kernel, &queue))
+            let (directory, queue) = (Arc::clone(&directory), Arc::clone(&queue));
+            thread::spawn(move || work(batches, &directory, &queue))
         })
         .collect();
     if plan.is_reset {
@@ -166,11 +164,9 @@ fn check_end(mux: &Mux, kernel: &Kernel) {
     assert_eq!(kernel.open_streams(), mux.sockets(), "streams of the kernel, and of the Mux");
     for (id, _wish) in mux.wishes() {
         let gate = directory.gate(id).expect("a living id has a gate");
-        let on_the_way = gate.on_the_way(id);
-        assert_eq!(on_the_way, crate::gate::OnTheWay::default(), "{id}: still on the way");
+        assert!(!gate.has_sends(id), "{id}: a send is still on the way");
         let output = mux.situation(id).expect("it is alive").output;
         assert_eq!(output, OutputState::Empty, "{id} has output, but the Mux is idle");
-        assert!(!gate.is_queued(), "{id} has nothing queued, but workers may not write it");
     }
 }
 
@@ -192,7 +188,7 @@ impl Network {
         Self { mux, door, dispatcher, told: Vec::new(), inline: None, next: None }
     }
 
-    /// Opens a stream and returns its id: nothing is queued, so workers may write it.
+    /// Opens a stream and returns its id.
     fn open(&mut self) -> SocketId {
         let directory = Arc::clone(self.mux.directory());
         let owner = self.spawn(Box::new(Owner));
@@ -201,7 +197,6 @@ impl Network {
         let (target, options) = (Box::new(somewhere().into()), Box::new(ConnectOptions::default()));
         self.mux.handle_command(Command::Connect { id, owner, target, options }, NOW);
         self.turn();
-        assert!(!directory.gate(id).expect("it has a gate").is_queued(), "{id} is not writable");
         id
     }
 
@@ -266,11 +261,11 @@ impl Network {
 }
 
 /// The body of one worker thread.
-fn work(batches: Vec<Batch>, directory: &Directory, kernel: &Arc<Kernel>, queue: &Arc<Queue>) {
+fn work(batches: Vec<Batch>, directory: &Directory, queue: &Queue) {
     let mut commands = Vec::new();
     let last = batches.len() - 1;
     for (number, mut batch) in batches.into_iter().enumerate() {
-        let mut outlet = Writer { kernel, queue };
+        let mut outlet = Publisher(queue);
         batch.run(directory, NOW, &mut commands, &mut outlet);
         if number < last {
             queue.push(&mut commands);
@@ -279,23 +274,12 @@ fn work(batches: Vec<Batch>, directory: &Directory, kernel: &Arc<Kernel>, queue:
     queue.leave(&mut commands);
 }
 
-/// The outlet of a worker: commands go to the queue, direct writes to the kernel.
-struct Writer<'a> {
-    kernel: &'a Kernel,
-    queue: &'a Queue,
-}
+/// The outlet of a worker: commands go to the queue.
+struct Publisher<'a>(&'a Queue);
 
-impl Outlet for Writer<'_> {
+impl Outlet for Publisher<'_> {
     fn publish(&mut self, commands: &mut Vec<Command>) {
-        self.queue.push(commands);
-    }
-
-    fn writes_directly(&self) -> bool {
-        true
-    }
-
-    fn write(&mut self, id: SocketId, unsent: &mut Outbox) -> Answer<Result<usize, Fault>> {
-        self.kernel.write(id, unsent)
+        self.0.push(commands);
     }
 }
 

@@ -27,13 +27,11 @@ pub(crate) enum Kind {
     Inline,
     /// Tidelock, the service on worker threads.
     Workers,
-    /// The same, with `Config::direct_write`.
-    Direct,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 6] =
-        [Kind::Raw, Kind::Tokio, Kind::MessageIo, Kind::Inline, Kind::Workers, Kind::Direct];
+    pub(crate) const ALL: [Kind; 5] =
+        [Kind::Raw, Kind::Tokio, Kind::MessageIo, Kind::Inline, Kind::Workers];
 
     /// Whether it is a program of the package `peers`, which may be missing.
     pub(crate) fn is_peer(self) -> bool {
@@ -47,7 +45,6 @@ impl Kind {
             Kind::MessageIo => "message-io",
             Kind::Inline => "inline",
             Kind::Workers => "workers",
-            Kind::Direct => "direct",
         }
     }
 }
@@ -95,7 +92,7 @@ pub(crate) struct Running {
 impl Server {
     /// Starts one; `peers` is the folder of the other libraries' programs.
     pub(crate) fn start(kind: Kind, work: Work, peers: &Path) -> Self {
-        let (workers, direct_write) = match kind {
+        let workers = match kind {
             Kind::Raw => return Self::Raw(raw::start(work)),
             Kind::Tokio | Kind::MessageIo => {
                 let mut program = Command::new(peers.join(format!("peer-{}", kind.name())));
@@ -108,11 +105,10 @@ impl Server {
                 };
                 return Self::Peer(Child::start(program).expect("the peer starts"));
             }
-            Kind::Inline => (0, false),
-            Kind::Workers => (2, false),
-            Kind::Direct => (2, true),
+            Kind::Inline => 0,
+            Kind::Workers => 2,
         };
-        Self::Tidelock(tidelock::Running::start(workers, direct_write, work))
+        Self::Tidelock(tidelock::Running::start(workers, work))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -128,14 +124,6 @@ impl Server {
         match self {
             Self::Peer(child) => cpu::of_process(child.process()),
             Self::Tidelock(_) | Self::Raw(_) => cpu::of_threads(&THREADS),
-        }
-    }
-
-    /// How often a worker wrote a socket itself.
-    pub(crate) fn direct_writes(&self) -> u64 {
-        match self {
-            Self::Tidelock(running) => running.direct_writes(),
-            Self::Raw(_) | Self::Peer(_) => 0,
         }
     }
 

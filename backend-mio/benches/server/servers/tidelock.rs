@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidelock_core::{Bytes, Config, ListenOptions, Message, Net, Service, SocketId};
+use tidelock_core::{Bytes, ListenOptions, Message, Net, Service, SocketId};
 use tidelock_mio::Runtime;
 
 use super::{BROADCAST_BYTES, BROADCAST_ROUNDS, PLEASE_QUEUE, QUEUED_MESSAGES, TIMERS, Work};
@@ -18,10 +18,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(workers: usize, direct_write: bool, work: Work) -> Self {
-        let config = Config { direct_write, ..Config::default() };
-        let runtime = Runtime::builder().workers(workers).config(config).build();
-        let runtime = runtime.expect("a runtime starts");
+    pub(super) fn start(workers: usize, work: Work) -> Self {
+        let runtime = Runtime::builder().workers(workers).build().expect("a runtime starts");
         let service: Box<dyn Service> = match work {
             Work::Echo | Work::EchoBesideSlow => Box::new(Echo),
             Work::Sink => Box::new(Sink),
@@ -38,10 +36,6 @@ impl Running {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    pub(super) fn direct_writes(&self) -> u64 {
-        self.runtime.handle().stats().direct_writes.writes
     }
 
     pub(super) fn stop(self) {

@@ -37,8 +37,6 @@ pub(crate) struct Desk {
     pub(crate) is_forcing: bool,
     /// No bound of silence is configured: streams without times of their own have no deadline.
     pub(crate) may_be_silent: bool,
-    /// Workers may write streams themselves.
-    pub(crate) direct_write: bool,
     pub(crate) services: Services,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
@@ -56,7 +54,6 @@ impl Desk {
             may_be_silent: config.idle_timeout.is_none()
                 && config.read_idle_timeout.is_none()
                 && config.write_stall_timeout.is_none(),
-            direct_write: config.direct_write,
             directory,
             shard,
             now: Instant::ZERO,

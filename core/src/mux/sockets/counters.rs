@@ -33,17 +33,10 @@ impl Counters {
     /// Counts payload that the system took, and the messages that this finished.
     #[inline]
     pub(crate) fn add_output(&mut self, all: &mut Stats, bytes: u64, messages: u64, now: Instant) {
-        self.add_direct_output(bytes, messages, now);
-        all.bytes_out += bytes;
-        all.messages_out += messages;
-    }
-
-    /// Counts payload that the system took from another thread, which adds it to the sum itself.
-    #[inline]
-    pub(crate) fn add_direct_output(&mut self, bytes: u64, messages: u64, at: Instant) {
         self.bytes_out += bytes;
         self.messages_out += messages;
-        // Another thread's write may be reported after a later one of the Mux.
-        self.last_write = self.last_write.max(Some(at));
+        self.last_write = Some(now);
+        all.bytes_out += bytes;
+        all.messages_out += messages;
     }
 }

@@ -114,13 +114,11 @@ impl Kind for DatagramSocket {
     fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool {
         match &self.phase {
             Phase::Opening(_) => true,
-            Phase::Closing(closing) => closing.has_work(way.look(head)),
+            Phase::Closing(closing) => closing.has_work(head, way),
             Phase::Open | Phase::Flushing => {
                 let can_send = self.has_output() && head.output == Latch::Ready;
                 let is_flushed = matches!(self.phase, Phase::Flushing) && !self.has_output();
-                can_send
-                    || is_flushed && !way.look(head).has_sends
-                    || !head.rare.deferred.is_empty()
+                can_send || is_flushed && !way.has_sends(head) || !head.rare.deferred.is_empty()
             }
         }
     }

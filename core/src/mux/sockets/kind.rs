@@ -1,7 +1,6 @@
 //! The questions that sockets of every kind answer.
 
 use super::head::{CloseStep, Closing, Due, Head, Latch};
-use crate::gate::OnTheWay;
 use crate::{Config, Directory, Instant, OutputState, Situation, SocketKind, SocketState};
 
 /// A socket's part that depends on its kind: a stream, a listener, a datagram socket.
@@ -75,12 +74,6 @@ pub(crate) trait Kind {
         false
     }
 
-    /// Returns `true` if another thread may write it: a stream that is open, with nothing queued
-    /// here.
-    fn is_free_to_write(&self) -> bool {
-        false
-    }
-
     /// Returns `true` if there is output work that can be done now, given what is on its way.
     fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool;
 
@@ -140,50 +133,35 @@ pub(crate) trait Phased: Kind {
     fn phase_mut(&mut self) -> &mut Self::Phase;
 }
 
-/// A look at what is on its way to a socket from other threads. The gate is read only when it
-/// matters.
+/// A look at the sends that are on their way to a socket. The gate is read only when it matters.
 #[derive(Clone, Copy)]
 pub(crate) struct Way<'a> {
     directory: &'a Directory,
-    /// Others than the Mux may write.
-    direct_write: bool,
     /// Services are not waited for any more.
     is_forcing: bool,
 }
 
 impl<'a> Way<'a> {
     #[inline]
-    pub(crate) fn new(directory: &'a Directory, direct_write: bool, is_forcing: bool) -> Self {
-        Self { directory, direct_write, is_forcing }
+    pub(crate) fn new(directory: &'a Directory, is_forcing: bool) -> Self {
+        Self { directory, is_forcing }
     }
 
+    /// Returns `true` if sends are on their way and are waited for.
     #[inline]
-    pub(crate) fn look(self, head: &Head) -> OnTheWay {
+    pub(crate) fn has_sends(self, head: &Head) -> bool {
         let gate = self.directory.gate(head.id).expect("a living id has a gate");
-        let on_the_way = gate.on_the_way(head.id);
-        let is_written = on_the_way.has_direct || on_the_way.has_flush;
-        assert!(self.direct_write || !is_written, "{} was written without a permit", head.id);
-        // A direct write is inside a call of the system, not of a service: it always ends.
-        let has_sends = on_the_way.has_sends && !self.is_forcing;
-        OnTheWay { has_sends, ..on_the_way }
-    }
-
-    /// Returns `true` if the stream is being written by another thread.
-    #[inline]
-    pub(crate) fn has_direct(self, head: &Head) -> bool {
-        self.direct_write && self.look(head).has_direct
+        gate.has_sends(head.id) && !self.is_forcing
     }
 }
 
 impl Closing {
     /// Returns `true` if the next step of the end can be taken now.
-    pub(crate) fn has_work(&self, on_the_way: OnTheWay) -> bool {
-        let OnTheWay { has_sends, has_direct, has_flush } = on_the_way;
+    pub(crate) fn has_work(&self, head: &Head, way: Way<'_>) -> bool {
         match self.step {
             // The loss, and whether the peer must learn of it, is known when all has come.
-            CloseStep::Asked(_) => !(has_sends || has_direct),
+            CloseStep::Asked(_) | CloseStep::Done => !way.has_sends(head),
             CloseStep::Waiting => false,
-            CloseStep::Done => !(has_sends || has_direct || has_flush),
         }
     }
 }

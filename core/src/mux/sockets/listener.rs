@@ -219,7 +219,7 @@ impl Kind for Listener {
             Phase::Listening => !head.rare.deferred.is_empty(),
             Phase::Closing(closing) => {
                 let is_awaited = closing.step == CloseStep::Done && self.holds_close();
-                !is_awaited && closing.has_work(way.look(head))
+                !is_awaited && closing.has_work(head, way)
             }
         }
     }

@@ -127,7 +127,6 @@ impl Kind for AnyPart {
         fn is_eof(&self) -> bool;
         fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool;
         fn is_being_closed(&self) -> bool;
-        fn is_free_to_write(&self) -> bool;
         fn holds_close(&self) -> bool;
         fn awaits_pause(&self) -> bool;
         fn check(&self, head: &Head);

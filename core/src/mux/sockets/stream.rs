@@ -262,12 +262,6 @@ impl Kind for Stream {
         self.is_eof
     }
 
-    fn is_free_to_write(&self) -> bool {
-        matches!(self.phase, Phase::Accepted | Phase::Open | Phase::EofSeen)
-            && self.outbox.is_empty()
-            && self.write_fault.is_none()
-    }
-
     /// An attempt to connect was given up, and is being closed.
     fn is_being_closed(&self) -> bool {
         matches!(&self.phase, Phase::Dialling(dial) if dial.attempt == Attempt::Closing)
@@ -275,18 +269,16 @@ impl Kind for Stream {
 
     #[inline]
     fn has_output_work(&self, head: &Head, way: Way<'_>) -> bool {
-        let has_turn = || self.has_output() && head.output == Latch::Ready && !way.has_direct(head);
+        let has_turn = || self.has_output() && head.output == Latch::Ready;
         match &self.phase {
             Phase::Adopting(_) => true,
             Phase::Dialling(dial) => dial.has_work(head),
-            Phase::Closing(closing) => closing.has_work(way.look(head)),
+            Phase::Closing(closing) => closing.has_work(head, way),
             Phase::Accepted | Phase::Open | Phase::EofSeen | Phase::Flushing if has_turn() => true,
             Phase::Flushing if self.outbox.is_empty() => {
                 // After a failed write no FIN is sent: the end comes when the input is read.
                 let has_end = self.write_fault.is_none() || self.discards_input(head);
-                let on_the_way = way.look(head);
-                let is_waited_for = on_the_way.has_sends || on_the_way.has_direct;
-                has_end && !is_waited_for || self.has_own_work(head)
+                has_end && !way.has_sends(head) || self.has_own_work(head)
             }
             _ => self.has_own_work(head),
         }

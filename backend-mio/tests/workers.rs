@@ -1,4 +1,4 @@
-//! Direct writes of workers, on real sockets.
+//! Services on workers, and the sockets that they share.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::{BOUND, Strings, bounded, client, eventually, listen, pattern, reset};
 use tidelock_core::{
@@ -16,7 +16,6 @@ use tidelock_core::{
 use tidelock_mio::Runtime;
 
 fn runtime(config: Config) -> Runtime {
-    let config = Config { direct_write: true, ..config };
     Runtime::builder().workers(2).config(config).build().unwrap()
 }
 
@@ -37,11 +36,11 @@ fn a_batch_leaves_in_one_call_the_high_before_the_low() {
         let mut got = [0; 8];
         client.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"h1h2l1l2");
-        // The client has the bytes before the worker has counted them.
+        // The client has the bytes before the network thread has counted them.
         eventually("one call is counted", || {
-            let stats = runtime.handle().stats().direct_writes;
-            assert!(stats.writes <= 1, "{stats:?}");
-            (stats.writes, stats.bytes, stats.handed_over, stats.failed) == (1, 8, 0, 0)
+            let stats = runtime.handle().stats();
+            assert!(stats.calls.writes <= 1, "{stats:?}");
+            (stats.calls.writes, stats.mux.bytes_out) == (1, 8)
         });
         eventually("the socket's own counters have it, too", || {
             let sockets = runtime.handle().info().unwrap();
@@ -96,12 +95,8 @@ fn several_services_fill_a_slow_reader_and_nothing_is_torn_lost_or_overtaken() {
         let id = owner.accepted();
         let reader = thread::spawn(move || read_frames(&mut client, Duration::from_micros(100)));
         const ROUNDS: u32 = 300;
-        // More than the system accepts at once, so that the rest is handed over; before others write,
-        // because a send that meets another's write is queued.
+        // More than the system accepts at once.
         others[0].call(move |net| net.send(id, frame(0, 0, 8_000_000)).unwrap());
-        eventually("the rest of a direct write is handed over", || {
-            runtime.handle().stats().direct_writes.handed_over > 0
-        });
         thread::scope(|scope| {
             for (index, strings) in others.into_iter().enumerate() {
                 scope.spawn(move || {
@@ -125,22 +120,17 @@ fn several_services_fill_a_slow_reader_and_nothing_is_torn_lost_or_overtaken() {
 }
 
 #[test]
-fn a_reset_under_a_direct_write_is_one_error_and_one_close() {
+fn a_reset_under_the_sends_of_a_worker_is_one_error_and_one_close() {
     bounded("reset", || {
         let runtime = runtime(Config::default());
         let owner = Strings::spawn(&runtime);
         let writer = Strings::spawn(&runtime);
         let (_, at) = listen(&runtime, owner.service, ListenOptions::default());
-        let begin = Instant::now();
-        let mut rounds = 0;
-        // Until a few resets have met a worker's write, and not the network thread's.
-        while runtime.handle().stats().direct_writes.failed < 3 {
-            assert!(begin.elapsed() < BOUND, "too few of {rounds} resets met a worker's write");
-            rounds += 1;
+        for round in 0..28 {
             let client = client(at);
             let id = owner.accepted();
             let resetter = thread::spawn(move || {
-                thread::sleep(Duration::from_micros(rounds % 7 * 100));
+                thread::sleep(Duration::from_micros(round % 7 * 100));
                 reset(client);
             });
             while writer.call(move |net| net.send(id, "some bytes").is_ok()) {}
@@ -178,7 +168,7 @@ impl Service for Namer {
         let Message::Posted { value, .. } = message else { return };
         let Ok(named) = value.downcast::<Named>() else { panic!("only names are posted") };
         let Named(id, mut refused) = *named;
-        // So many bytes that the write takes a while.
+        // So many bytes that a write takes a while.
         match net.send(id, id.to_bits().to_le_bytes().repeat(NAMES)) {
             Ok(_) | Err(SendError::SocketFull(_)) => {}
             Err(SendError::Stale(_) | SendError::Closing(_)) => {
@@ -193,10 +183,10 @@ impl Service for Namer {
     }
 }
 
-/// Few places are used again and again while workers still write to their former sockets: each
+/// Few places are used again and again while workers still send to their former sockets: each
 /// client gets its own id and no other.
 #[test]
-fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
+fn a_place_that_is_closed_under_sends_gets_nothing_of_the_old_socket() {
     bounded("recycling", || {
         const ROUNDS: usize = 100;
         let runtime = runtime(Config { sockets_max: 4, ..Config::default() });
@@ -211,7 +201,7 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
                 namers.iter().for_each(|namer| net.post(*namer, Named(*accepted, 0)).unwrap());
                 net.start(*accepted).unwrap();
             }
-            // The client has read enough. Close at once, although a worker may be writing.
+            // The client has read enough. Close at once, although a worker may be sending.
             Message::Data { socket, .. } => net.close(*socket).unwrap(),
             Message::Close { socket, .. } => told.lock().unwrap().push(*socket),
             _ => {}
@@ -221,7 +211,6 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
             let mut client = client(at);
             let mut own = [0; 8];
             client.read_exact(&mut own).unwrap();
-            // As long as the client reads, workers write directly instead of queueing.
             let mut more = vec![0; round % 4 * 8 * NAMES];
             client.read_exact(&mut more).unwrap();
             assert!(more.chunks_exact(8).all(|name| name == own), "round {round}");
@@ -243,7 +232,6 @@ fn a_place_that_is_closed_under_a_write_gets_nothing_of_the_old_socket() {
         let last = ids.iter().map(|id| id.index()).max().expect("there were some");
         assert!(last < 4, "index {last} was used with a limit of 4 sockets");
         assert!(refused.load(Ordering::Relaxed) > 0, "no send went to a socket that was gone");
-        assert!(runtime.handle().stats().direct_writes.writes > 0, "no worker wrote directly");
     });
 }
 
@@ -282,6 +270,7 @@ fn ping_pong(at: SocketAddr, number: u64) -> u64 {
 fn sixty_four_connections_get_their_own_bytes_back() {
     bounded("load", || {
         let runtime = runtime(Config::default());
+        let handle = runtime.handle().clone();
         let options = ListenOptions::default().auto_start(true);
         let places = [(); 4].map(|()| {
             let echo = runtime.handle().spawn(Box::new(Echo)).unwrap();
@@ -296,27 +285,8 @@ fn sixty_four_connections_get_their_own_bytes_back() {
                 .collect();
             clients.into_iter().map(|client| client.join().unwrap()).sum()
         });
-        let stats = runtime.handle().stats().direct_writes;
-        assert!(stats.writes > 64 && stats.failed == 0, "{stats:?}");
-        assert!(stats.bytes <= sent, "{stats:?} of {sent} B");
         let report = runtime.shutdown(BOUND);
         assert!(report.is_complete && report.exit.unsent_bytes == 0, "{report:?}");
-    });
-}
-
-#[test]
-fn nothing_is_written_directly_unless_asked() {
-    bounded("off", || {
-        for (workers, direct_write) in [(0, true), (2, false)] {
-            let config = Config { direct_write, ..Config::default() };
-            let builder = Runtime::builder().workers(workers).config(config);
-            let runtime = builder.build().unwrap();
-            let echo = runtime.handle().spawn(Box::new(Echo)).unwrap();
-            let options = ListenOptions::default().auto_start(true);
-            let mut client = client(listen(&runtime, echo, options).1);
-            client.write_all(b"x").unwrap();
-            client.read_exact(&mut [0]).unwrap();
-            assert_eq!(runtime.handle().stats().direct_writes, Default::default());
-        }
+        assert_eq!(handle.stats().mux.bytes_out, sent, "each byte came back once");
     });
 }
