@@ -1,13 +1,11 @@
 //! Decisions that are given by their number: what an exhaustive search runs again and again.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Choices, Site};
 use crate::explore::Visited;
 use crate::kinds::{KIND_COUNT, Kind};
 
 /// A decision that is not benign: at which choice point of the run, counted from 0, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Chosen {
     /// How many choice points come before it.
     pub point: u32,

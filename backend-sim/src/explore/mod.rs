@@ -19,8 +19,6 @@ pub use visited::Visited;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::choices::{Chosen, Enumerate, Record};
 use crate::run::{Report, Trace, Watch};
 use crate::script::Script;
@@ -29,7 +27,7 @@ use crate::simulate::Prepared;
 use self::visited::Trunk;
 
 /// What a search, or a part of it, came to. Sums over units commute.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// Runs, each with other decisions.
     pub schedules: u64,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tidelock_sim::choices::Chosen;
 use tidelock_sim::explore::Sums;
 
 use crate::exit::Problem;
@@ -13,7 +14,47 @@ use crate::exit::Problem;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) units: BTreeSet<u32>,
+    #[serde(with = "StoredSums")]
     pub(crate) sums: Sums,
+}
+
+/// The form of [`Sums`] in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Sums")]
+struct StoredSums {
+    schedules: u64,
+    events: u64,
+    states: u64,
+    signatures: BTreeMap<String, u64>,
+    #[serde(serialize_with = "write_firsts", deserialize_with = "read_firsts")]
+    firsts: BTreeMap<String, Vec<Chosen>>,
+}
+
+/// The form of [`Chosen`] in the file.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Chosen")]
+struct StoredChosen {
+    point: u32,
+    value: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored(#[serde(with = "StoredChosen")] Chosen);
+
+fn write_firsts<S: Serializer>(
+    firsts: &BTreeMap<String, Vec<Chosen>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let stored = |chosen: &Vec<Chosen>| chosen.iter().copied().map(Stored).collect::<Vec<_>>();
+    serializer.collect_map(firsts.iter().map(|(signature, chosen)| (signature, stored(chosen))))
+}
+
+fn read_firsts<'a, D: Deserializer<'a>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Vec<Chosen>>, D::Error> {
+    let firsts = BTreeMap::<String, Vec<Stored>>::deserialize(deserializer)?;
+    let chosen = |stored: Vec<Stored>| stored.into_iter().map(|Stored(chosen)| chosen).collect();
+    Ok(firsts.into_iter().map(|(signature, stored)| (signature, chosen(stored))).collect())
 }
 
 /// All parts of one search, by name.

@@ -124,7 +124,7 @@ fn a_trace_tells_more_the_more_is_asked_for() {
 
 #[test]
 fn every_stored_regression_holds() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/regressions");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/regressions");
     let ran = tidelock(&["regress", folder.to_str().expect("text")]);
     assert_eq!(code(&ran), Some(0), "{}", out(&ran));
     assert!(out(&ran).lines().last().is_some_and(|line| line.starts_with("PASS  ")));
