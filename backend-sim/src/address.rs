@@ -1,10 +1,10 @@
 //! Addresses of the simulated network as the core writes them.
 
+pub use tidelock_net::system::kernel::Address;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use tidelock_core::{Connected, Endpoint};
-
-use crate::kernel::Address;
 
 /// Host `n` is `10.0.x.y` with `x·256 + y = n + 1`.
 pub fn endpoint(address: Address) -> Endpoint {

@@ -4,14 +4,14 @@ use tidelock_core::{
     Accepted, Answer, Backend, Bytes, CloseHow, ConnectOptions, Connected, Descriptor, Endpoint,
     Fault, FaultKind, ListenOptions, Outbox, Read, Situation, SocketId, SocketOption, UdpOptions,
 };
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::system::kernel::{self, Errno, Readiness, uninterrupted};
+use tidelock_net::words::kinds::Kind;
 
 use crate::address::{address, connected, endpoint};
-use crate::choices::Choices;
 use crate::coverage::{Answered, Call, Met, Place};
 use crate::fault::fault;
 use crate::io::Io;
-use crate::kernel::{self, Errno, Readiness, uninterrupted};
-use crate::kinds::Kind;
 use crate::sometimes;
 use crate::world::Shared;
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::choices::Choices;
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Noise;
+use tidelock_net::system::kernel::{Kernel, Os, Readiness, Room, Settings};
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::trouble::{Trouble, TroubleKind};
+
 use crate::host::Host;
-use crate::kernel::{Kernel, Os, Readiness, Room, Settings};
-use crate::noise::Noise;
 use crate::peer::Peer;
-use crate::stage::{Cast, HostPlan, Stage, Wire};
+use crate::stage::{HostPlan, Stage, Wire};
 use crate::swarm::Options;
-use crate::trouble::{Trouble, TroubleKind};
 use crate::world::{Machine, Shared};
 
 /// The network, with its hosts and links.

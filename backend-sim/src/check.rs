@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use tidelock_net::words::cast::Cast;
+
 use crate::script::{Lines, Script, When};
 use crate::spelling;
-use crate::stage::Cast;
 use crate::swarm::Options;
 
 /// A line of a script that means nothing, or asks for what is impossible.

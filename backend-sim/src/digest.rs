@@ -88,7 +88,7 @@ impl Joined {
 
     /// The hash of everything so far.
     pub fn finish(&self) -> u64 {
-        tidelock_core::mix(self.state ^ self.carry.rotate_left(7), self.length)
+        tidelock_net::base::mix::mix(self.state ^ self.carry.rotate_left(7), self.length)
     }
 }
 

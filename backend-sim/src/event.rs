@@ -1,12 +1,12 @@
 //! What a poll gave: as the judge sees it, and as the Mux takes it.
 
 use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::system::kernel::{Completion, Polled};
 
 use crate::address::{connected, endpoint};
-use crate::choices::Choices;
 use crate::fault::fault;
 use crate::io::Io;
-use crate::kernel::{Completion, Polled};
 use crate::sometimes;
 use crate::world::Shared;
 

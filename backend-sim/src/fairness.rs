@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::hash::Hash;
 
 use tidelock_core::{SocketId, Wish};
-
-use crate::fingerprint::Fingerprint;
+use tidelock_net::base::fingerprint::Fingerprint;
 
 /// What a host's Mux owes to its sockets: a call within a bounded number of turns.
 #[derive(Debug, Default)]

@@ -1,8 +1,7 @@
 //! What the simulated kernel's errors mean to the core.
 
 use tidelock_core::{Fault, FaultKind};
-
-use crate::kernel::Errno;
+use tidelock_net::system::kernel::Errno;
 
 /// The meaning of an error.
 pub(crate) fn fault(errno: Errno) -> Fault {

@@ -10,23 +10,24 @@ use std::time::Duration;
 
 use tidelock_core::{
     Command, Delivery, Directory, Dispatcher, Event, FaultKind, Instant, Mux, Progress, Service,
-    ServiceId, SocketId, SocketState, mix,
+    ServiceId, SocketId, SocketState,
 };
+use tidelock_net::base::mix::mix;
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Amount;
+use tidelock_net::system::kernel::Polled;
+use tidelock_net::system::schedule::What;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::kinds::Kind;
+use tidelock_net::words::operation::{Operation, Side};
 
 use crate::backend::{Resolving, SimBackend};
-use crate::choices::Choices;
 use crate::coverage::{Met, Place};
 use crate::event::{Fetched, class, fetch, hand_over};
 use crate::io::Io;
-use crate::kernel::Polled;
-use crate::kinds::Kind;
-use crate::noise::Amount;
 use crate::operator::{Note, Notes, Operator};
 use crate::outcome::Outcome;
-use crate::scenario::{Operation, Side};
-use crate::schedule::What;
 use crate::sometimes;
-use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::workers::Worker;
 use crate::world::Shared;

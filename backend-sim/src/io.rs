@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use tidelock_core::{Command, SocketId};
+use tidelock_net::base::fingerprint::Fingerprint;
+use tidelock_net::words::operation::Side;
 
 use crate::coverage::Place;
 use crate::fairness::{Fairness, INPUT};
-use crate::fingerprint::Fingerprint;
-use crate::scenario::Side;
 
 /// What a host's backend keeps between calls.
 #[derive(Debug, Default)]

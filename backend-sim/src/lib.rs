@@ -1,14 +1,17 @@
 //! A seeded, simulated network under the same core that runs on real sockets.
 
+pub use tidelock_net::system::link;
+pub use tidelock_net::words::{client, operation};
+
+#[doc(hidden)]
+pub use tidelock_net as net;
+
 pub mod address;
 pub mod backend;
 mod build;
 pub mod campaign;
 pub mod check;
 pub mod checkpoints;
-pub mod choices;
-pub mod client;
-pub mod clock;
 pub mod coverage;
 pub mod digest;
 pub mod doctor;
@@ -16,24 +19,16 @@ pub mod event;
 pub mod explore;
 pub mod fairness;
 mod fault;
-mod few;
-pub mod fingerprint;
 pub mod host;
 pub mod io;
-pub mod kernel;
-pub mod kinds;
-pub mod link;
 mod mark;
 pub mod memory;
 mod neutral;
-pub mod noise;
-pub mod operation;
 pub mod operator;
 mod option_value;
 pub mod oracle;
 mod outcome;
 mod panics;
-pub mod payload;
 pub mod peer;
 mod player;
 mod rename;
@@ -41,7 +36,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod scenarios;
-pub mod schedule;
 pub mod script;
 pub mod shrink;
 pub mod signature;
@@ -49,8 +43,8 @@ pub mod simulate;
 pub mod spelling;
 pub mod split;
 pub mod stage;
-pub mod streams;
 pub mod swarm;
+mod told;
 pub mod trace;
 pub mod trial;
 pub mod trouble;

@@ -1,9 +1,9 @@
 //! What a script without a seed need not say: options that are in nobody's way.
 
 use tidelock_core::Config;
+use tidelock_net::system::link::LOSSY_BURST;
+use tidelock_net::words::kinds::Family;
 
-use crate::kinds::Family;
-use crate::link::LOSSY_BURST;
 use crate::swarm::Options;
 
 impl Options {

@@ -8,15 +8,16 @@ use tidelock_core::{
     ConnectOptions, Endpoint, Message, Net, OpenError, Queued, SendError, Service, ServiceId,
     SocketId, SocketOption, Target, UdpOptions,
 };
+use tidelock_net::base::fingerprint::Fingerprint;
+use tidelock_net::system::kernel::Address;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::client::Part;
+use tidelock_net::words::names::NAMES;
+use tidelock_net::words::operation::{Action, Label, Operation, Side};
+use tidelock_net::words::payload::{FRAME_HEAD_BYTES, Mark};
 
 use crate::address;
-use crate::client::Part;
-use crate::fingerprint::Fingerprint;
-use crate::kernel::{Address, NAMES};
-use crate::payload::{FRAME_HEAD_BYTES, Mark};
 use crate::player::Player;
-use crate::scenario::{Action, Label, Operation, Side};
-use crate::stage::Cast;
 
 /// What an operator did, for the world that asked it: a service cannot answer otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::kernel::Os;
-use crate::kinds::Family;
-use crate::link::PRESETS;
+use tidelock_net::system::kernel::Os;
+use tidelock_net::system::link::PRESETS;
+use tidelock_net::words::kinds::Family;
+
 use crate::script::{parse_number, parse_time};
 use crate::swarm::Options;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tidelock_core::{CloseReason, Message, SocketId, mix};
+use tidelock_core::{CloseReason, Message, SocketId};
+use tidelock_net::base::mix::mix;
 
 use crate::digest::{Digest, Joined};
 

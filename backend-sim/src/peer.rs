@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Amount;
+use tidelock_net::system::kernel::{Address, Errno, Polled, uninterrupted};
+use tidelock_net::system::schedule::What;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::client::{Next, Part};
+use tidelock_net::words::kinds::Kind;
+use tidelock_net::words::operation::{Action, Operation, Side};
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
-use crate::choices::Choices;
-use crate::client::{Next, Part};
-use crate::kernel::{Address, Errno, Polled, uninterrupted};
-use crate::kinds::Kind;
-use crate::noise::Amount;
 use crate::operator::{frame_mark, mark};
 use crate::oracle::Law;
-use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Side};
-use crate::schedule::What;
-use crate::stage::Cast;
 use crate::swarm::Options;
 use crate::world::Shared;
 

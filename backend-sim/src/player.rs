@@ -3,9 +3,9 @@
 use tidelock_core::{
     Bytes, ConnectOptions, Message, Net, SendError, Service, SocketId, Target, TimerId,
 };
+use tidelock_net::words::client::{Client, Next, Part};
+use tidelock_net::words::operation::{Label, Side};
 
-use crate::client::{Client, Next, Part};
-use crate::operation::{Label, Side};
 use crate::operator::{Note, Notes, leave_note};
 
 /// Plays one client's script.

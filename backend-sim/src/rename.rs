@@ -1,9 +1,9 @@
 //! Connections that race, and the one that gets the name.
 
 use tidelock_core::{Fault, SocketId};
+use tidelock_net::chance::choices::Choices;
 
 use crate::backend::SimBackend;
-use crate::choices::Choices;
 use crate::fault::fault;
 use crate::sometimes;
 

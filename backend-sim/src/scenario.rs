@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-pub use crate::operation::{Action, Label, Operation, Side, When};
-pub use crate::stage::{Behaviour, CLIENT, DEAD_PORT, SERVER, SERVER_PORT, Stage};
+pub use crate::stage::Stage;
+pub use tidelock_net::words::behaviour::Behaviour;
+pub use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
+pub use tidelock_net::words::ports::{CLIENT, DEAD_PORT, SERVER, SERVER_PORT};
+
+use tidelock_net::chance::streams::Stream;
 
 use crate::run::{Report, Source, Watch};
 use crate::simulate;
-use crate::streams::Stream;
 use crate::swarm::Options;
 
 /// A kind of world, built once. Every number of a world comes from its seed.

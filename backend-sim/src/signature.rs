@@ -9,8 +9,8 @@
 //! `no-panic/an-open-stream-has-an-end`.
 
 use tidelock_core::SocketState;
+use tidelock_net::chance::choices::Choices;
 
-use crate::choices::Choices;
 use crate::oracle::{Law, Violation};
 use crate::world::World;
 

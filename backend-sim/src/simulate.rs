@@ -2,24 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use tidelock_net::chance::choices::{Choices, Record, Replay, Seed};
+use tidelock_net::chance::streams::{Purpose, Stream};
+use tidelock_net::system::kernel::ROWS;
+use tidelock_net::words::decision::{Decision, Value};
+use tidelock_net::words::kinds::{Family, KINDS};
+use tidelock_net::words::operation::{Label, Operation, When};
+use tidelock_net::words::trouble::Trouble;
+
 use crate::check::{self, Wrong};
-use crate::choices::{Choices, Record, Replay, Seed};
 use crate::coverage::{Cell, Set};
-use crate::kernel::ROWS;
-use crate::kinds::{Family, KINDS};
 use crate::memory::Memory;
 use crate::oracle::{Law, Violation};
 use crate::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch};
-use crate::scenario::{Label, Operation, Scenario, When};
-use crate::script::{Decision, Script, Value};
-use crate::signature;
-use crate::spelling;
-use crate::split;
-use crate::streams::{Purpose, Stream};
+use crate::scenario::Scenario;
+use crate::script::Script;
 use crate::swarm::Options;
-use crate::trouble::Trouble;
+use crate::trouble;
 use crate::world::World;
+use crate::{signature, spelling, split};
 
 /// Runs one world. A pure function of its arguments; a panic inside is a broken law.
 pub fn run(scenario: &Scenario, source: Source, watch: &Watch) -> Report {
@@ -202,7 +204,7 @@ impl Setup {
         }
         let hosts = stage.hosts.len() as u16;
         let mut stream = Stream::new(seed, scenario.name, Purpose::Faults);
-        let troubles = Trouble::draw(&options, hosts, &mut stream);
+        let troubles = trouble::draw(&options, hosts, &mut stream);
         Self { seed, is_seedless: false, options, plan, troubles }
     }
 
@@ -312,7 +314,11 @@ impl Setup {
         report
     }
 
-    fn script(&self, scenario: &Scenario, decisions: &[crate::script::Decision]) -> Script {
+    fn script(
+        &self,
+        scenario: &Scenario,
+        decisions: &[tidelock_net::words::decision::Decision],
+    ) -> Script {
         let pairs = self.options.pairs();
         Script {
             scenario: scenario.name.to_owned(),

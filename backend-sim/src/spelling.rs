@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::{JUMP_NANOS_MAX, RATE_PPM_MAX};
-use crate::kernel::{NAMES, Resolver};
-use crate::payload::FRAME_HEAD_BYTES;
-use crate::scenario::{Action, Label, Operation, Side, When};
-use crate::script::{self, ScriptFault, ScriptOperation, time_text};
-use crate::stage::Cast;
-use crate::trouble::{Trouble, TroubleKind};
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::names::{NAMES, Resolver};
+use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
+use tidelock_net::words::payload::FRAME_HEAD_BYTES;
+use tidelock_net::words::text::time as time_text;
+use tidelock_net::words::trouble::{JUMP_NANOS_MAX, RATE_PPM_MAX, Trouble, TroubleKind};
+
+use crate::script::{self, ScriptFault, ScriptOperation};
 
 /// Reads the operations of a script. A send without a number gets the next one of its side and
 /// priority.
@@ -328,10 +329,11 @@ pub fn trouble_words(kind: &TroubleKind, cast: &Cast) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::Family;
     use crate::scenarios;
-    use crate::streams::{Purpose, Stream};
     use crate::swarm::Options;
+    use crate::trouble;
+    use tidelock_net::chance::streams::{Purpose, Stream};
+    use tidelock_net::words::kinds::Family;
 
     fn two_hosts() -> Cast {
         Cast { hosts: vec!["client", "server"], ..Cast::default() }
@@ -376,7 +378,7 @@ mod tests {
             }
             options.has_crashes = 1;
             let mut stream = Stream::new(seed, "echo", Purpose::Faults);
-            for trouble in Trouble::draw(&options, 3, &mut stream) {
+            for trouble in trouble::draw(&options, 3, &mut stream) {
                 let text = trouble_words(&trouble.kind, &cast);
                 let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
                 verbs.insert((words[0].clone(), text.contains("<>")));

@@ -9,9 +9,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::Family;
+use tidelock_net::words::kinds::Family;
+use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
+
 use crate::run::{Failure, FailureClass, Report};
-use crate::scenario::{Action, Label, Operation, Scenario, Side, When};
+use crate::scenario::Scenario;
 use crate::swarm::Options;
 
 /// What `Failure::law` says if the outcomes differ.
@@ -223,8 +225,8 @@ mod tests {
     use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
 
     use super::*;
-    use crate::scenario::SERVER_PORT;
     use crate::scenarios;
+    use tidelock_net::words::ports::SERVER_PORT;
 
     /// Reads one message of a connection. The mistaken one takes the first piece for all of it, and
     /// the second for an offence.

@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use tidelock_core::Config;
-
-use crate::kinds::Family;
-use crate::link::{LAN, LOSSY_BURST, LatencyModel, Link, LinkFault, MOBILE, SATELLITE, WIFI};
-use crate::streams::{Purpose, Stream};
+use tidelock_net::chance::streams::{Purpose, Stream};
+use tidelock_net::system::link::{
+    LAN, LOSSY_BURST, LatencyModel, Link, LinkFault, MOBILE, SATELLITE, WIFI,
+};
+use tidelock_net::words::kinds::Family;
 
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident,)*) => {

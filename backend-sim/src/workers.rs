@@ -8,14 +8,14 @@
 use std::sync::Arc;
 
 use tidelock_core::{Answer, Batch, Command, Fault, Instant, Outbox, Outlet, SocketId, Step};
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Amount;
+use tidelock_net::system::kernel::{Errno, Readiness, uninterrupted};
+use tidelock_net::system::schedule::What;
+use tidelock_net::words::kinds::Kind;
 
-use crate::choices::Choices;
 use crate::fault::fault;
 use crate::host::Host;
-use crate::kernel::{Errno, Readiness, uninterrupted};
-use crate::kinds::Kind;
-use crate::noise::Amount;
-use crate::schedule::What;
 use crate::sometimes;
 use crate::world::Shared;
 

@@ -6,28 +6,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::build;
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Amount;
+use tidelock_net::system::kernel::Kernel;
+use tidelock_net::system::schedule::What;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::kinds::Kind;
+use tidelock_net::words::operation::{Label, Operation, Side, When};
+use tidelock_net::words::trouble::{Trouble, TroubleKind};
+
 use crate::checkpoints::Checkpoints;
-use crate::choices::Choices;
 use crate::coverage::Coverage;
 use crate::digest::Digest;
 use crate::host::Host;
-use crate::kernel::Kernel;
-use crate::kinds::Kind;
 use crate::memory::Memory;
-use crate::noise::Amount;
 use crate::operator::Note;
 use crate::oracle::{Law, Limits, Oracle, Subject};
 use crate::peer::Peer;
 use crate::run::Trace;
-use crate::scenario::{Label, Operation, Side, When};
-use crate::schedule::What;
-use crate::signature;
-use crate::sometimes;
 use crate::spelling::{operation_words, trouble_words};
-use crate::stage::{Cast, Invariant, Stage};
+use crate::stage::{Invariant, Stage};
 use crate::trace::Tracer;
-use crate::trouble::{Trouble, TroubleKind};
+use crate::{build, signature, sometimes};
 
 /// What every host and peer of a world works with.
 pub struct Shared<C> {

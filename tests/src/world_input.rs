@@ -4,7 +4,7 @@
 //! operation, one fault of the world or one decision, the last found by its key as in a `.tide`
 //! file. A torn tail is dropped; what does not apply is harmless.
 
-use tidelock_sim::kinds::{KINDS, KeyStyle, KindInfo};
+use tidelock_net::words::kinds::{KINDS, KeyStyle, KindInfo};
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::scenario::Scenario;
 use tidelock_sim::scenarios;

@@ -15,7 +15,7 @@ pub use attempt::{Attempt, Recording};
 pub use sample::Deletion;
 pub use tally::{Counts, Tally};
 
-use tidelock_core::mix;
+use tidelock_net::base::mix::mix;
 
 use crate::run::{Report, Source, Watch};
 

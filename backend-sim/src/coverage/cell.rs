@@ -6,8 +6,7 @@ use std::str::FromStr;
 use tidelock_core::{
     Event, Fault, FaultKind, OutputState, Readiness as Bits, Situation, SocketState,
 };
-
-use crate::kernel::Readiness;
+use tidelock_net::system::kernel::Readiness;
 
 /// One cell: a socket in this situation met this, on a host that is told so.
 ///

@@ -488,9 +488,9 @@ mod tests {
 
     use super::*;
     use crate::coverage::{Reached, legal_pairs, pair_name, why_not_pair};
-    use crate::kinds::Family;
     use crate::run::{Source, Watch};
     use crate::{scenarios, simulate};
+    use tidelock_net::words::kinds::Family;
 
     #[test]
     fn every_row_excludes_something_that_no_other_does() {

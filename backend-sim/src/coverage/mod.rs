@@ -29,9 +29,9 @@ pub use probes::{CATALOGUE, Probes, probe};
 pub use set::Set;
 pub use trail::{FAMILIES, PAIR_EVENTS_MAX, PAIRS, Subject, Trail, families, pair, pair_name};
 
-use crate::choices::Choices;
-use crate::kernel::{Kernel, Readiness};
-use crate::kinds::Family;
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::system::kernel::{Kernel, Readiness};
+use tidelock_net::words::kinds::Family;
 
 /// What is written down while a world runs. Whatever it is told costs the same, and nothing of it
 /// changes what happens.

@@ -1,9 +1,10 @@
 //! Which pairs of faults can meet: data, written by hand, with a reason for each that cannot.
 
+use tidelock_net::words::kinds::Family;
+
 use super::legal::Excluded;
 use super::set::Set;
 use super::trail::{PAIRS, families};
-use crate::kinds::Family;
 
 /// Why this pair cannot be reached; `None` if it can.
 pub fn why_not_pair(pair: usize) -> Option<Excluded> {

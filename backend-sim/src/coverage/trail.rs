@@ -1,8 +1,9 @@
 //! What became of faults: which were seen, and which met on one connection.
 
+use tidelock_net::chance::choices::{Choices, Site};
+use tidelock_net::words::kinds::Family;
+
 use super::set::Set;
-use crate::choices::{Choices, Site};
-use crate::kinds::Family;
 
 /// How many families there are.
 pub const FAMILIES: usize = Family::ALL.len();

@@ -11,20 +11,18 @@
 //! everything that the future and the judgement depend on.
 
 mod small;
-mod visited;
 
 pub use small::{SmallWorld, find, names};
-pub use visited::Visited;
+pub use tidelock_net::chance::choices::Chosen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::choices::{Chosen, Enumerate, Record};
+use tidelock_net::chance::choices::{Enumerate, Record, Trunk, Visited};
+
 use crate::run::{Report, Trace, Watch};
 use crate::script::Script;
 use crate::simulate::Prepared;
-
-use self::visited::Trunk;
 
 /// What a search, or a part of it, came to. Sums over units commute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The small worlds that can be searched exhaustively.
 
+use tidelock_net::words::kinds::Family;
+
 use super::Search;
-use crate::kinds::Family;
 use crate::scenarios;
 use crate::script::Script;
 use crate::simulate::Prepared;

@@ -1,10 +1,12 @@
 //! Searches of small worlds, with services that are right and with one that is not.
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::ports::SERVER_PORT;
 
 use super::*;
 use crate::run::Source;
-use crate::scenario::{Behaviour, SERVER_PORT, Scenario};
+use crate::scenario::Scenario;
 use crate::scenarios;
 
 /// The echo, with another service in the server's place if one is given.

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
+use tidelock_net::base::fingerprint::Fingerprint;
+use tidelock_net::chance::choices::{Choices, Site};
+use tidelock_net::words::kinds::KIND_COUNT;
+
 use super::*;
-use crate::choices::{Choices, Site};
-use crate::fingerprint::Fingerprint;
-use crate::kinds::KIND_COUNT;
 
 /// Decides as it is told, and writes down what is asked and what the world comes to.
 struct Witness {

@@ -1,9 +1,9 @@
 //! What is checked of a host: after a turn, when it is idle, and at the end.
 
 use tidelock_core::{Progress, SocketId, SocketState, Wish};
+use tidelock_net::chance::choices::Choices;
 
 use super::Host;
-use crate::choices::Choices;
 use crate::coverage::Coverage;
 use crate::fairness::INPUT;
 use crate::oracle::{IdleSocket, Law};

@@ -4,9 +4,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::PoisonError;
 
 use tidelock_core::{Instant, Message, ServiceId};
+use tidelock_net::base::fingerprint::Fingerprint;
 
 use super::Host;
-use crate::fingerprint::{Fingerprint, told};
+use crate::told::told;
 
 impl Host {
     /// Adds everything that what the host does from now on depends on, with silent noise.

@@ -5,9 +5,9 @@ use std::vec;
 use tidelock_core::{
     Bytes, Command, Delivery, Handled, Instant, Message, Mux, Outlet, ServiceId, SocketId,
 };
+use tidelock_net::chance::choices::Choices;
 
 use super::{Host, note_command};
-use crate::choices::Choices;
 use crate::io::Io;
 use crate::sometimes;
 use crate::world::Shared;

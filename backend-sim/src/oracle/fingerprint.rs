@@ -2,9 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 
+use tidelock_net::base::fingerprint::Fingerprint;
+
 use super::socket::NEVER;
 use super::{HostView, Oracle, SocketView};
-use crate::fingerprint::Fingerprint;
 
 impl Oracle {
     /// Adds everything that what the judge says from now on depends on.

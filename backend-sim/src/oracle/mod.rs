@@ -38,10 +38,11 @@ pub use stream::{Progress, Sent, StreamCheck};
 pub use subject::Subject;
 
 use self::services::Services;
-use crate::memory::empty;
 use crate::operator::{frame_mark, mark};
-use crate::scenario::{Action, Behaviour, Label, Operation, Side};
 use crate::swarm::Options;
+use tidelock_net::base::recycle::empty;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Label, Operation, Side};
 
 /// A broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]

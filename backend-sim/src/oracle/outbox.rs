@@ -1,8 +1,7 @@
 //! What a socket must write next, by the rules of the outbox alone.
 
 use bytes::Bytes;
-
-use crate::few::Few;
+use tidelock_net::base::few::Few;
 
 /// The unsent messages of one socket: what has begun, then high, then low, each in order.
 #[derive(Clone, Debug, Default, Hash)]

@@ -2,6 +2,8 @@
 
 use bytes::{Buf, Bytes};
 use tidelock_core::{Message, ServiceId, SocketId};
+use tidelock_net::base::few::Few;
+use tidelock_net::words::operation::Side;
 
 use super::bounds::OwnTimes;
 use super::ending::Ending;
@@ -10,8 +12,6 @@ use super::race::Race;
 use super::tokens::Tokens;
 use super::warnings::WarningModel;
 use super::{Limits, OutboxModel};
-use crate::few::Few;
-use crate::scenario::Side;
 
 /// The step of what was not asked.
 pub(super) const NEVER: u64 = u64::MAX;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::payload::Mark;
+use tidelock_net::words::payload::Mark;
 
 /// A message that was accepted for sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

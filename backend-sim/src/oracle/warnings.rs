@@ -1,6 +1,6 @@
 //! Which warnings a socket's owner must be told, by its accepted and taken bytes alone.
 
-use crate::few::Few;
+use tidelock_net::base::few::Few;
 
 /// The warnings of one socket.
 #[derive(Clone, Debug, Hash)]

@@ -7,11 +7,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tidelock_core::{
     ConnectOptions, Endpoint, ListenOptions, Message, Net, SendError, Service, ServiceId, SocketId,
 };
+use tidelock_net::system::kernel::Address;
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{keep_calm, keep_valid, only_looks};
 use crate::address;
-use crate::kernel::Address;
-use crate::scenario::{SERVER, SERVER_PORT, Scenario};
+use crate::scenario::Scenario;
 use crate::swarm::Options;
 
 /// A captain owns the sockets of its host, and its hands write them. Captains read what the far

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service, SocketId};
+use tidelock_net::words::client::Client;
+use tidelock_net::words::ports::SERVER_PORT;
 
-use crate::client::Client;
-use crate::scenario::{SERVER_PORT, Scenario};
+use crate::scenario::Scenario;
 use crate::stage::Stage;
 
 /// The service with its mistake: it holds in a kind network, and not in this one.

@@ -64,8 +64,9 @@
 mod parse;
 mod print;
 
+pub use tidelock_net::words::decision::{Decision, Position, Value};
+
 pub use parse::{Lines, ScriptError, parse_number, parse_time};
-pub(crate) use print::time as time_text;
 
 /// A run, written down. See the [module](self) for its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,33 +133,6 @@ pub struct ScriptFault {
     pub note: String,
 }
 
-/// An `at` line: one decision inside a call, found again by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Who it concerns, named after what made it, with its direction if it has one: `c2'/in`.
-    pub entity: String,
-    /// Where in the entity's life.
-    pub position: Position,
-    /// What is decided: `cut`, `delay`, `short`.
-    pub kind: String,
-    /// How it is decided. Zero is benign and is not recorded.
-    pub value: Value,
-    /// The comment at the line's end; empty for none.
-    pub note: String,
-}
-
-impl Decision {
-    /// A decision without a comment.
-    pub fn new(
-        entity: impl Into<String>,
-        position: Position,
-        kind: impl Into<String>,
-        value: Value,
-    ) -> Decision {
-        Decision { entity: entity.into(), position, kind: kind.into(), value, note: String::new() }
-    }
-}
-
 /// When an operation or a fault begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
@@ -169,39 +143,6 @@ pub enum When {
     },
     /// As soon as the line with this label is done.
     After(String),
-}
-
-/// Where in an entity's life a decision stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Position {
-    /// At this byte of a stream, whatever the calls that reach it.
-    Offset(u64),
-    /// At a stream's end.
-    Eof,
-    /// The how-manieth decision of this kind for this entity, from 0.
-    Occurrence(u64),
-}
-
-/// How a decision is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Value {
-    /// A count, a choice, an amount of bytes.
-    Number(u64),
-    /// A duration.
-    Time {
-        /// In nanoseconds.
-        nanos: u64,
-    },
-}
-
-impl Value {
-    /// The bare number: of a time, its nanoseconds.
-    pub const fn get(self) -> u64 {
-        match self {
-            Value::Number(number) => number,
-            Value::Time { nanos } => nanos,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Decision, Position, Script, ScriptFault, ScriptOperation, Value, When};
+use tidelock_net::words::decision::{Decision, Position, Value};
+
+use super::{Script, ScriptFault, ScriptOperation, When};
 
 /// Why a text is not a script: the first line that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Decision, Position, Script, Value, When};
+use tidelock_net::words::decision::Decision;
+use tidelock_net::words::text::{is_word, time, word};
+
+use super::{Script, When};
 
 impl fmt::Display for Script {
     /// The canonical text, with a newline at its end.
@@ -100,41 +103,6 @@ impl Script {
     }
 }
 
-impl Decision {
-    /// What the decision is found by: entity and position.
-    pub fn key(&self) -> String {
-        format!("{}{}", word(&self.entity), self.position)
-    }
-}
-
-impl fmt::Display for Decision {
-    /// The line, without `at`, padding and comment.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.key(), self.kind, self.value)
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Position::Offset(offset) => write!(f, "@{offset}"),
-            Position::Eof => f.write_str("@eof"),
-            Position::Occurrence(occurrence) => write!(f, "#{occurrence}"),
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Value::Number(number) => write!(f, "{number}"),
-            // With its unit, so that it is not read back as a number.
-            Value::Time { nanos: 0 } => f.write_str("0ns"),
-            Value::Time { nanos } => f.write_str(&time(nanos)),
-        }
-    }
-}
-
 /// One line: the keyword in a column of its own.
 fn statement(f: &mut fmt::Formatter<'_>, keyword: &str, rest: &str) -> fmt::Result {
     writeln!(f, "{keyword:9} {rest}")
@@ -152,29 +120,9 @@ fn when(when: &When) -> String {
     }
 }
 
-/// In the largest unit that needs no fraction.
-pub(crate) fn time(nanos: u64) -> String {
-    let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
-    if nanos == 0 {
-        return "0".to_owned();
-    }
-    let unit = units.into_iter().find(|(_, length)| nanos.is_multiple_of(*length));
-    let (unit, length) = unit.unwrap_or(("ns", 1));
-    format!("{}{unit}", nanos / length)
-}
-
 /// Seeds look like seeds, and zero like what it is.
 fn number(number: u64) -> String {
     if number == 0 { "0".to_owned() } else { format!("{number:#x}") }
-}
-
-fn word(text: &str) -> &str {
-    assert!(is_word(text), "not a word: {text:?}");
-    text
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace)
 }
 
 fn is_comment(text: &str) -> bool {

@@ -1,9 +1,11 @@
 //! Small buffers said by the bytes at which they cut.
 
+use tidelock_net::words::decision::{Decision, Position, Value};
+use tidelock_net::words::kinds::Kind;
+
 use super::delete::connections;
 use super::{SHORT_EVENTS, Shrinker};
-use crate::kinds::Kind;
-use crate::script::{Decision, Position, Script, Value};
+use crate::script::Script;
 
 /// Options that cut streams into pieces, all of a stream alike.
 const PIECES: [&str; 7] = [

@@ -1,9 +1,11 @@
 //! Several lines changed at once, where none can be changed by itself; and lines that make a long
 //! story shorter.
 
+use tidelock_net::words::decision::Value;
+
 use super::delete::{connections, decisions, operations};
 use super::{SHORT_EVENTS, Shrinker};
-use crate::script::{Script, Value};
+use crate::script::Script;
 use crate::swarm::Options;
 
 /// Options that make a story shorter, each with values from the shortest on: who is a program and

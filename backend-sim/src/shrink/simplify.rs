@@ -1,7 +1,9 @@
 //! Values and times made simple, one at a time.
 
+use tidelock_net::words::decision::{Position, Value};
+
 use super::Shrinker;
-use crate::script::{Position, Script, Value, When};
+use crate::script::{Script, When};
 use crate::swarm::Options;
 
 /// Before this nothing is asked of a world.

@@ -1,7 +1,9 @@
 //! Shrinking with made-up judges, and of a defect that a user's service could have.
 
+use tidelock_net::words::decision::{Decision, Position, Value};
+
 use super::*;
-use crate::script::{Decision, Position, ScriptFault, ScriptOperation, Value, When};
+use crate::script::{ScriptFault, ScriptOperation, When};
 
 fn operation(label: &str, nanos: u64, text: &str) -> ScriptOperation {
     let words = text.split(' ').map(str::to_owned).collect();

@@ -7,15 +7,15 @@ use tidelock_core::{
     Bytes, Command, Config, Descriptor, Dispatcher, Endpoint, ExitReport, Instant, KeepCommands,
     Mux, Progress, Service, ServiceId, SocketState,
 };
+use tidelock_net::chance::choices::Seed;
+use tidelock_net::chance::noise::Noise;
+use tidelock_net::system::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
 use tidelock_sim::address::{address, endpoint};
 use tidelock_sim::backend::{Resolving, SimBackend};
-use tidelock_sim::choices::Seed;
 use tidelock_sim::coverage::Coverage;
 use tidelock_sim::digest::Digest;
 use tidelock_sim::event::{Fetched, fetch, hand_over};
 use tidelock_sim::io::Io;
-use tidelock_sim::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
-use tidelock_sim::noise::Noise;
 use tidelock_sim::oracle::{Limits, Oracle};
 use tidelock_sim::run::Trace;
 use tidelock_sim::scenario::Behaviour;

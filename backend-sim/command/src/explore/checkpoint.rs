@@ -5,8 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tidelock_sim::choices::Chosen;
-use tidelock_sim::explore::Sums;
+use tidelock_sim::explore::{Chosen, Sums};
 
 use crate::exit::Problem;
 
