@@ -1,5 +1,12 @@
 //! What a world is built from: hosts with services, clients with scripts, links, invariants.
 
+pub mod address;
+mod neutral;
+mod option_value;
+pub mod scenario;
+pub mod swarm;
+pub mod trouble;
+
 use tidelock_core::Service;
 use tidelock_net::chance::streams::{Purpose, Stream};
 use tidelock_net::system::link::Link;
@@ -8,7 +15,7 @@ use tidelock_net::words::cast::Cast;
 use tidelock_net::words::client::{Client, Heard};
 use tidelock_net::words::operation::{Action, Label, Operation, When};
 
-use crate::swarm::Options;
+use crate::stage::swarm::Options;
 
 /// As many hosts as a world can have: it keeps a link for each two of them.
 pub const HOSTS_MAX: usize = 256;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tidelock_sim::report::grouped;
+use tidelock_sim::internal::report::grouped;
 
 use crate::clock::Stopwatch;
 use crate::interrupt::Interrupted;

@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::{fs, io};
 
-use tidelock_sim::campaign::{Attempt, Recording, Tally};
-use tidelock_sim::coverage::Set;
-use tidelock_sim::report::{FAILURE_LINES_MAX, Summary, failure_text, grouped, story_text};
+use tidelock_sim::internal::campaign::{Attempt, Recording, Tally};
+use tidelock_sim::internal::judge::coverage::Set;
+use tidelock_sim::internal::report::{
+    FAILURE_LINES_MAX, Summary, failure_text, grouped, story_text,
+};
+use tidelock_sim::internal::script::Script;
+use tidelock_sim::internal::search::shrink::{Story, story};
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Watch};
-use tidelock_sim::script::Script;
-use tidelock_sim::shrink::{Story, story};
 
 use crate::budget::Budget;
 use crate::console::{Console, shell_word};

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidelock_sim::coverage::{
+use tidelock_sim::internal::judge::coverage::{
     CATALOGUE, Cell, PAIRS, legal_cells, legal_pairs, pair_name, why_not, why_not_pair,
 };
-use tidelock_sim::report::{Align, Table, grouped, percent};
+use tidelock_sim::internal::report::{Align, Table, grouped, percent};
 
 use crate::console::Console;
 use crate::exit::{Exit, Problem};

@@ -1,8 +1,8 @@
 //! `tidelock doctor`.
 
-use tidelock_sim::campaign::Simulator;
-use tidelock_sim::doctor::{Diagnosis, diagnose};
-use tidelock_sim::report::columns;
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::campaign::{Diagnosis, diagnose};
+use tidelock_sim::internal::report::columns;
 use tidelock_sim::run::{FailureClass, Watch};
 
 use crate::console::Console;

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tidelock_core::mix;
-use tidelock_sim::campaign::Simulator;
-use tidelock_sim::coverage::{CELLS, Cell, Reached, Set};
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::judge::coverage::{CELLS, Cell, Reached, Set};
+use tidelock_sim::internal::script::{Decision, Position, Script, Value};
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Trace, Watch};
-use tidelock_sim::script::{Decision, Position, Script, Value};
 
 /// Two scenarios: which seeds fail, and how, says [`fails`].
 pub(crate) const SIMULATOR: Simulator<'static> = Simulator {

@@ -11,8 +11,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
-use tidelock_sim::campaign::{Counts, Tally};
-use tidelock_sim::coverage::{Cell, pair_name};
+use tidelock_sim::internal::campaign::{Counts, Tally};
+use tidelock_sim::internal::judge::coverage::{Cell, pair_name};
 use tidelock_sim::run::{Failure, FailureClass, Report};
 
 use crate::exit::Problem;

@@ -35,9 +35,10 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use tidelock_sim::campaign::{Simulator, keep_panics_quiet};
-use tidelock_sim::memory::Memory;
-use tidelock_sim::{scenarios as library, simulate};
+use tidelock_sim::internal::Memory;
+use tidelock_sim::internal::campaign::{Simulator, keep_panics_quiet};
+use tidelock_sim::internal::simulate;
+use tidelock_sim::scenarios as library;
 
 use crate::arguments::Parsed;
 use crate::console::Console;

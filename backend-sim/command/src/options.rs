@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tidelock_sim::campaign::Share;
+use tidelock_sim::internal::campaign::Share;
 use tidelock_sim::run::Trace;
 
 use crate::explore::ExploreOptions;

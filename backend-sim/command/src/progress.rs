@@ -1,7 +1,7 @@
 //! What a person sees while a campaign runs: a bar on a terminal, nothing elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tidelock_sim::report::{grouped, per_second, scaled};
+use tidelock_sim::internal::report::{grouped, per_second, scaled};
 
 /// How far a campaign has come.
 #[derive(Clone, Copy, Debug)]

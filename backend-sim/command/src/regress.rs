@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tidelock_sim::campaign::{Campaign, Share, Simulator};
-use tidelock_sim::report::{Align, FAILURE_LINES_MAX, Table, failure_text, grouped};
+use tidelock_sim::internal::campaign::{Campaign, Share, Simulator};
+use tidelock_sim::internal::report::{Align, FAILURE_LINES_MAX, Table, failure_text, grouped};
+use tidelock_sim::internal::script::Script;
 use tidelock_sim::run::{FailureClass, Report, Source, Watch};
-use tidelock_sim::script::Script;
 
 use crate::console::{Console, shell_word};
 use crate::exit::{Exit, Problem};

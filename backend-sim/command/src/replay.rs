@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use tidelock_sim::campaign::Simulator;
-use tidelock_sim::report::{FAILURE_LINES_MAX, failure_text, run_text};
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::report::{FAILURE_LINES_MAX, failure_text, run_text};
+use tidelock_sim::internal::script::Script;
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Report, Source, Watch};
-use tidelock_sim::script::Script;
-use tidelock_sim::{scenarios as library, simulate};
+use tidelock_sim::scenarios as library;
 
 use crate::console::Console;
 use crate::exit::{Exit, Problem};

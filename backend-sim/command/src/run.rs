@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
-use tidelock_sim::campaign::{Campaign, Simulator};
-use tidelock_sim::report::{grouped, seconds};
+use tidelock_sim::internal::campaign::{Campaign, Simulator};
+use tidelock_sim::internal::report::{grouped, seconds};
 
 use crate::arguments::subcommands;
 use crate::clock::Stopwatch;

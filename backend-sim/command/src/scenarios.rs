@@ -1,7 +1,7 @@
 //! `tidelock scenarios`.
 
-use tidelock_sim::campaign::Simulator;
-use tidelock_sim::report::{Align, Table};
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::report::{Align, Table};
 use tidelock_sim::swarm::Options;
 
 use crate::console::Console;

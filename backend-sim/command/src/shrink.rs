@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 
-use tidelock_sim::campaign::Simulator;
-use tidelock_sim::report::{FAILURE_LINES_MAX, story_text};
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::report::{FAILURE_LINES_MAX, story_text};
+use tidelock_sim::internal::script::Script;
+use tidelock_sim::internal::search::shrink::{Story, story};
 use tidelock_sim::run::{Source, Watch};
-use tidelock_sim::script::Script;
-use tidelock_sim::shrink::{Story, story};
 
 use crate::budget::Budget;
 use crate::console::{Console, shell_word};

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use tidelock_sim::campaign::Share;
-use tidelock_sim::script::parse_number;
+use tidelock_sim::internal::campaign::Share;
+use tidelock_sim::internal::script::parse_number;
 
 /// `A..B`, or `A..` without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

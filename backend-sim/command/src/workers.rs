@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tidelock_sim::campaign::Attempt;
+use tidelock_sim::internal::campaign::Attempt;
 
 /// What is to be done, by how many, and until when.
 pub(crate) struct Work<'a> {

@@ -7,7 +7,7 @@ use tidelock_net::words::kinds::Family;
 
 use super::Campaign;
 use crate::run::{Failure, FailureClass, Report, Source, Watch};
-use crate::script::Script;
+use crate::tide::Script;
 
 /// What came of a run from which one fault was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service, SocketId};
 use tidelock_net::words::client::Client;
 use tidelock_net::words::ports::SERVER_PORT;
 
-use crate::scenario::Scenario;
 use crate::stage::Stage;
+use crate::stage::scenario::Scenario;
 
 /// The service with its mistake: it holds in a kind network, and not in this one.
 pub(super) fn find_the_bug() -> Scenario {
@@ -163,8 +163,8 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::split;
     use crate::run::{Source, Watch};
-    use crate::split;
 
     #[test]
     fn the_mended_one_hears_the_same_lines_however_they_are_cut() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tidelock_sim::explore::{Chosen, Sums};
+use tidelock_sim::internal::search::explore::{Chosen, Sums};
 
 use crate::exit::Problem;
 

@@ -14,9 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tidelock_sim::explore::{Search, SmallWorld, Sums, find, names};
-use tidelock_sim::report::{FAILURE_LINES_MAX, failure_text, grouped, seconds};
-use tidelock_sim::script::Script;
+use tidelock_sim::internal::report::{FAILURE_LINES_MAX, failure_text, grouped, seconds};
+use tidelock_sim::internal::script::Script;
+use tidelock_sim::internal::search::explore::{Search, SmallWorld, Sums, find, names};
 
 use self::checkpoint::{Checkpoint, Part};
 use crate::clock::Stopwatch;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tidelock_sim::script::Script;
+use tidelock_sim::internal::script::Script;
 
 use super::{Folder, Ran, json_lines, of_kind, tidelock, tidelock_interrupted};
 

@@ -1,5 +1,6 @@
 //! Bytes that say where they belong.
 
+use super::operation::Side;
 use crate::base::mix::mix;
 use bytes::Bytes;
 
@@ -78,6 +79,18 @@ impl Mark {
             None => block & !0xFF | first,
         }
     }
+}
+
+/// What the world calls a message of this side.
+pub fn mark(on: Side, message: u32, is_low: bool) -> Mark {
+    let (connection, is_accepted_side) = (on.label.number, on.is_accepted);
+    Mark { connection, is_accepted_side, is_low, message, framed_bytes: None }
+}
+
+/// What the world calls a framed message of this side.
+pub fn frame_mark(on: Side, message: u32, bytes: u32) -> Mark {
+    assert!(bytes >= FRAME_HEAD_BYTES, "a frame has a head");
+    Mark { framed_bytes: Some(bytes), ..mark(on, message, false) }
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 //! A fault is a change of this state, never an overridden result: what a call answers and which
 //! events come is computed from the offsets of each stream. It knows nothing of the core.
 
+mod address;
 mod connection;
 mod crash;
 mod datagram;
+mod end;
 mod errno;
 mod errnos;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod fingerprint;
 mod flow;
 mod listener;
 mod poll;
+mod readiness;
 mod resolve;
 mod room;
 mod stream;
@@ -24,12 +27,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-pub use connection::{End, EndState};
+pub use address::Address;
 pub use datagram::Datagram;
+pub use end::{End, EndState};
 pub use errno::Errno;
 pub use errno::uninterrupted;
 pub use errnos::{Effect, ROWS, Row, RowCounts, Scope};
-pub use poll::{Bits, Completion, Polled, Readiness};
+pub use readiness::{Bits, Completion, Polled, Readiness};
 pub use room::Room;
 pub use stream::Pipe;
 
@@ -40,15 +44,6 @@ use crate::system::link::Link;
 use crate::system::schedule::{Schedule, What};
 use crate::words::kinds::Kind;
 use crate::words::names::Resolver;
-
-/// A host and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// The host's number.
-    pub host: u16,
-    /// The port; never 0 once bound.
-    pub port: u16,
-}
 
 /// What the kernel is built with.
 #[derive(Clone, Copy, Debug)]
