@@ -236,7 +236,7 @@ impl Peer {
         let stream = &mut self.streams[at];
         let Some(part) = &mut stream.part else { return true };
         while stream.waits_until_nanos == 0 && !stream.wants_fin {
-            match part.next() {
+            match part.take_step() {
                 Next::Write(bytes) if bytes.is_empty() => {}
                 Next::Write(bytes) => stream.unsent.push_back(bytes),
                 Next::Hear => break,

@@ -31,7 +31,7 @@ impl Player {
     fn go_on(&mut self, net: &mut Net<'_>) {
         let Some(id) = self.socket else { return };
         while self.waiting.is_none() && !self.has_finished {
-            match self.part.next() {
+            match self.part.take_step() {
                 Next::Write(bytes) => {
                     if !self.write(net, id, bytes) {
                         return;

@@ -143,7 +143,7 @@ impl Part {
     }
 
     /// Takes the next step.
-    pub fn next(&mut self) -> Next {
+    pub fn take_step(&mut self) -> Next {
         match self.left.pop_front() {
             None => Next::Finish,
             Some(Step::Write(bytes)) => Next::Write(bytes),
@@ -209,13 +209,13 @@ mod tests {
         let client = Client::new("c").write("a").expect("one").expect("two").write("b");
         for cut in 0..=6 {
             let (mut part, heard) = part(&client);
-            assert_eq!(part.next(), Next::Write(Bytes::from("a")));
-            assert_eq!(part.next(), Next::Hear);
+            assert_eq!(part.take_step(), Next::Write(Bytes::from("a")));
+            assert_eq!(part.take_step(), Next::Hear);
             assert_eq!(part.receive(&b"onetwo"[..cut]), Ok(()));
             assert_eq!(part.receive(&b"onetwo"[cut..]), Ok(()));
-            assert_eq!(part.next(), Next::Write(Bytes::from("b")));
+            assert_eq!(part.take_step(), Next::Write(Bytes::from("b")));
             assert!(part.is_over());
-            assert_eq!(part.next(), Next::Finish);
+            assert_eq!(part.take_step(), Next::Finish);
             assert_eq!(heard.bytes(), b"onetwo");
         }
     }

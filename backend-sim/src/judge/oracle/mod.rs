@@ -12,8 +12,6 @@ mod ending;
 mod fingerprint;
 mod grammar;
 mod idle;
-#[cfg(test)]
-mod independence;
 mod law;
 mod limits;
 mod messages;
