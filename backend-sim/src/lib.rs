@@ -26,7 +26,7 @@ pub mod run;
 pub mod scenarios;
 mod search;
 mod stage;
-mod tide;
+pub mod tide;
 pub mod trial;
 mod world;
 
@@ -62,7 +62,7 @@ pub mod address {
 pub mod swarm {
     pub use tidelock_net::words::kinds::Family;
 
-    pub use crate::stage::swarm::Options;
+    pub use crate::stage::options::Options;
 }
 
 /// What the command, the benches and the tests of this repository need besides. No promise is made

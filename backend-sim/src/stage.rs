@@ -1,8 +1,8 @@
 //! What a world is built from: hosts with services, clients with scripts, links, invariants.
 
 pub mod address;
-mod neutral;
 mod option_value;
+pub mod options;
 pub mod scenario;
 pub mod swarm;
 pub mod trouble;
@@ -15,7 +15,7 @@ use tidelock_net::words::cast::Cast;
 use tidelock_net::words::client::{Client, Heard};
 use tidelock_net::words::operation::{Action, Label, Operation, When};
 
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// As many hosts as a world can have: it keeps a link for each two of them.
 pub const HOSTS_MAX: usize = 256;
@@ -51,7 +51,7 @@ pub type MakeService = dyn Fn() -> Box<dyn Service>;
 pub enum Wire {
     /// Everything that the host does is asked from outside.
     Asks,
-    /// It serves at [`SERVER_PORT`] in this way.
+    /// It serves at [`SERVER_PORT`](crate::scenario::SERVER_PORT) in this way.
     Serves(Behaviour),
 }
 

@@ -29,8 +29,8 @@ pub(crate) fn execute(
 fn option_lines() -> Table {
     let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]);
     table.row(["option", "without a seed", "allowed"]);
-    for (name, value) in Options::neutral().pairs() {
-        table.row([name.to_owned(), Options::text_of(name, value), Options::expected(name)]);
+    for (entry, (name, value)) in Options::entries().zip(Options::neutral().pairs()) {
+        table.row([name.to_owned(), entry.text(value), entry.expected()]);
     }
     table
 }

@@ -36,7 +36,7 @@ use crate::actors::operator::{Note, Notes, Operator};
 use crate::actors::shared::Shared;
 use crate::judge::coverage::{Met, Place, sometimes};
 use crate::judge::outcome::Outcome;
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// A host of the simulated network.
 pub struct Host {

@@ -18,7 +18,7 @@ use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use crate::actors::shared::Shared;
 use crate::judge::oracle::Law;
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// A scripted peer.
 pub struct Peer {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use tidelock_net::words::cast::Cast;
 
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 use crate::tide::{Lines, Script, When, spelling};
 
 /// A line of a script that means nothing, or asks for what is impossible.

@@ -15,8 +15,8 @@ use crate::judge::oracle::{Law, Violation};
 use crate::run::check::{self, Wrong};
 use crate::run::panics::catch;
 use crate::run::{Failure, Report, Source, Trace, Watch, signature, split};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 use crate::stage::trouble;
 use crate::tide::{Script, spelling};
 use crate::world::World;
@@ -136,7 +136,7 @@ pub fn materialise(scenario: &Scenario, script: &Script) -> Script {
     Setup::of_script(scenario, script).0.materialised(scenario, script)
 }
 
-/// The lines of a script that cannot be run; see [`check`].
+/// The lines of a script that cannot be run; as `tidelock replay` tells them.
 pub fn check_script(scenario: &Scenario, script: &Script) -> Vec<Wrong> {
     let options = unsaid(scenario, script);
     check::script(script, &scenario.stage(&options).cast(), &options)

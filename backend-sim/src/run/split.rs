@@ -13,8 +13,8 @@ use tidelock_net::words::kinds::Family;
 use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
 
 use crate::run::{Failure, FailureClass, Report};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// What `Failure::law` says if the outcomes differ.
 pub const LAW: &str = "split";

@@ -11,8 +11,8 @@ use tidelock_net::words::ports::{DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Ids are used again at once, so that what comes late meets a new socket at its old place.
 pub(super) fn churn() -> Scenario {

@@ -12,8 +12,8 @@ use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{keep_calm, keep_valid, only_looks};
 use crate::stage::address;
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// A captain owns the sockets of its host, and its hands write them. Captains read what the far
 /// hands wrote, and judge the order of each.

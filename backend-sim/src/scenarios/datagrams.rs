@@ -10,8 +10,8 @@ use tidelock_net::words::ports::{DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm};
 use crate::stage::address;
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Clients send datagrams of all sizes; the server sends each back to where it came from.
 pub(super) fn datagrams() -> Scenario {

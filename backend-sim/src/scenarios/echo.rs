@@ -11,8 +11,8 @@ use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
 use tidelock_net::words::ports::{CLIENT, SERVER, SERVER_PORT};
 
 use super::planner::keep_calm;
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Clients send messages and end their connections; whatever arrives is sent back.
 pub(super) fn echo() -> Scenario {

@@ -7,8 +7,8 @@ use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm, keep_valid};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Each connection carries a file in low-priority pieces and control messages of high priority.
 pub(super) fn files() -> Scenario {

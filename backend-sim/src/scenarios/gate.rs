@@ -13,8 +13,8 @@ use tidelock_net::words::payload::FRAME_HEAD_BYTES;
 use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Clients send frames that say their length; an agent sends each whole one back.
 pub(super) fn gate() -> Scenario {

@@ -14,8 +14,8 @@ use tidelock_net::words::ports::{CLIENT, DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::planner::{keep_calm, keep_valid, only_looks};
 use crate::stage::address;
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Services that make no sense: what they ask next has nothing to do with what they were told.
 pub(super) fn odd_orders() -> Scenario {

@@ -4,7 +4,7 @@ use tidelock_net::chance::streams::Stream;
 use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
 use tidelock_net::words::ports::CLIENT;
 
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// A plan that grows.
 pub(super) struct Planner<'a> {

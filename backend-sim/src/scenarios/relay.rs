@@ -13,8 +13,8 @@ use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Whatever clients send reaches the origin through the relay, and comes back the same way.
 pub(super) fn relay() -> Scenario {

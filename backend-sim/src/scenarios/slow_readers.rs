@@ -12,8 +12,8 @@ use tidelock_net::words::operation::{Action, Operation};
 use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm, keep_valid};
+use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
-use crate::stage::swarm::Options;
 
 /// Clients stop and start reading; the server thinks before it answers, and reads meanwhile not.
 pub(super) fn slow_readers() -> Scenario {

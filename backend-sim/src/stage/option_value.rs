@@ -1,26 +1,14 @@
 //! Options' values in words: what a `config` line says, and what it may say.
 
-use std::ops::RangeInclusive;
-
-use tidelock_net::system::kernel::Os;
-use tidelock_net::system::link::PRESETS;
-use tidelock_net::words::kinds::Family;
 use tidelock_net::words::text::{parse_number, parse_time};
 
-use crate::stage::swarm::Options;
-
-/// What hosts are told, by number.
-const READINESS: [&str; 4] = ["linux", "weakest", "completion", "kqueue"];
-/// Which end is a scripted peer, by number.
-const SCRIPTED: [&str; 3] = ["neither", "client", "server"];
-/// How latencies vary, by number.
-const LATENCY_MODELS: [&str; 3] = ["uniform", "bimodal", "exponential"];
+use super::options::{Entry, Form, Options};
 
 impl Options {
     /// A value as it is written: by its name where it has one, else as a number.
     pub fn text_of(option: &str, value: u64) -> String {
-        match word(option, value) {
-            Some(word) => word.to_owned(),
+        match Self::entry(option) {
+            Some(entry) => entry.text(value),
             None => value.to_string(),
         }
     }
@@ -29,86 +17,88 @@ impl Options {
     /// nanoseconds a time as `30ms`.
     ///
     /// # Errors
-    /// What is expected, if it is none of these or outside of what is
-    /// [allowed](Self::allowed).
+    /// What is expected, if it is none of these or not allowed, or if there is no such option.
     pub fn value_of(option: &str, text: &str) -> Result<u64, String> {
-        let allowed = Self::allowed(option);
-        if let Some(value) = words(option).find(|value| is_called(option, *value, text)) {
-            return Ok(value);
-        }
-        let number = match option.ends_with("_nanos") || option.ends_with("_nanos_max") {
-            true => parse_number(text).or_else(|_| parse_time(text)),
-            false => parse_number(text),
-        };
-        match number {
-            // Nothing comes over a link without bandwidth; without a bound is another word.
-            Ok(0) if option == "bytes_per_second" => Err(Self::expected(option)),
-            Ok(number) if allowed.contains(&number) => Ok(number),
-            _ => Err(Self::expected(option)),
-        }
-    }
-
-    /// What an option's value may be, for people.
-    pub fn expected(option: &str) -> String {
-        let allowed = Self::allowed(option);
-        let names: Vec<_> = words(option).filter_map(|value| word(option, value)).collect();
-        if names.len() as u64 == (allowed.end() - allowed.start()).saturating_add(1) {
-            return format!("one of {}", names.join(", "));
-        }
-        let least = match option {
-            "bytes_per_second" => 1,
-            _ => *allowed.start(),
-        };
-        let numbers = format!("a number from {least} to {}", allowed.end());
-        let times = if option.contains("_nanos") { ", or a time as 30ms" } else { "" };
-        let more: String = names.iter().map(|name| format!(", or {name}")).collect();
-        format!("{numbers}{times}{more}")
+        Self::entry(option).ok_or("an option")?.read(text)
     }
 
     /// The names of options that look like this one, the nearest first; for a typing error.
     pub fn near(name: &str) -> Vec<&'static str> {
         const NEAR_MAX: usize = 3;
-        let mut all: Vec<(usize, &str)> = Self::default()
-            .pairs()
-            .iter()
-            .map(|(known, _)| (strsim::damerau_levenshtein(known, name), *known))
-            .collect();
+        let distance = |entry: Entry| (strsim::damerau_levenshtein(entry.name, name), entry.name);
+        let mut all: Vec<(usize, &str)> = Self::entries().map(distance).collect();
         all.sort_unstable();
         all.into_iter().take(NEAR_MAX).map(|(_, known)| known).collect()
     }
 }
 
-/// The values that may have a name.
-fn words(option: &str) -> RangeInclusive<u64> {
-    let allowed = Options::allowed(option);
-    const NAMED_MAX: u64 = 8;
-    *allowed.start()..=NAMED_MAX.min(*allowed.end())
-}
+impl Entry {
+    /// A value as it is written: by its name where it has one, else as a number.
+    pub fn text(&self, value: u64) -> String {
+        match self.word(value) {
+            Some(word) => word.to_owned(),
+            None => value.to_string(),
+        }
+    }
 
-/// The name of a value, if it has one.
-fn word(option: &str, value: u64) -> Option<&'static str> {
-    let at = usize::try_from(value).ok()?;
-    let named = |names: &[&'static str]| names.get(at).copied();
-    let zero = |name| (value == 0).then_some(name);
-    match option {
-        "readiness" => named(&READINESS),
-        "scripted" => named(&SCRIPTED),
-        "latency_model" => named(&LATENCY_MODELS),
-        "os" => (value <= 2).then(|| Os::of_number(value).name()),
-        "link" if value > 0 => PRESETS.get(at - 1).copied(),
-        "link" => Some("as-drawn"),
-        "bytes_per_second" | "queue_bytes_max" => zero("unbounded"),
-        "flush_timeout_nanos" | "idle_timeout_nanos" => zero("off"),
-        "read_idle_timeout_nanos" | "write_stall_timeout_nanos" => zero("off"),
-        _ if Family::ALL.iter().any(|family| family.name() == option) => zero("off"),
-        _ => None,
+    fn read(&self, text: &str) -> Result<u64, String> {
+        let mut words = self.words().zip(0..);
+        if let Some((_, value)) = words.find(|(word, _)| is_called(word, text)) {
+            return Ok(value);
+        }
+        let number = match self.is_time() {
+            true => parse_number(text).or_else(|_| parse_time(text)),
+            false => parse_number(text),
+        };
+        match (number, self.form) {
+            // Nothing comes over a link without bandwidth; without a bound is another word.
+            (Ok(0), Form::PositiveOr(_)) => Err(self.expected()),
+            (Ok(number), _) if self.allows(number) => Ok(number),
+            _ => Err(self.expected()),
+        }
+    }
+
+    /// What it may be, for people.
+    pub fn expected(&self) -> String {
+        let names: Vec<_> = self.words().collect();
+        if names.len() as u64 == (self.most - self.least).saturating_add(1) {
+            return format!("one of {}", names.join(", "));
+        }
+        let least = match self.form {
+            Form::PositiveOr(_) => 1,
+            _ => self.least,
+        };
+        let numbers = format!("a number from {least} to {}", self.most);
+        let times = if self.is_time() { ", or a time as 30ms" } else { "" };
+        let more: String = names.iter().map(|name| format!(", or {name}")).collect();
+        format!("{numbers}{times}{more}")
+    }
+
+    fn is_time(&self) -> bool {
+        matches!(self.form, Form::Time | Form::TimeOr(_))
+    }
+
+    /// The words of its values from 0 on, as far as they have some.
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        let (first, all) = match self.form {
+            Form::Number | Form::Time => (None, None),
+            Form::NumberOr(word) | Form::PositiveOr(word) | Form::TimeOr(word) => {
+                (Some(word), None)
+            }
+            Form::Names(names) => (None, Some(names)),
+        };
+        first.into_iter().chain(all.into_iter().flatten().copied())
+    }
+
+    /// The name of a value, if it has one.
+    fn word(&self, value: u64) -> Option<&'static str> {
+        self.words().nth(usize::try_from(value).ok()?)
     }
 }
 
-/// Whether a value is called this; that nobody measured a system need not be said.
-fn is_called(option: &str, value: u64, text: &str) -> bool {
-    word(option, value)
-        .is_some_and(|word| word == text || word.strip_suffix("(unverified)") == Some(text))
+/// Whether a value with this word is called so; that nobody measured a system need not be said.
+fn is_called(word: &str, text: &str) -> bool {
+    word == text || word.strip_suffix("(unverified)") == Some(text)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tidelock_net::chance::streams::Stream;
 use tidelock_net::words::operation::Operation;
 
 use super::Stage;
-use super::swarm::Options;
+use super::options::Options;
 
 /// A kind of world, built once. Every number of a world comes from its seed.
 ///

@@ -10,157 +10,7 @@ use tidelock_net::system::link::{
 };
 use tidelock_net::words::kinds::Family;
 
-macro_rules! options {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Everything that a world is configured with; each is a number, by name.
-        #[derive(Clone, Debug, Default, PartialEq, Eq)]
-        pub struct Options {
-            $($(#[$doc])* pub $name: u64,)*
-            /// For each family the exponent of its rate `2^-exponent`; 0 is off.
-            pub rates: [u64; Family::ALL.len()],
-        }
-
-        impl Options {
-            /// Every option's name and value.
-            pub fn pairs(&self) -> Vec<(&'static str, u64)> {
-                let mut pairs = vec![$((stringify!($name), self.$name)),*];
-                pairs.extend(Family::ALL.iter().map(|family| family.name()).zip(self.rates));
-                pairs
-            }
-
-            /// Sets an option by name; answers whether there is one.
-            pub fn set(&mut self, name: &str, value: u64) -> bool {
-                $(if name == stringify!($name) {
-                    self.$name = value;
-                    return true;
-                })*
-                match Family::ALL.iter().position(|family| family.name() == name) {
-                    Some(at) => {
-                        self.rates[at] = value;
-                        true
-                    }
-                    None => false,
-                }
-            }
-        }
-    };
-}
-
-options! {
-    /// How hosts are told: 0 as Linux does, 1 as weakly as is promised, 2 by completions, 3 as
-    /// kqueue does.
-    readiness,
-    /// Which end of the connections is a scripted peer: 0 neither, 1 the client, 2 the server.
-    scripted,
-    /// Virtual worker threads of each host; 0 runs services between its turns.
-    workers,
-    /// The seed of the noise; 0 is silence.
-    noise,
-    /// The seed of what the scenario draws while it sets the stage.
-    stage,
-    /// Clients connect by the server's name, which is resolved first.
-    is_by_name,
-    /// Connections that the plan makes.
-    connections,
-    /// Further operations of the plan.
-    operations,
-    /// The largest message of the plan.
-    message_bytes_max,
-    /// Faults stop then, at the latest of the plan's end.
-    quiet_at_nanos,
-    /// Of each link.
-    latency_nanos,
-    /// Of each link: noise adds less than this.
-    jitter_nanos,
-    /// Of each link; 0 is without bound.
-    bytes_per_second,
-    /// What the system holds for a writer.
-    send_buffer_bytes,
-    /// What the system holds for a reader.
-    receive_buffer_bytes,
-    /// Events of one poll.
-    batch_max,
-    /// Events that a host takes in between two turns.
-    hand_over_max,
-    /// Completions come at once where they can.
-    is_inline,
-    /// The longest delay that a decision makes.
-    delay_nanos_max,
-    /// What a scripted peer reads at once.
-    peer_read_bytes,
-    /// How long a scripted peer thinks, at most.
-    peer_think_nanos,
-    /// `Config::sockets_max`.
-    sockets_max,
-    /// `Config::accepts_per_turn`.
-    accepts_per_turn,
-    /// `Config::reads_per_turn`.
-    reads_per_turn,
-    /// `Config::write_bytes_per_turn`.
-    write_bytes_per_turn,
-    /// `Config::sockets_per_turn`.
-    sockets_per_turn,
-    /// `Config::commands_per_turn`.
-    commands_per_turn,
-    /// `Config::messages_per_batch`.
-    messages_per_batch,
-    /// `Config::read_buffer_bytes_min`.
-    read_buffer_bytes_min,
-    /// `Config::read_buffer_bytes_max`.
-    read_buffer_bytes_max,
-    /// `Config::warn_bytes`.
-    warn_bytes,
-    /// `Config::outbox_bytes_max`.
-    outbox_bytes_max,
-    /// `Config::total_bytes_max`.
-    total_bytes_max,
-    /// `Config::mailbox_bytes_max`.
-    mailbox_bytes_max,
-    /// `Config::connect_timeout`.
-    connect_timeout_nanos,
-    /// `Config::resolve_timeout`.
-    resolve_timeout_nanos,
-    /// `Config::connection_attempt_delay`.
-    connection_attempt_delay_nanos,
-    /// `Config::flush_stall_timeout`.
-    flush_stall_timeout_nanos,
-    /// `Config::flush_timeout`; 0 is off.
-    flush_timeout_nanos,
-    /// `Config::linger_timeout`.
-    linger_timeout_nanos,
-    /// `Config::half_open_timeout`.
-    half_open_timeout_nanos,
-    /// `Config::start_timeout`.
-    start_timeout_nanos,
-    /// `Config::idle_timeout`; 0 is off.
-    idle_timeout_nanos,
-    /// `Config::read_idle_timeout`; 0 is off.
-    read_idle_timeout_nanos,
-    /// `Config::write_stall_timeout`; 0 is off.
-    write_stall_timeout_nanos,
-    /// `Config::accept_retry_min`, and a tenth of `accept_retry_max`.
-    accept_retry_nanos,
-    /// `Config::first_generation`.
-    first_generation,
-    /// Whose details hosts show: 0 Linux's, 1 macOS's, 2 Windows'.
-    os,
-    /// A named kind of link instead of the drawn one: 1 lan, 2 wifi, 3 4g, 4 satellite, 5 lossy
-    /// burst; 0 is as drawn.
-    link,
-    /// How a link's latency varies: 0 evenly, 1 in two humps, 2 exponentially.
-    latency_model,
-    /// What each link's queue holds; 0 is without bound.
-    queue_bytes_max,
-    /// Hosts may crash and begin anew.
-    has_crashes,
-    /// The world is steady, and compared with one in which nothing is cut or late.
-    is_split,
-    /// `Config::direct_write`: workers write streams themselves.
-    direct_write,
-    /// What services that run between turns asked is done in the same step of their host, by a
-    /// turn at the same time; else by the next step, a little later.
-    is_prompt,
-}
+use super::options::Options;
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000_000_000;
@@ -399,10 +249,10 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (name, value) in self.pairs() {
-            let is_off = value == 0 && Family::ALL.iter().any(|family| family.name() == name);
-            if !is_off {
-                write!(f, "{separator}{name}={}", Options::text_of(name, value))?;
+        let families = Options::entries().count() - Family::ALL.len();
+        for (at, (entry, (name, value))) in Options::entries().zip(self.pairs()).enumerate() {
+            if value != 0 || at < families {
+                write!(f, "{separator}{name}={}", entry.text(value))?;
                 separator = " ";
             }
         }

@@ -5,7 +5,7 @@ use tidelock_net::words::kinds::Family;
 use tidelock_net::words::names::Resolver;
 use tidelock_net::words::trouble::{JUMP_NANOS_MAX, RATE_PPM_MAX, Trouble, TroubleKind};
 
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// A swizzle clogs at most this many directions.
 const SWIZZLE_MAX: u64 = 4;

@@ -9,10 +9,11 @@
 //! its world-level faults.
 //!
 //! A script without a `seed` line says all of it: what it does not say does not happen, and options
-//! that it does not name are neutral ([`Options::neutral`](crate::stage::swarm::Options::neutral)), the
-//! noise among them. An operation or fault that waits `after` a label which no line has happens as
-//! soon as anything may, at 1 ms; one that is asked of a connection which no line opens does
-//! nothing. So every line can be deleted by itself, which is what [`shrink`](crate::search::shrink) does.
+//! that it does not name are neutral
+//! ([`Options::neutral`](crate::swarm::Options::neutral)), the noise among them. An operation or
+//! fault that waits `after` a label which no line has happens as soon as anything may, at 1 ms; one
+//! that is asked of a connection which no line opens does nothing. So every line can be deleted by
+//! itself, which is what shrinking does.
 //!
 //! ```text
 //! tide 1
@@ -63,7 +64,7 @@
 
 mod parse;
 mod print;
-pub mod spelling;
+pub(crate) mod spelling;
 
 use tidelock_net::words::decision::Decision;
 

@@ -330,7 +330,7 @@ pub fn trouble_words(kind: &TroubleKind, cast: &Cast) -> String {
 mod tests {
     use super::*;
     use crate::scenarios;
-    use crate::stage::swarm::Options;
+    use crate::stage::options::Options;
     use crate::stage::trouble;
     use tidelock_net::chance::streams::{Purpose, Stream};
     use tidelock_net::words::kinds::Family;

@@ -13,7 +13,7 @@ use super::Machine;
 use crate::actors::host::Host;
 use crate::actors::peer::Peer;
 use crate::actors::shared::Shared;
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 use crate::stage::{HostPlan, Stage, Wire};
 
 /// The network, with its hosts and links.

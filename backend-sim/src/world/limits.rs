@@ -1,7 +1,7 @@
 //! Limits that a world is judged by.
 
 use crate::judge::oracle::{Bounds, Limits};
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 
 /// The limits of a world with these options.
 pub fn limits(options: &Options) -> Limits {

@@ -122,7 +122,7 @@ pub struct Part {
 /// What whoever plays a part does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Give these bytes to the system; [`Part::unread`] takes back what it refused.
+    /// Give these bytes to the system; [`Part::put_back`] takes back what it refused.
     Write(Bytes),
     /// Nothing before something is received.
     Hear,

@@ -5,7 +5,7 @@ use tidelock_net::words::kinds::Family;
 use super::Search;
 use crate::run::simulate::Prepared;
 use crate::scenarios;
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 use crate::tide::Script;
 
 /// A world to be searched: the scenario's name, what it is called, and what is asked in it.

@@ -5,7 +5,7 @@ use tidelock_net::words::decision::Value;
 
 use super::delete::{connections, decisions, operations};
 use super::{SHORT_EVENTS, Shrinker};
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 use crate::tide::Script;
 
 /// Options that make a story shorter, each with values from the shortest on: who is a program and

@@ -3,7 +3,7 @@
 use tidelock_net::words::decision::{Position, Value};
 
 use super::Shrinker;
-use crate::stage::swarm::Options;
+use crate::stage::options::Options;
 use crate::tide::{Script, When};
 
 /// Before this nothing is asked of a world.

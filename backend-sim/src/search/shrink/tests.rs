@@ -10,6 +10,18 @@ fn operation(label: &str, nanos: u64, text: &str) -> ScriptOperation {
     ScriptOperation { label: label.into(), when: When::At { nanos }, words, note: String::new() }
 }
 
+/// Options that may be any number from 1 to a million.
+const OPTIONS: [&str; 8] = [
+    "batch_max",
+    "hand_over_max",
+    "accepts_per_turn",
+    "reads_per_turn",
+    "sockets_per_turn",
+    "commands_per_turn",
+    "messages_per_batch",
+    "sockets_max",
+];
+
 /// Connections with messages, decisions about all of them, faults, options.
 fn large() -> Script {
     let mut script = Script { scenario: "echo".into(), noise: Some(77), ..Script::default() };
@@ -35,8 +47,8 @@ fn large() -> Script {
             note: String::new(),
         });
     }
-    for number in 0..8 {
-        script.config.push((format!("option_{number}"), (number * 1_000).to_string()));
+    for (number, option) in OPTIONS.iter().enumerate() {
+        script.config.push(((*option).to_owned(), (number * 1_000).to_string()));
     }
     script
 }
@@ -59,7 +71,7 @@ fn judge(script: &Script) -> Option<Failing> {
         size >= 100 && is_open(on) && script.decisions.iter().any(is_reset)
     };
     let is_large = |(name, value): &(String, String)| {
-        name == "option_3" && value.parse::<u64>().is_ok_and(|value| value > 5)
+        name == OPTIONS[3] && value.parse::<u64>().is_ok_and(|value| value > 5)
     };
     let is_failing = sends.into_iter().any(is_bad) && script.config.iter().any(is_large);
     is_failing.then(|| failing("same"))
