@@ -31,6 +31,25 @@ pub mod trial;
 mod world;
 
 /// Scenarios, the stage that they set, and what may be asked from outside.
+///
+/// The words of operations are here because a scenario may have a plan:
+///
+/// ```
+/// use tidelock_sim::scenario::{
+///     Action, CLIENT, Label, Operation, SERVER, SERVER_PORT, Scenario, When,
+/// };
+///
+/// let connects = Scenario::new("connects", "somebody comes once", |stage| {
+///     stage.host("client");
+///     stage.host("server");
+/// });
+/// let connects = connects.plan(|_options, _stream| {
+///     let action = Action::Connect { to: SERVER, port: SERVER_PORT, is_paused: false };
+///     let (label, when) = (Label::connect(1), When::At { nanos: 0 });
+///     vec![Operation { label, when, host: CLIENT, action }]
+/// });
+/// assert_eq!(connects.run(3).operations, 1);
+/// ```
 pub mod scenario {
     pub use tidelock_net::chance::streams::Stream;
     pub use tidelock_net::words::behaviour::Behaviour;
@@ -42,23 +61,54 @@ pub mod scenario {
 }
 
 /// Clients with a script.
+///
+/// ```
+/// use tidelock_sim::client::Client;
+///
+/// let asks = Client::new("asks").to("server", 7).write("ping\n").expect("pong\n").reset();
+/// ```
 pub mod client {
     pub use tidelock_net::words::client::{Client, Heard};
 }
 
 /// Links between hosts, and kinds of them by name.
+///
+/// ```
+/// use tidelock_sim::link::Link;
+/// use tidelock_sim::scenario::Scenario;
+///
+/// let far = Scenario::new("far", "a server behind a satellite", |stage| {
+///     stage.link("client", "server", Link::satellite());
+/// });
+/// ```
 pub mod link {
     pub use tidelock_net::system::link::{
         LAN, LOSSY_BURST, LatencyModel, Link, LinkFault, MOBILE, PRESETS, SATELLITE, WIFI,
     };
 }
 
-/// Addresses of the simulated hosts.
+/// Addresses of the simulated hosts, for services that are told addresses and not names.
+///
+/// ```
+/// use tidelock_sim::address::{Address, endpoint};
+///
+/// assert_eq!(endpoint(Address { host: 1, port: 9000 }).to_string(), "10.0.0.2:9000");
+/// ```
 pub mod address {
     pub use crate::stage::address::{Address, address, endpoint};
 }
 
-/// The numbers that a world is configured with.
+/// The numbers that a world is configured with, for scenarios that make them fit.
+///
+/// ```
+/// use tidelock_sim::scenario::Scenario;
+///
+/// let small = Scenario::new("small", "a small world", |stage| {
+///     stage.host("server");
+/// });
+/// let small = small.adjust_further(|options| options.connections = options.connections.min(4));
+/// assert!(small.options(7).connections <= 4);
+/// ```
 pub mod swarm {
     pub use tidelock_net::words::kinds::Family;
 
