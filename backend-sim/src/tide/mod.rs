@@ -67,6 +67,7 @@ mod print;
 pub(crate) mod spelling;
 
 use tidelock_net::words::decision::Decision;
+use tidelock_net::words::operation;
 
 pub use parse::{Lines, ScriptError};
 
@@ -135,17 +136,8 @@ pub struct ScriptFault {
     pub note: String,
 }
 
-/// When an operation or a fault begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// At this nanosecond of the world's time.
-    At {
-        /// Nanoseconds since the world's beginning.
-        nanos: u64,
-    },
-    /// As soon as the line with this label is done.
-    After(String),
-}
+/// When an operation or a fault begins: its label is as it is written.
+pub type When = operation::When<String>;
 
 #[cfg(test)]
 mod tests {

@@ -57,16 +57,17 @@ impl fmt::Display for Side {
     }
 }
 
-/// When something is asked.
+/// When something is asked, or done to the world. `L` is a label: [`Label`], or a word of a script
+/// that may be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum When {
+pub enum When<L = Label> {
     /// At this time.
     At {
         /// Nanoseconds since the world's beginning.
         nanos: u64,
     },
     /// As soon as the operation with this label was handed over.
-    After(Label),
+    After(L),
 }
 
 /// Something that is asked from outside.
