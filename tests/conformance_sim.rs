@@ -10,13 +10,13 @@ macro_rules! profile {
         mod $name {
             tidelock_tests::portable_conformance_tests! {
                 tidelock_tests::arm::ArmKind::Simulated(
-                    tidelock_sim::kernel::Readiness::$readiness
+                    tidelock_net::system::kernel::Readiness::$readiness
                 )
             }
             mod single {
                 tidelock_tests::single_conformance_tests! {
                     tidelock_tests::arm::ArmKind::Simulated(
-                        tidelock_sim::kernel::Readiness::$readiness
+                        tidelock_net::system::kernel::Readiness::$readiness
                     )
                 }
             }

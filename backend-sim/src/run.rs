@@ -1,9 +1,18 @@
 //! One run: what goes in, and what comes out.
 
+pub(crate) mod check;
+pub(crate) mod panics;
+pub(crate) mod signature;
+pub(crate) mod simulate;
+pub(crate) mod split;
+
+pub use crate::judge::oracle::FailureClass;
+pub use crate::judge::trace::Trace;
+
 use std::fmt;
 
-use crate::coverage::Reached;
-use crate::script::Script;
+use crate::judge::coverage::Reached;
+use crate::tide::Script;
 
 /// Where a run's decisions come from.
 #[derive(Clone, Debug)]
@@ -33,18 +42,6 @@ pub struct Watch {
     /// Of a recording of a script: leave its noise out, and say by decisions what it made late. So
     /// that each of them can be deleted by itself; what noise does otherwise is lost.
     pub is_noise_written: bool,
-}
-
-/// How much of a run is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trace {
-    /// Only the last events of a failure.
-    #[default]
-    Off,
-    /// One line for each event, command and message.
-    Line,
-    /// The same with calls to the kernel, their answers, and decisions.
-    Full,
 }
 
 /// What came of a run.
@@ -108,17 +105,6 @@ pub struct Failure {
     pub signature: String,
     /// The last events before it, the last at the end.
     pub last_events: Vec<String>,
-}
-
-/// What kind of law was violated; decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FailureClass {
-    /// Something happened that must not.
-    Invariant,
-    /// Something did not happen that must.
-    Liveness,
-    /// Two runs of the same source differed. Found by the campaign, never by a run itself.
-    Nondeterminism,
 }
 
 impl fmt::Display for Failure {

@@ -1,37 +1,26 @@
 //! What a world is built from: hosts with services, clients with scripts, links, invariants.
 
-use std::time::Duration;
+pub mod address;
+mod option_value;
+pub mod options;
+pub mod scenario;
+pub mod swarm;
+pub mod trouble;
 
 use tidelock_core::Service;
+use tidelock_net::chance::streams::{Purpose, Stream};
+use tidelock_net::system::link::Link;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::client::{Client, Heard};
+use tidelock_net::words::operation::{Action, Label, Operation, When};
 
-use crate::client::{Client, Heard};
-use crate::link::Link;
-use crate::operation::{Action, Label, Operation, When};
-use crate::streams::{Purpose, Stream};
-use crate::swarm::Options;
-
-/// The host where connections begin, in scenarios with a plan.
-pub const CLIENT: u16 = 0;
-/// The host that they go to, in scenarios with a plan.
-pub const SERVER: u16 = 1;
-/// Where a server listens.
-pub const SERVER_PORT: u16 = 9000;
-/// Where nobody ever listens.
-pub const DEAD_PORT: u16 = 9999;
+use crate::stage::options::Options;
 
 /// As many hosts as a world can have: it keeps a link for each two of them.
 pub const HOSTS_MAX: usize = 256;
 /// As many clients as a world can have.
 pub const CLIENTS_MAX: usize = 10_000;
-
-/// What a scripted peer does with what it accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
-    /// Sends back what it reads, and FIN after FIN.
-    Echo,
-    /// Reads and says nothing; FIN after FIN.
-    Sink,
-}
 
 /// One world before it begins.
 pub struct Stage<'a> {
@@ -62,7 +51,7 @@ pub type MakeService = dyn Fn() -> Box<dyn Service>;
 pub enum Wire {
     /// Everything that the host does is asked from outside.
     Asks,
-    /// It serves at [`SERVER_PORT`] in this way.
+    /// It serves at [`SERVER_PORT`](crate::scenario::SERVER_PORT) in this way.
     Serves(Behaviour),
 }
 
@@ -71,34 +60,6 @@ pub(crate) struct ClientPlan {
     pub(crate) host: u16,
     pub(crate) client: Client,
     pub(crate) heard: Heard,
-}
-
-/// Who takes part in a world, by number: what operations and troubles are spelled with, and what
-/// those who perform them look up.
-#[derive(Clone, Debug, Default)]
-pub struct Cast {
-    /// The hosts' names.
-    pub hosts: Vec<&'static str>,
-    /// The clients' scripts, and where it is kept what each hears.
-    pub(crate) clients: Vec<(Client, Heard)>,
-}
-
-impl Cast {
-    /// A host's name.
-    pub fn host(&self, number: u16) -> &'static str {
-        self.hosts.get(number as usize).copied().unwrap_or("nowhere")
-    }
-
-    /// The number of the host with this name.
-    pub fn find_host(&self, name: &str) -> Option<u16> {
-        self.hosts.iter().position(|known| *known == name).map(|number| number as u16)
-    }
-
-    /// The number of the client with this name.
-    pub fn find_client(&self, name: &str) -> Option<u16> {
-        let mut names = self.clients.iter().map(|(client, _)| client.name);
-        names.position(|known| known == name).map(|number| number as u16)
-    }
 }
 
 /// Something that must hold after every step of a host.
@@ -252,6 +213,3 @@ impl HostPlan {
         self
     }
 }
-
-/// When a client begins to play at the earliest.
-pub(crate) type Start = Option<Duration>;

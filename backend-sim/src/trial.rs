@@ -6,12 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::{fs, io};
 
+use tidelock_net::words::text::parse_number;
+
 use crate::campaign::{Simulator, keep_panics_quiet, one_line};
-use crate::report::{FAILURE_LINES_MAX, failure_text, story_text};
-use crate::run::{Report, Source, Watch};
-use crate::scenario::Scenario;
-use crate::shrink::{Story, story};
-use crate::simulate;
+use crate::report::{FAILURE_LINES_MAX, failure_text};
+use crate::run::{Report, Source, Watch, simulate};
+use crate::search::shrink::{Story, story};
+use crate::search::story_text::story_text;
+use crate::stage::scenario::Scenario;
 
 /// Makes a `#[test]` of a function that gives a [`Scenario`]: it runs the worlds of `seeds`
 /// seeds, and fails with the first violated law on one screen, made small. The failure is kept as a
@@ -92,7 +94,7 @@ pub fn run(scenario: &Scenario, seeds: u64, place: &Place) {
 /// Reads what `TIDELOCK_REPLAY` names.
 fn open(artefact: &str) -> Result<Source, String> {
     if let Some(seed) = artefact.strip_prefix("seed:") {
-        let seed = crate::script::parse_number(seed).map_err(|allowed| {
+        let seed = parse_number(seed).map_err(|allowed| {
             format!("TIDELOCK_REPLAY={artefact}: expected seed: and {allowed}")
         })?;
         return Ok(Source::Seed(seed));
@@ -181,7 +183,7 @@ fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panics::catch;
+    use crate::run::panics::catch;
     use crate::scenarios;
 
     fn key_value() -> Scenario {

@@ -1,53 +1,35 @@
 //! A world: hosts, peers and the network between them, and what happens in it.
 
+mod build;
 mod fingerprint;
+pub(crate) mod limits;
+pub(crate) mod memory;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::build;
-use crate::checkpoints::Checkpoints;
-use crate::choices::Choices;
-use crate::coverage::Coverage;
-use crate::digest::Digest;
-use crate::host::Host;
-use crate::kernel::Kernel;
-use crate::kinds::Kind;
-use crate::memory::Memory;
-use crate::noise::Amount;
-use crate::operator::Note;
-use crate::oracle::{Law, Limits, Oracle, Subject};
-use crate::peer::Peer;
-use crate::run::Trace;
-use crate::scenario::{Label, Operation, Side, When};
-use crate::schedule::What;
-use crate::signature;
-use crate::sometimes;
-use crate::spelling::{operation_words, trouble_words};
-use crate::stage::{Cast, Invariant, Stage};
-use crate::trace::Tracer;
-use crate::trouble::{Trouble, TroubleKind};
+use tidelock_core::SocketState;
+use tidelock_net::chance::choices::Choices;
+use tidelock_net::chance::noise::Amount;
+use tidelock_net::system::schedule::What;
+use tidelock_net::words::cast::Cast;
+use tidelock_net::words::kinds::Kind;
+use tidelock_net::words::operation::{Label, Operation, Side, When};
+use tidelock_net::words::trouble::{Trouble, TroubleKind};
 
-/// What every host and peer of a world works with.
-pub struct Shared<C> {
-    /// The network.
-    pub kernel: Kernel<C>,
-    /// The judge.
-    pub oracle: Oracle,
-    /// The hash of every step.
-    pub digest: Digest,
-    /// What is told.
-    pub tracer: Tracer,
-    /// What was reached.
-    pub coverage: Coverage,
-    /// The sum of what services saw, without times.
-    pub outcome: u64,
-    /// Events, and commands and messages about sockets.
-    pub story: u64,
-    /// Check everything at every step.
-    pub is_paranoid: bool,
-}
+use self::memory::Memory;
+use crate::actors::host::Host;
+use crate::actors::operator::Note;
+use crate::actors::peer::Peer;
+use crate::actors::shared::Shared;
+use crate::judge::checkpoints::Checkpoints;
+use crate::judge::coverage::{Coverage, sometimes};
+use crate::judge::digest::Digest;
+use crate::judge::oracle::{Law, Oracle, Subject};
+use crate::judge::trace::{Trace, Tracer};
+use crate::stage::{Invariant, Stage};
+use crate::tide::spelling::{operation_words, trouble_words};
 
 /// A world that runs until nothing is left to happen.
 pub struct World<C> {
@@ -111,7 +93,7 @@ impl<C: Choices> World<C> {
         let options = stage.options();
         let Memory { kernel, oracle } = memory;
         let kernel = build::kernel(&stage, choices, kernel);
-        let limits = Limits::of(options);
+        let limits = limits::limits(options);
         let hosts = stage.hosts.len();
         let oracle = Oracle::within(oracle, hosts, plan.len(), stage.behaviour, limits);
         let mut shared = Shared {
@@ -463,7 +445,7 @@ impl<C: Choices> World<C> {
     pub fn state_name(&self, subject: Subject) -> &'static str {
         match (subject.host, subject.id) {
             (Some(host), Some(id)) => match &self.machines[host as usize] {
-                Machine::Host(machine) => signature::state_name(machine.state(id)),
+                Machine::Host(machine) => machine.state(id).map_or("gone", SocketState::name),
                 Machine::Peer(_) => "peer",
             },
             _ if subject.role.is_some() => "peer",

@@ -11,8 +11,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Source, Watch};
-use tidelock_sim::{scenarios, simulate};
+use tidelock_sim::scenarios;
 
 const SEEDS: u64 = 20;
 

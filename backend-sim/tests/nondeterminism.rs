@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service};
-use tidelock_sim::campaign::{Campaign, Share, Simulator};
 use tidelock_sim::client::Client;
-use tidelock_sim::doctor::diagnose;
+use tidelock_sim::internal::campaign::diagnose;
+use tidelock_sim::internal::campaign::{Campaign, Share, Simulator};
 use tidelock_sim::run::{FailureClass, Report, Source, Watch};
 use tidelock_sim::scenario::{SERVER_PORT, Scenario};
 

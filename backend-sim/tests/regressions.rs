@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tidelock_sim::internal::script::Script;
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Source, Watch};
-use tidelock_sim::script::Script;
-use tidelock_sim::{scenarios, simulate};
+use tidelock_sim::scenarios;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/regressions")
@@ -84,7 +85,7 @@ fn every_stored_file_is_a_test() {
 /// What the grammar's documentation shows means what it says.
 #[test]
 fn the_documented_example_is_met_line_by_line() {
-    let source = include_str!("../src/script/mod.rs");
+    let source = include_str!("../src/tide/mod.rs");
     let lines = source.lines().skip_while(|line| *line != "//! tide 1");
     let lines = lines.take_while(|line| *line != "//! ```");
     let text: String =

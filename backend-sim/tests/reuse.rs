@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use tidelock_sim::memory::Memory;
+use tidelock_sim::internal::Memory;
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Report, Source, Watch};
-use tidelock_sim::{scenarios, simulate};
+use tidelock_sim::scenarios;
 
 /// What a run came to.
 fn summary(report: Report) -> impl PartialEq + Debug {

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tidelock_core::{ConnectOptions, Endpoint, ListenOptions, Message, Net, Service, SocketId};
-use tidelock_sim::campaign::Simulator;
+use tidelock_sim::internal::campaign::Simulator;
+use tidelock_sim::internal::script::{Script, ScriptOperation, When};
+use tidelock_sim::internal::search::shrink::{Failing, SHORT_EVENTS, Shrinker, Story, story};
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Failure, Report, Source, Watch};
 use tidelock_sim::scenario::{Behaviour, SERVER_PORT, Scenario};
-use tidelock_sim::script::{Script, ScriptOperation, When};
-use tidelock_sim::shrink::{Failing, SHORT_EVENTS, Shrinker, Story, story};
-use tidelock_sim::{scenarios, simulate};
+use tidelock_sim::scenarios;
 
 /// Believes that the two bytes of a head come together.
 struct Hasty;

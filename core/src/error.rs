@@ -54,6 +54,39 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
+/// The reason why an option was not set; the answer at the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// The id is not alive.
+    Stale,
+    /// No system can set this value.
+    Invalid(InvalidOption),
+}
+
+impl From<Stale> for OptionError {
+    fn from(_stale: Stale) -> Self {
+        OptionError::Stale
+    }
+}
+
+impl From<InvalidOption> for OptionError {
+    fn from(invalid: InvalidOption) -> Self {
+        OptionError::Invalid(invalid)
+    }
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionError::Stale => Stale.fmt(f),
+            OptionError::Invalid(invalid) => invalid.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OptionError {}
+
 /// The reason why no service was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ mod simulated;
 use std::time::Duration;
 
 use tidelock_core::{Config, Descriptor, Endpoint, ExitReport, Service, ServiceId};
-use tidelock_sim::kernel::Readiness;
+use tidelock_net::system::kernel::Readiness;
 
 use crate::driver::Ask;
 use crate::scripted::{PeerRead, ScriptedBackend, Style};

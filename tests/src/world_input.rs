@@ -4,12 +4,14 @@
 //! operation, one fault of the world or one decision, the last found by its key as in a `.tide`
 //! file. A torn tail is dropped; what does not apply is harmless.
 
-use tidelock_sim::kinds::{KINDS, KeyStyle, KindInfo};
+use tidelock_net::words::kinds::{KINDS, KeyStyle, KindInfo};
+use tidelock_sim::internal::script::{
+    Decision, Position, Script, ScriptFault, ScriptOperation, Value, When,
+};
+use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::scenario::Scenario;
 use tidelock_sim::scenarios;
-use tidelock_sim::script::{Decision, Position, Script, ScriptFault, ScriptOperation, Value, When};
-use tidelock_sim::simulate;
 
 /// Connections of one world: few, so that decisions meet.
 const CONNECTIONS_MAX: u8 = 3;

@@ -11,7 +11,7 @@ use tidelock_core::{
     Bytes, ConnectOptions, Endpoint, Instant, Message, Net, SendError, Service, SocketId, TimerId,
 };
 use tidelock_sim::address;
-use tidelock_sim::kernel::Address;
+use tidelock_sim::address::Address;
 use tidelock_sim::run::Report;
 use tidelock_sim::scenario::{SERVER, SERVER_PORT, Scenario};
 use tidelock_sim::swarm::Options;

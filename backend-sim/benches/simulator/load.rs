@@ -7,9 +7,9 @@ use std::time::Duration;
 use tidelock_core::{
     Bytes, ConnectOptions, ListenOptions, Message, Net, SendError, Service, SocketId, Target,
 };
+use tidelock_net::words::kinds::Family;
+use tidelock_sim::address::Address;
 use tidelock_sim::address::endpoint;
-use tidelock_sim::kernel::Address;
-use tidelock_sim::kinds::Family;
 use tidelock_sim::run::Report;
 use tidelock_sim::scenario::{SERVER, SERVER_PORT, Scenario};
 use tidelock_sim::swarm::Options;

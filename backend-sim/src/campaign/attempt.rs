@@ -1,11 +1,10 @@
 //! One run of a campaign: made, repeated if it is its turn, recorded if it failed.
 
 use super::{Campaign, Deletion, Simulator};
-use crate::coverage::Reached;
-use crate::panics::catch;
-use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch};
-use crate::script::Script;
-use crate::signature;
+use crate::judge::coverage::Reached;
+use crate::run::panics::catch;
+use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch, signature};
+use crate::tide::Script;
 
 /// What came of one seed.
 #[derive(Clone, Debug)]

@@ -6,16 +6,17 @@
 //! sums do not depend on the order.
 
 mod attempt;
+pub mod doctor;
 mod sample;
 mod tally;
 
-pub use crate::panics::keep_panics_quiet;
+pub use crate::run::panics::keep_panics_quiet;
 pub(crate) use attempt::one_line;
 pub use attempt::{Attempt, Recording};
 pub use sample::Deletion;
 pub use tally::{Counts, Tally};
 
-use tidelock_core::mix;
+use tidelock_net::base::mix::mix;
 
 use crate::run::{Report, Source, Watch};
 

@@ -1,12 +1,13 @@
 //! What is tried on the runs that are made again anyway: whether a fault matters, and whether full
 //! checking sees more.
 
-use tidelock_core::mix;
+use tidelock_net::base::mix::mix;
+use tidelock_net::words::decision::Decision;
+use tidelock_net::words::kinds::Family;
 
 use super::Campaign;
-use crate::kinds::{Family, KINDS, KeyStyle};
 use crate::run::{Failure, FailureClass, Report, Source, Watch};
-use crate::script::{Decision, Position, Script};
+use crate::tide::Script;
 
 /// What came of a run from which one fault was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,22 +16,6 @@ pub struct Deletion {
     pub family: &'static str,
     /// Whether the outcome or the path is another one without it.
     pub has_changed: bool,
-}
-
-impl Decision {
-    /// The family of what is decided; `None` if there is no such decision.
-    pub fn family(&self) -> Option<Family> {
-        let (_, channel) = self.entity.rsplit_once('/')?;
-        let key = match self.position {
-            Position::Offset(_) => KeyStyle::Offset,
-            Position::Eof => KeyStyle::Eof,
-            Position::Occurrence(_) => KeyStyle::Occurrence,
-        };
-        let is_this = |info: &&crate::kinds::KindInfo| {
-            info.channel == channel && info.verb == self.kind && info.key == key
-        };
-        KINDS.iter().find(is_this).map(|info| info.family)
-    }
 }
 
 impl Campaign<'_> {
@@ -98,7 +83,7 @@ impl Campaign<'_> {
 mod tests {
     use super::*;
     use crate::campaign::{Share, Simulator};
-    use crate::script::Value;
+    use tidelock_net::words::decision::{Position, Value};
 
     fn campaign<'a>(run: &'a (dyn Fn(&str, Source, &Watch) -> Report + Sync)) -> Campaign<'a> {
         Campaign {

@@ -1,7 +1,7 @@
 //! What runs add up to.
 
 use super::{Attempt, Deletion};
-use crate::coverage::Set;
+use crate::judge::coverage::Set;
 use crate::run::Report;
 
 /// Sums over runs. Addition commutes, so that shards and workers agree.

@@ -2,12 +2,10 @@
 //!
 //! Everything here is a function from values to text; who prints it, and where, is not decided.
 
-mod story;
 mod summary;
-mod table;
-mod text;
+pub(crate) mod table;
+pub(crate) mod text;
 
-pub use story::{columns, story_text};
 pub use summary::Summary;
 pub use table::{Align, Table};
 pub use text::{

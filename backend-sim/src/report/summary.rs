@@ -3,7 +3,7 @@
 use super::table::{Align, Table, side_by_side};
 use super::text::{grouped, per_second, percent, scaled, seconds};
 use crate::campaign::{Counts, Tally};
-use crate::coverage::{Cell, Set, legal_cells, legal_pairs, why_not};
+use crate::judge::coverage::{Cell, Set, legal_cells, legal_pairs, why_not};
 
 /// What a campaign's end is told from.
 #[derive(Clone, Debug)]

@@ -46,7 +46,7 @@ impl Table {
 }
 
 /// Puts blocks of lines next to each other, four blanks apart.
-pub(super) fn side_by_side(blocks: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn side_by_side(blocks: &[Vec<String>]) -> Vec<String> {
     let height = blocks.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = blocks
         .iter()

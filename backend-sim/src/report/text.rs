@@ -83,7 +83,7 @@ pub fn failure_text(
 
 /// How each story of a failure ends: with as many of the last events as there is room for, and
 /// with what is kept.
-pub(super) fn end_lines(
+pub(crate) fn end_lines(
     lines: &mut Vec<String>,
     failure: &Failure,
     kept: &[(&str, String)],
@@ -135,7 +135,7 @@ pub fn run_text(report: &Report) -> Vec<String> {
 }
 
 /// What was run: the scenario and its seed, if one was named.
-pub(super) fn source_name(report: &Report) -> String {
+pub(crate) fn source_name(report: &Report) -> String {
     match report.is_seedless {
         true => format!("{}, without a seed", report.scenario),
         false => format!("{}, seed {}", report.scenario, report.seed),
@@ -143,7 +143,7 @@ pub(super) fn source_name(report: &Report) -> String {
 }
 
 /// A name and its text, broken between words; none of an empty text.
-pub(super) fn entry_lines(name: &str, text: &str, lines_max: usize) -> Vec<String> {
+pub(crate) fn entry_lines(name: &str, text: &str, lines_max: usize) -> Vec<String> {
     const COLUMNS_MAX: usize = 88;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -173,7 +173,7 @@ fn class_text(class: FailureClass) -> &'static str {
 }
 
 /// As much as a line or two of a terminal can bear.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const SHOWN_MAX: usize = 160;
     match text.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service, SocketId, TimerId};
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::ports::{DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm};
-use crate::scenario::{Action, Behaviour, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Ids are used again at once, so that what comes late meets a new socket at its old place.
 pub(super) fn churn() -> Scenario {

@@ -7,12 +7,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tidelock_core::{
     ConnectOptions, Endpoint, ListenOptions, Message, Net, SendError, Service, ServiceId, SocketId,
 };
+use tidelock_net::system::kernel::Address;
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{keep_calm, keep_valid, only_looks};
-use crate::address;
-use crate::kernel::Address;
-use crate::scenario::{SERVER, SERVER_PORT, Scenario};
-use crate::swarm::Options;
+use crate::stage::address;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// A captain owns the sockets of its host, and its hands write them. Captains read what the far
 /// hands wrote, and judge the order of each.

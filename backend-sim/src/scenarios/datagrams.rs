@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use tidelock_core::{Bytes, Endpoint, Message, Net, SendError, Service, SocketOption, UdpOptions};
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::system::kernel::Address;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::ports::{DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm};
-use crate::address;
-use crate::kernel::Address;
-use crate::scenario::{Action, DEAD_PORT, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::address;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Clients send datagrams of all sizes; the server sends each back to where it came from.
 pub(super) fn datagrams() -> Scenario {

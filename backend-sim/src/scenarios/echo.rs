@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use tidelock_core::{Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, SocketId};
+use tidelock_net::base::fingerprint::Fingerprint;
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
+use tidelock_net::words::ports::{CLIENT, SERVER, SERVER_PORT};
 
 use super::planner::keep_calm;
-use crate::fingerprint::Fingerprint;
-use crate::scenario::{
-    Action, Behaviour, CLIENT, Label, Operation, SERVER, SERVER_PORT, Scenario, Side, When,
-};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Clients send messages and end their connections; whatever arrives is sent back.
 pub(super) fn echo() -> Scenario {

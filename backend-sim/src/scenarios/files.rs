@@ -1,10 +1,14 @@
 //! Large transfers beside small messages that may overtake them.
 
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
+
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm, keep_valid};
-use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Each connection carries a file in low-priority pieces and control messages of high priority.
 pub(super) fn files() -> Scenario {

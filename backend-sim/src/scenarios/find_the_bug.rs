@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tidelock_core::{Endpoint, ListenOptions, Message, Net, Service, SocketId};
+use tidelock_net::words::client::Client;
+use tidelock_net::words::ports::SERVER_PORT;
 
-use crate::client::Client;
-use crate::scenario::{SERVER_PORT, Scenario};
 use crate::stage::Stage;
+use crate::stage::scenario::Scenario;
 
 /// The service with its mistake: it holds in a kind network, and not in this one.
 pub(super) fn find_the_bug() -> Scenario {
@@ -162,8 +163,8 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::split;
     use crate::run::{Source, Watch};
-    use crate::split;
 
     #[test]
     fn the_mended_one_hears_the_same_lines_however_they_are_cut() {

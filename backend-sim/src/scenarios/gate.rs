@@ -6,12 +6,15 @@ use bytes::BytesMut;
 use tidelock_core::{
     Bytes, Endpoint, ListenOptions, Message, Net, Queued, SendError, Service, ServiceId, SocketId,
 };
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::payload::FRAME_HEAD_BYTES;
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm};
-use crate::payload::FRAME_HEAD_BYTES;
-use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Clients send frames that say their length; an agent sends each whole one back.
 pub(super) fn gate() -> Scenario {

@@ -14,7 +14,7 @@ mod slow_readers;
 
 use std::sync::LazyLock;
 
-use crate::scenario::Scenario;
+use crate::stage::scenario::Scenario;
 
 pub use find_the_bug::KeyValue;
 

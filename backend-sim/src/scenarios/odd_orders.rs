@@ -7,13 +7,15 @@ use tidelock_core::{
     AcceptRate, Bytes, ConnectOptions, Endpoint, Keepalive, ListenOptions, Message, Net, Service,
     ServiceId, SocketId, SocketOption, Target, Timeout, UdpOptions,
 };
+use tidelock_net::system::kernel::Address;
+use tidelock_net::words::kinds::Family;
+use tidelock_net::words::names::NAMES;
+use tidelock_net::words::ports::{CLIENT, DEAD_PORT, SERVER, SERVER_PORT};
 
 use super::planner::{keep_calm, keep_valid, only_looks};
-use crate::address;
-use crate::kernel::{Address, NAMES};
-use crate::kinds::Family;
-use crate::scenario::{CLIENT, DEAD_PORT, SERVER, SERVER_PORT, Scenario};
-use crate::swarm::Options;
+use crate::stage::address;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Services that make no sense: what they ask next has nothing to do with what they were told.
 pub(super) fn odd_orders() -> Scenario {

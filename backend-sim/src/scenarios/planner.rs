@@ -1,8 +1,10 @@
 //! What plans are made with: connections, and what happens on each in order of time.
 
-use crate::scenario::{Action, CLIENT, Label, Operation, Side, When};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
+use tidelock_net::words::ports::CLIENT;
+
+use crate::stage::options::Options;
 
 /// A plan that grows.
 pub(super) struct Planner<'a> {

@@ -6,12 +6,15 @@ use tidelock_core::{
     Bytes, CloseReason, ConnectOptions, Endpoint, ListenOptions, Message, Net, SendError, Service,
     SocketId, Target,
 };
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::echo::Echo;
 use super::planner::{Planner, keep_calm};
-use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Whatever clients send reaches the origin through the relay, and comes back the same way.
 pub(super) fn relay() -> Scenario {

@@ -6,11 +6,14 @@ use std::time::Duration;
 use tidelock_core::{
     Bytes, Endpoint, ListenOptions, Message, Net, SendError, Service, SocketId, TimerId,
 };
+use tidelock_net::chance::streams::Stream;
+use tidelock_net::words::behaviour::Behaviour;
+use tidelock_net::words::operation::{Action, Operation};
+use tidelock_net::words::ports::{SERVER, SERVER_PORT};
 
 use super::planner::{Planner, keep_calm, keep_valid};
-use crate::scenario::{Action, Behaviour, Operation, SERVER, SERVER_PORT, Scenario};
-use crate::streams::Stream;
-use crate::swarm::Options;
+use crate::stage::options::Options;
+use crate::stage::scenario::Scenario;
 
 /// Clients stop and start reading; the server thinks before it answers, and reads meanwhile not.
 pub(super) fn slow_readers() -> Scenario {

@@ -2,9 +2,10 @@
 
 use std::hash::Hash;
 
+use tidelock_net::base::fingerprint::Fingerprint;
+use tidelock_net::chance::choices::Choices;
+
 use super::{Machine, World};
-use crate::choices::Choices;
-use crate::fingerprint::Fingerprint;
 
 impl<C: Choices> World<C> {
     /// Two worlds of one plan that give the same here go on alike, and are judged alike, from the

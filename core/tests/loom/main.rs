@@ -50,6 +50,8 @@ mod multicast;
 mod mux;
 #[path = "../../src/net.rs"]
 mod net;
+#[path = "../../src/option_name.rs"]
+mod option_name;
 #[path = "../../src/option_value.rs"]
 mod option_value;
 #[path = "../../src/options.rs"]
@@ -89,7 +91,7 @@ pub use config::{Config, ConfigError, MESSAGE_OVERHEAD_BYTES};
 pub use directory::Directory;
 pub use dispatcher::{Batch, Dispatcher, Handled, Leftovers};
 pub use endpoint::{Endpoint, Target};
-pub use error::{OpenError, PostError, Queued, SendError, SpawnError, Stale};
+pub use error::{OpenError, OptionError, PostError, Queued, SendError, SpawnError, Stale};
 pub use event::{Event, Readiness};
 pub use fault::{Fault, FaultKind, Operation};
 pub use id::{SHARDS_MAX, ServiceId, SocketId, TimerId};
@@ -98,7 +100,7 @@ pub use message::{CloseReason, Message, MessageKind, RefusedReason, Timeout};
 pub use multicast::Multicast;
 pub use mux::{Delivery, ExitReport, Mux, Progress, Wish};
 pub use net::Net;
-pub use option_value::{InvalidOption, OptionError, OptionName};
+pub use option_name::{InvalidOption, OptionName};
 pub use options::{AcceptRate, ConnectOptions, Keepalive, ListenOptions, SocketOption, UdpOptions};
 pub use outbox::{Outbox, Priority};
 pub use outlet::{KeepCommands, Outlet};

@@ -7,21 +7,22 @@ use tidelock_core::{
     Bytes, Command, Config, Descriptor, Dispatcher, Endpoint, ExitReport, Instant, KeepCommands,
     Mux, Progress, Service, ServiceId, SocketState,
 };
+use tidelock_net::chance::choices::Seed;
+use tidelock_net::chance::noise::Noise;
+use tidelock_net::system::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
 use tidelock_sim::address::{address, endpoint};
-use tidelock_sim::backend::{Resolving, SimBackend};
-use tidelock_sim::choices::Seed;
-use tidelock_sim::coverage::Coverage;
-use tidelock_sim::digest::Digest;
-use tidelock_sim::event::{Fetched, fetch, hand_over};
-use tidelock_sim::io::Io;
-use tidelock_sim::kernel::{Address, Errno, Kernel, Os, Readiness, Settings};
-use tidelock_sim::noise::Noise;
-use tidelock_sim::oracle::{Limits, Oracle};
+use tidelock_sim::internal::Shared;
+use tidelock_sim::internal::host::Io;
+use tidelock_sim::internal::host::{Fetched, fetch, hand_over};
+use tidelock_sim::internal::host::{Resolving, SimBackend};
+use tidelock_sim::internal::judge::Digest;
+use tidelock_sim::internal::judge::Oracle;
+use tidelock_sim::internal::judge::Tracer;
+use tidelock_sim::internal::judge::coverage::Coverage;
+use tidelock_sim::internal::limits;
 use tidelock_sim::run::Trace;
 use tidelock_sim::scenario::Behaviour;
 use tidelock_sim::swarm::Options;
-use tidelock_sim::trace::Tracer;
-use tidelock_sim::world::Shared;
 
 use super::{Arm, ArmKind};
 use crate::driver::Ask;
@@ -85,7 +86,7 @@ impl SimulatedArm {
         let mut kernel = Kernel::new(choices, Noise::new(0), settings);
         assert_eq!(kernel.add_host("host", readiness), HOST);
         assert_eq!(kernel.add_host("peers", Readiness::Linux), PEERS);
-        let limits = Limits::of(&Options::default());
+        let limits = limits(&Options::default());
         let mux = Mux::new(config).expect("the test's limits do not contradict");
         let dispatcher = Dispatcher::new(mux.directory().clone(), 1);
         Self {

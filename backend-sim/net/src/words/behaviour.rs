@@ -1,0 +1,10 @@
+//! Ways to answer what was accepted.
+
+/// What a scripted peer does with what it accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Sends back what it reads, and FIN after FIN.
+    Echo,
+    /// Reads and says nothing; FIN after FIN.
+    Sink,
+}

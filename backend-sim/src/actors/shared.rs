@@ -1,0 +1,28 @@
+//! What the actors of a world share.
+
+use tidelock_net::system::kernel::Kernel;
+
+use crate::judge::coverage::Coverage;
+use crate::judge::digest::Digest;
+use crate::judge::oracle::Oracle;
+use crate::judge::trace::Tracer;
+
+/// What every host and peer of a world works with.
+pub struct Shared<C> {
+    /// The network.
+    pub kernel: Kernel<C>,
+    /// The judge.
+    pub oracle: Oracle,
+    /// The hash of every step.
+    pub digest: Digest,
+    /// What is told.
+    pub tracer: Tracer,
+    /// What was reached.
+    pub coverage: Coverage,
+    /// The sum of what services saw, without times.
+    pub outcome: u64,
+    /// Events, and commands and messages about sockets.
+    pub story: u64,
+    /// Check everything at every step.
+    pub is_paranoid: bool,
+}
