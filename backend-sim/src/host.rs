@@ -348,6 +348,9 @@ impl Host {
     }
 
     fn hand_over_commands<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        if self.commands.is_empty() {
+            return;
+        }
         let count = self.commands.len().min(self.directory.config().commands_per_turn as usize);
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for _ in 0..count {
@@ -429,15 +432,31 @@ impl Host {
 /// What the Mux is asked is hashed, traced and judged, right before or right after it took it in:
 /// nothing comes between.
 fn note_command<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, command: &Command) {
+    note_asked(io, shared, host, command.socket(), || format!("{command:?}"));
+    if let Command::Pause { id } = command {
+        io.paused(*id);
+    }
+    shared.oracle.command(host, command);
+}
+
+/// As [`note_command`], but for the judge. `asked`: the command, for a reader of the trace.
+#[inline]
+fn note_asked<C: Choices>(
+    io: &mut Io,
+    shared: &mut Shared<C>,
+    host: u16,
+    socket: Option<SocketId>,
+    asked: impl FnOnce() -> String,
+) {
     io.deeds += 1;
-    let socket = command.socket();
+    if let Some(id) = socket {
+        io.touch(id);
+    }
     shared.story += u64::from(socket.is_some());
     shared.digest.word(COMMAND | u64::from(host));
     shared.digest.word(socket.map_or(0, SocketId::to_bits));
     let name = shared.kernel.host_name(host);
-    shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-    io.asked(command);
-    shared.oracle.command(host, command);
+    shared.tracer.line(shared.kernel.now, || format!("{name} asks {}", asked()));
 }
 
 /// Tags of the digest.

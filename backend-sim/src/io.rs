@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use tidelock_core::{Command, SocketId};
+use tidelock_core::SocketId;
 
 use crate::coverage::Place;
 use crate::fairness::{Fairness, INPUT};
@@ -101,14 +101,9 @@ impl Io {
         }
     }
 
-    /// The Mux is told a command before its next turn.
-    pub(crate) fn asked(&mut self, command: &Command) {
-        if let Some(id) = command.socket() {
-            self.touch(id);
-        }
-        if let Command::Pause { id } = command {
-            self.fairness.called(*id, INPUT, self.turns + 1);
-        }
+    /// The owner wants no input from now on, and asks anew when it starts again.
+    pub(crate) fn paused(&mut self, id: SocketId) {
+        self.fairness.called(id, INPUT, self.turns + 1);
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> u32 {

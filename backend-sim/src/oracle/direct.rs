@@ -56,19 +56,21 @@ impl Oracle {
 
     /// The Mux has received what a worker did not write.
     pub(super) fn direct_returns(&mut self, host: u16, id: SocketId) {
-        let (now, is_optional) = (self.now, self.may_be_ending(host, id));
-        let Some(view) = self.socket(host, id) else { return };
-        let result = match view.direct.take() {
+        let now = self.now;
+        let Some(mut case) = self.hosts[host as usize].case(id) else { return };
+        let is_optional = case.may_be_ending();
+        let result = match case.view.direct.take() {
             Some(rest) => {
-                view.ending.queued_at = Mark::at(now);
-                view.outbox.put_back(*rest)
+                case.view.ending.queued_at = Mark::at(now);
+                case.view.outbox.put_back(*rest)
             }
             None => Err("what nobody wrote came back".to_owned()),
         };
-        if !view.is_output_ended {
-            view.warnings.accepted(view.outbox.pending_bytes(), is_optional);
-            if view.warnings.is_due() {
-                self.hosts[host as usize].warned.push(id);
+        if !case.view.is_output_ended {
+            let pending_bytes = case.view.outbox.pending_bytes();
+            case.view.warnings.accepted(pending_bytes, is_optional);
+            if case.view.warnings.is_due() {
+                case.warned.push(id);
             }
         }
         self.check(Law::DirectWrite, result.map_err(|detail| format!("{id}: {detail}")));
@@ -76,14 +78,8 @@ impl Oracle {
 
     /// The Mux does something with a stream that only one may do at a time.
     pub(super) fn check_sole_writer(&mut self, host: u16, id: SocketId, what: &str) {
-        let Some(view) = self.socket(host, id) else { return };
-        let result = match &view.direct {
-            None => Ok(()),
-            Some(direct) => {
-                let left = direct.unsent_bytes();
-                Err(format!("{id}: {what} while a worker writes, {left} B are left"))
-            }
-        };
+        let Some(case) = self.hosts[host as usize].case(id) else { return };
+        let result = case.sole_writer(what);
         self.check(Law::DirectWrite, result);
     }
 }

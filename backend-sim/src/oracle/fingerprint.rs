@@ -32,7 +32,6 @@ impl Hash for HostView {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
             sockets,
-            leaving,
             sides,
             endings,
             services,
@@ -42,7 +41,7 @@ impl Hash for HostView {
             step: _,
             warned,
         } = self;
-        (sockets, leaving, sides, endings, services, released, is_exiting, warned).hash(state);
+        (sockets, sides, endings, services, released, is_exiting, warned).hash(state);
     }
 }
 

@@ -4,7 +4,7 @@ use tidelock_core::{CloseReason, Message, ServiceId, SocketId};
 
 use super::ending::Around;
 use super::grammar::Phase;
-use super::{Law, Oracle, SocketView};
+use super::{Law, Oracle};
 use crate::mark::Mark;
 
 impl Oracle {
@@ -131,21 +131,21 @@ impl Oracle {
         let is_input =
             matches!(message, Message::Data { .. } | Message::Udp { .. } | Message::Accept { .. });
         let max = self.limits.mailbox_bytes_max;
-        let is_full = self.hosts[host as usize].services.is_full(service);
+        let charge_bytes = self.limits.mailbox_charge_bytes(message);
+        let services = &mut self.hosts[host as usize].services;
+        let told = services.tell(service, message, charge_bytes, max);
         if is_input {
+            let was_full = told.as_ref().is_ok_and(|was_full| *was_full);
             // The last bytes of a stream that broke are told before its end whatever waits.
             let id = message.socket().expect("input is about a socket");
-            let is_broken = self.socket(host, id).is_some_and(|view| view.is_broken);
-            let result = match is_full && !is_broken {
+            let mut is_broken = || self.socket(host, id).is_some_and(|view| view.is_broken);
+            let result = match was_full && !is_broken() {
                 true => Err(format!("{message}, and the mailbox of {service} is full")),
                 false => Ok(()),
             };
             self.check(Law::Mailbox, result);
         }
-        let charge_bytes = self.limits.mailbox_charge_bytes(message);
-        let services = &mut self.hosts[host as usize].services;
-        let result = services.tell(service, message, charge_bytes, max);
-        self.check(Law::MessageOwner, result);
+        self.check(Law::MessageOwner, told.map(|_was_full| ()));
     }
 
     fn eof(&mut self, host: u16, id: SocketId) {
@@ -184,7 +184,7 @@ impl Oracle {
         self.check(Law::UnsentCount, result);
         let view = &mut self.hosts[host as usize];
         let ending = view.endings.remove(&id);
-        view.leaving.retain(SocketView::is_told_open);
+        view.sockets.forget_closed();
         ending.into_iter().flatten().for_each(|operation| self.complete(operation));
         if matches!(reason, CloseReason::Closed | CloseReason::Shutdown) {
             // What ends before it opened was asked for in this order, so that its opening is over.
