@@ -5,7 +5,7 @@ mod fingerprint;
 mod inline;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_core::{
@@ -50,7 +50,7 @@ pub struct Host {
     /// Swapped with the outputs of the Mux; empty between steps.
     outputs: Vec<Delivery>,
     operator: ServiceId,
-    notes: Notes,
+    notes: Arc<Notes>,
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
     pub(crate) workers: Vec<Worker>,
@@ -88,7 +88,7 @@ impl Host {
         let mux = Mux::new(options.config()).expect("the options give a valid configuration");
         let directory = Arc::clone(mux.directory());
         let random_seed = mix(options.noise, u64::from(number));
-        let notes = Notes::default();
+        let notes = Arc::new(Notes::default());
         let mut commands = VecDeque::new();
         let mut spawn = |service| {
             let id = directory.take_service().expect("there is room for the first services");
@@ -159,12 +159,12 @@ impl Host {
 
     /// What the operator did since the last time.
     pub fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        self.notes.take()
     }
 
     /// Whether nobody did anything that the world has not been told of.
     pub(crate) fn has_no_notes(&self) -> bool {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.notes.is_empty()
     }
 
     /// An operation opened a socket.
@@ -269,7 +269,7 @@ impl Host {
             && self.workers.is_empty()
             && self.fetched.is_empty()
             && (!self.commands.is_empty() || self.mux.is_ready())
-            && self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            && self.notes.is_empty()
     }
 
     /// A round of the network thread while a service runs on a worker.
@@ -336,11 +336,14 @@ impl Host {
             let met = Met::event(event, self.io.offered_bytes(id) as usize);
             let place = Place::of(situation);
             let Shared { coverage, kernel, .. } = &mut *shared;
-            coverage.meets(kernel, self.number, self.io.socket(id), place, met);
+            coverage.meets(kernel, self.number, place, met, || self.io.socket(id));
             hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
             let class = class(&fetched.1);
             let stale_before = self.mux.stats().stale_events;
-            self.mux.handle_event(fetched.1, now);
+            match fetched.1 {
+                Event::Ready { id, readiness } => self.mux.handle_readiness(id, readiness, now),
+                completion => self.mux.handle_event(completion, now),
+            }
             let was_stale = self.mux.stats().stale_events > stale_before;
             sometimes!(shared.coverage, was_stale, "event-for-a-stale-id");
             shared.oracle.event(self.number, id, class, was_stale);

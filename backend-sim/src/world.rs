@@ -360,6 +360,9 @@ impl<C: Choices> World<C> {
     /// What the host's operator did since the last time.
     fn take_notes(&mut self, host: u16) {
         let Machine::Host(machine) = &mut self.machines[host as usize] else { return };
+        if machine.has_no_notes() {
+            return;
+        }
         for note in machine.take_notes() {
             match note {
                 Note::Opened { side, id } => {

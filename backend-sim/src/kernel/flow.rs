@@ -58,7 +58,7 @@ impl<C: Choices> Kernel<C> {
     /// [`Readiness::Linux`] a short read tells, under [`Readiness::Kqueue`] none does, nor where
     /// calls are completed. Under [`Readiness::Weakest`] a decision keeps silent.
     pub fn tells_drained(&mut self, socket: u32, is_short: bool) -> bool {
-        if self.bits(socket).readable {
+        if self.is_readable(socket) {
             return false;
         }
         let Socket { host, entity, .. } = self.sockets[socket as usize];

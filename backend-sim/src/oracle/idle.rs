@@ -14,11 +14,12 @@ pub struct IdleSocket {
     pub wishes: [bool; 2],
     /// The Mux was told to wait for it.
     pub is_pending: [bool; 2],
-    /// The kernel could do it.
+    /// The kernel could do it, where it is wished.
     pub is_possible: [bool; 2],
     /// An event or a completion is on its way.
     pub is_owed: bool,
-    /// It is established and broke, an event can tell of it, and nobody took its error.
+    /// It is established and broke, an event can tell of it, nobody took its error, and no read is
+    /// wished that would.
     pub has_error: bool,
     /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
     pub has_services_idle: bool,
@@ -96,8 +97,7 @@ impl Oracle {
                 }
             }
         }
-        // Where input is wished, a read will meet the error, and is judged below.
-        if socket.has_error && socket.has_services_idle && !socket.wishes[0] {
+        if socket.has_error && socket.has_services_idle {
             let result = match socket.is_owed {
                 true => Ok(()),
                 false => Err(format!("host {host}, {id}: it broke, and nobody asked why")),
