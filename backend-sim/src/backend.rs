@@ -76,10 +76,8 @@ impl<C: Choices> SimBackend<'_, C> {
             Some(entity) => coverage.fails(kernel, self.host, entity, place, met),
             None => coverage.meets(kernel, self.host, place, met, || self.io.socket(id)),
         }
-        self.shared
-            .digest
-            .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
-        self.shared.digest.word(id.to_bits());
+        let word = (call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF;
+        self.shared.digest.pair(word, id.to_bits());
         let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
         self.shared.tracer.full(now, || match answer {
             LATER => format!("{host} {call:?} {id}: later"),

@@ -325,8 +325,7 @@ impl Host {
             let (_, event) = &fetched;
             let id = event.socket();
             shared.story += 1;
-            shared.digest.word(EVENT | u64::from(self.number));
-            shared.digest.word(id.to_bits());
+            shared.digest.pair(EVENT | u64::from(self.number), id.to_bits());
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event}"));
             self.io.touch(id);
@@ -396,8 +395,8 @@ impl Host {
         if let Delivery::Message(service, message) = delivery {
             shared.oracle.message(self.number, *service, message);
             shared.story += u64::from(message.socket().is_some());
-            shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
-            shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
+            let bits = message.socket().map_or(0, SocketId::to_bits);
+            shared.digest.pair((message.kind() as u64) << 32 | MESSAGE, bits);
             let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
             shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
             let last = self.outcome.add(message, &mut shared.digest);
@@ -456,8 +455,8 @@ fn note_asked<C: Choices>(
         io.touch(id);
     }
     shared.story += u64::from(socket.is_some());
-    shared.digest.word(COMMAND | u64::from(host));
-    shared.digest.word(socket.map_or(0, SocketId::to_bits));
+    let bits = socket.map_or(0, SocketId::to_bits);
+    shared.digest.pair(COMMAND | u64::from(host), bits);
     let name = shared.kernel.host_name(host);
     shared.tracer.line(shared.kernel.now, || format!("{name} asks {}", asked()));
 }

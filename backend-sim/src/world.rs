@@ -187,8 +187,7 @@ impl<C: Choices> World<C> {
             self.shared.kernel.now = now;
             self.steps += 1;
             self.shared.oracle.forget_subject();
-            self.shared.digest.word(now);
-            self.shared.digest.word(what.code());
+            self.shared.digest.pair(now, what.code());
             self.shared.tracer.full(now, || format!("{what:?}"));
             if !self.shared.kernel.handle(what) {
                 self.handle(what);

@@ -1,7 +1,7 @@
 //! Connections: how they begin and how they break.
 
 use super::names::SILENT_HOST;
-use super::{Address, Effect, Errno, Kernel, Os, Pipe, ROWS, Shape};
+use super::{Address, Effect, Errno, Kernel, Os, Pipe, ROWS, Row, Shape};
 use crate::choices::Choices;
 use crate::kinds::Kind;
 use crate::schedule::What;
@@ -189,8 +189,8 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// What a call on a stream is made to meet. What is fatal changes the stream, and the call
-    /// computes its answer from that.
+    /// What a call on a stream is made to meet.
+    #[inline]
     pub(super) fn stream_meets(&mut self, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
         let near = &self.ends[end as usize];
         if near.state != EndState::Established || near.is_reset || near.error.is_some() {
@@ -198,6 +198,13 @@ impl<C: Choices> Kernel<C> {
         }
         let (host, entity) = (near.local.host, near.entity);
         let row = self.meets(kind, host, entity)?;
+        self.stream_met(row, kind, socket, end)
+    }
+
+    /// What a call on a stream meets, by a row of the table. What is fatal changes the stream, and the call
+    /// computes its answer from that.
+    #[cold]
+    fn stream_met(&mut self, row: &Row, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
         match row.effect {
             Effect::OwesEdge => return Some(self.owe_edge(socket, kind == Kind::READ)),
             Effect::Repeats | Effect::Passes => return Some(row.errno),

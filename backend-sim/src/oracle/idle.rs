@@ -60,13 +60,13 @@ impl Oracle {
     /// not.
     pub fn event(&mut self, host: u16, id: SocketId, class: &'static str, was_stale: bool) {
         self.begin(host, id);
-        // Of an id that is forgotten nothing else is known.
-        self.about.last = Some(class);
         let (mut is_gone, mut is_secret) = (true, false);
         if let Some(mut case) = self.hosts[host as usize].case(id) {
             case.view.last = class;
             // Of one that was accepted and refused, or whose owner has ended, no end is told.
             (is_gone, is_secret) = (case.view.is_closed(), case.is_secret());
+        } else {
+            self.begin_forgotten(host, id, class);
         }
         let result = match is_gone == was_stale || is_secret {
             true => Ok(()),

@@ -39,6 +39,7 @@ pub use stream::{Progress, Sent, StreamCheck};
 pub use subject::Subject;
 
 use self::services::Services;
+use self::subject::About;
 use self::views::{Case, Views};
 use crate::memory::empty;
 use crate::operator::{frame_mark, mark};
@@ -147,7 +148,7 @@ pub struct Oracle {
     /// The time of the current step.
     now: u64,
     /// What is being checked.
-    about: Subject,
+    about: About,
 }
 
 /// What is known of one host.
@@ -222,7 +223,7 @@ impl Oracle {
             behaviour,
             limits,
             now: 0,
-            about: Subject::default(),
+            about: About::default(),
         }
     }
 

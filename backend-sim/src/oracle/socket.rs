@@ -221,16 +221,18 @@ impl SocketView {
     ) -> Result<(), String> {
         self.resolve_claims(step);
         // What one that is ending may still say.
-        let is_of_end = matches!(
-            message,
-            Message::Connect { .. }
-                | Message::Listening { .. }
-                | Message::Paused { .. }
-                | Message::Data { .. }
-                | Message::Error { .. }
-                | Message::Close { .. }
-        );
-        if self.late_claim_step < step && !is_of_end {
+        let is_of_end = || {
+            matches!(
+                message,
+                Message::Connect { .. }
+                    | Message::Listening { .. }
+                    | Message::Paused { .. }
+                    | Message::Data { .. }
+                    | Message::Error { .. }
+                    | Message::Close { .. }
+            )
+        };
+        if self.late_claim_step < step && !is_of_end() {
             return Err(format!("told to {service}, and it goes with another"));
         }
         if self.owner == Some(service) {
