@@ -185,6 +185,7 @@ impl<C: Choices> Kernel<C> {
     }
 
     /// Whether an event for the socket would say now that it is readable.
+    #[inline]
     pub fn is_readable(&self, socket: u32) -> bool {
         match self.sockets[socket as usize].shape {
             Shape::Stream { end } => self.has_input(end),
@@ -193,6 +194,7 @@ impl<C: Choices> Kernel<C> {
     }
 
     /// Whether a read of this end's stream would not block.
+    #[inline]
     fn has_input(&self, end: u32) -> bool {
         let near = &self.ends[end as usize];
         let incoming = &self.pipes[(end ^ 1) as usize];

@@ -77,6 +77,7 @@ impl Oracle {
     }
 
     /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.
+    #[inline]
     pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
         self.begin(host, id);
         let (mut must, mut was_held_back) = ([false; 2], false);

@@ -104,6 +104,7 @@ impl Services {
     }
 
     /// Everything was told that the Mux had put out.
+    #[inline]
     pub(super) fn all_told(&mut self) {
         while let Some(id) = self.handlers.pop() {
             if let Some(mailbox) = self.mailbox_mut(id) {
