@@ -16,11 +16,16 @@ fn complaint(text: &str) -> String {
 }
 
 #[test]
-fn the_committed_file_is_well_formed_and_as_it_would_be_written() {
-    let text = include_str!("../../benches/server/instructions.txt");
-    let names = ["raw-mio", "inline", "workers", "direct"];
-    let ratchet = Ratchet::parse(text, &names).expect("the file is well-formed");
-    assert_eq!(ratchet.to_string(), text);
+fn the_committed_files_are_well_formed_and_as_they_would_be_written() {
+    let servers = include_str!("../../benches/server/instructions.txt");
+    let simulator = include_str!("../../../backend-sim/benches/simulator/instructions.txt");
+    for (text, names) in [
+        (servers, ["raw-mio", "inline", "workers", "direct"]),
+        (simulator, ["madsim-message", "madsim-world", "message", "world"]),
+    ] {
+        let ratchet = Ratchet::parse(text, &names).expect("the file is well-formed");
+        assert_eq!(ratchet.to_string(), text);
+    }
 }
 
 #[test]
