@@ -48,7 +48,8 @@ pub enum Note {
 #[derive(Default)]
 pub struct Notes {
     list: Mutex<Vec<Note>>,
-    /// Whether there are any: the world asks in every step, and mostly there are none.
+    /// `true` if there are any. The world asks in every step, and mostly there are none: so it asks
+    /// without the lock.
     is_any: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! What a bench has measured so far, and whom it asks.
+//! The figures that a bench has measured so far, and the simulators that it asks.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use crate::instructions::Instructions;
 use crate::peer::{self, Peer};
 use crate::samples::{Ratio, Target};
 
-/// What a bench has measured so far, and whom it asks.
+/// The figures that a bench has measured so far, and the simulators that it asks.
 pub(crate) struct Bench {
     /// More samples are taken, and of larger worlds.
     pub(crate) is_full: bool,
-    /// What was counted.
+    /// The counts of instructions so far.
     pub(crate) instructions: Instructions,
-    /// Where the peers' programs are, if a row asks them.
+    /// The folder of the peers' programs, if a row asks them.
     programs: Option<PathBuf>,
     ratios: Vec<Ratio>,
 }
@@ -51,7 +51,7 @@ impl Bench {
         self.ratios.push(Ratio { name: name.into(), value, target });
     }
 
-    /// What was measured, in its order.
+    /// The figures, in the order in which they were measured.
     pub(crate) fn into_ratios(self) -> Vec<Ratio> {
         self.ratios
     }

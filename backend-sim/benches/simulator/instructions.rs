@@ -19,7 +19,7 @@ use crate::tool::{self, each};
 
 static HAS_VALGRIND: LazyLock<bool> = LazyLock::new(|| tool::is_there("valgrind"));
 
-/// What is counted.
+/// Something whose instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     /// A message of the ping-pong, 16 clients in one world. Seeds differ in what they draw of the
@@ -55,7 +55,7 @@ const COMMENT: &str = "\
 # The processor is the one that valgrind shows to the program.
 ";
 
-/// How the committed counts are renewed.
+/// The way to renew the committed counts.
 const RENEW: &str = "`cargo bench -p tidelock-sim -- instructions-of --write` writes the file anew";
 
 impl Counted {
@@ -89,7 +89,7 @@ impl Counted {
     }
 }
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Debug, Default)]
 pub(crate) struct Instructions {
     counts: Vec<(Counted, f64)>,

@@ -41,9 +41,9 @@ const USAGE: u8 = 64;
 struct Row {
     /// The name; those of its ratios begin with it.
     name: &'static str,
-    /// What is measured, in one line.
+    /// A description in one line.
     about: &'static str,
-    /// Whether other simulators take part.
+    /// `true` if other simulators take part.
     has_peers: bool,
     measure: fn(&mut Bench),
 }

@@ -65,7 +65,7 @@ pub enum Answered {
 }
 
 impl Answered {
-    /// What counts nothing was done.
+    /// The answer of a call that counts nothing and did what it was asked for.
     pub const DONE: Answered = Answered::Done { count: 1, asked: 0 };
 }
 

@@ -189,7 +189,7 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// What a call on a stream is made to meet.
+    /// Lets a call on a stream meet what is drawn for it, if anything is.
     #[inline]
     pub(super) fn stream_meets(&mut self, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
         let near = &self.ends[end as usize];
@@ -201,7 +201,7 @@ impl<C: Choices> Kernel<C> {
         self.stream_met(row, kind, socket, end)
     }
 
-    /// What a call on a stream meets, by a row of the table. What is fatal changes the stream, and the call
+    /// Lets a call on a stream meet a row of the table. A fatal one changes the stream, and the call
     /// computes its answer from that.
     #[cold]
     fn stream_met(&mut self, row: &Row, kind: Kind, socket: u32, end: u32) -> Option<Errno> {

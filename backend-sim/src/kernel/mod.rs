@@ -163,8 +163,8 @@ impl Host {
     }
 }
 
-/// What a stream sent at `sent_at` and lost is sent again, each time after twice as long. Answers
-/// when it arrives, and how much of that is noise.
+/// Sends again a packet of a stream that was sent at `sent_at` and lost, each time after twice as
+/// long. Returns when it arrives, and how much of that is noise.
 #[cold]
 fn retransmit(
     link: &mut Link,

@@ -184,7 +184,7 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// Whether an event for the socket would say now that it is readable.
+    /// Returns `true` if an event for the socket would say now that it is readable.
     #[inline]
     pub fn is_readable(&self, socket: u32) -> bool {
         match self.sockets[socket as usize].shape {
@@ -193,7 +193,7 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// Whether a read of this end's stream would not block.
+    /// Returns `true` if a read of this end's stream would not block.
     #[inline]
     fn has_input(&self, end: u32) -> bool {
         let near = &self.ends[end as usize];

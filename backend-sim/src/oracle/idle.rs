@@ -25,9 +25,9 @@ pub struct IdleSocket {
     pub has_services_idle: bool,
 }
 
-/// What is expected of a socket when its host is idle and so are its services.
+/// The state in which a socket must be when its host is idle and so are its services.
 struct Rest {
-    /// What must be wished follows from what was asked and told, whatever the Mux wishes.
+    /// The directions that the Mux must wish; they follow from what was asked and told.
     must: [bool; 2],
     /// Reads that were never told, and should have been.
     untold: usize,
@@ -38,7 +38,7 @@ struct Rest {
 }
 
 impl Case<'_> {
-    /// What is expected of the socket now that nothing is owed to it.
+    /// The state in which the socket must be now that nothing is owed to it.
     fn at_rest(mut self, host: u16) -> Rest {
         let must = self.may_be_ending();
         let must = self.view.must_wish(must);

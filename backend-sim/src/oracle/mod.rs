@@ -171,7 +171,7 @@ struct HostView {
 }
 
 impl HostView {
-    /// What is known of an id, with what else of the host a judgement of it needs.
+    /// The record of an id, with what else of the host a judgement of it needs.
     #[inline]
     fn case(&mut self, id: SocketId) -> Option<Case<'_>> {
         let Self { sockets, services, released, warned, is_exiting, step, .. } = self;

@@ -21,8 +21,7 @@ pub struct Subject {
     pub aspect: Option<&'static str>,
 }
 
-/// What is being checked, as it is set for each fact: a subject of which mostly nothing more is
-/// known.
+/// The subject of the checks of one fact: mostly a socket, and nothing more is known.
 #[derive(Clone, Copy, Default)]
 pub(super) struct About {
     host: Option<u16>,
@@ -30,7 +29,7 @@ pub(super) struct About {
     more: Option<More>,
 }
 
-/// What else is known of a subject.
+/// The rest of a subject, of which mostly nothing is known.
 #[derive(Clone, Copy, Default)]
 struct More {
     role: Option<&'static str>,
