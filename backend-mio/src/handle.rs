@@ -91,8 +91,8 @@ impl Handle {
         if !self.shared.directory.is_service_alive(owner) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
         }
-        let all_options = options.options.iter().chain(&options.accepted);
-        let checked = all_options.map(SocketOption::check).collect::<Result<(), _>>();
+        let checked =
+            options.options.iter().chain(&options.accepted).try_for_each(SocketOption::check);
         checked.map_err(|invalid| io::Error::new(io::ErrorKind::InvalidInput, invalid))?;
         let at = at.into();
         let taken = self.shared.directory.take_listener(owner, &at);

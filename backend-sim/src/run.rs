@@ -12,6 +12,7 @@ pub use crate::judge::trace::Trace;
 use std::fmt;
 
 use crate::judge::coverage::Reached;
+use crate::stage::options::Options;
 use crate::tide::Script;
 
 /// Where a run's decisions come from.
@@ -76,8 +77,9 @@ pub struct Report {
     pub errnos: Vec<(&'static str, u64)>,
     /// How often each law was checked.
     pub checked: Vec<(&'static str, u64)>,
-    /// The configuration and the swarm's choices, printed.
-    pub options: String,
+    /// The configuration and the swarm's choices; `None` of a run that broke off, or if they are not
+    /// told.
+    pub options: Option<Options>,
     /// The violated law, if one was.
     pub failure: Option<Failure>,
     /// The recording, if it was asked for.
@@ -87,6 +89,13 @@ pub struct Report {
     /// Of a script: the decisions that were not consumed and the needs that were not reached, each
     /// as its line. A regression with such lines no longer tests what it was written for.
     pub stale: Vec<String>,
+}
+
+impl Report {
+    /// The configuration and the swarm's choices, printed; empty without them.
+    pub fn options(&self) -> String {
+        self.options.as_ref().map_or(String::new(), Options::to_string)
+    }
 }
 
 /// A violated law.

@@ -169,8 +169,7 @@ impl<C: Choices> World<C> {
             self.shared.kernel.now = now;
             self.steps += 1;
             self.shared.oracle.forget_subject();
-            self.shared.digest.word(now);
-            self.shared.digest.word(what.code());
+            self.shared.digest.pair(now, what.code());
             self.shared.tracer.full(now, || format!("{what:?}"));
             if !self.shared.kernel.handle(what) {
                 self.handle(what);
@@ -342,6 +341,9 @@ impl<C: Choices> World<C> {
     /// What the host's operator did since the last time.
     fn take_notes(&mut self, host: u16) {
         let Machine::Host(machine) = &mut self.machines[host as usize] else { return };
+        if machine.has_no_notes() {
+            return;
+        }
         for note in machine.take_notes() {
             match note {
                 Note::Opened { side, id } => {

@@ -1,4 +1,4 @@
-//! The arguments of the bench.
+//! The arguments of the bench. The bench of tidelock-sim has this file, too.
 
 const OPTIONS: &str = "--full, --list, --check and --write";
 

@@ -1,4 +1,5 @@
-//! The conditions under which a count of instructions is exact.
+//! The conditions under which a count of instructions is exact. The bench of tidelock-sim has this file,
+//! too.
 //!
 //! Three of them are not in the repository: the compiler; the C library, whose `malloc` and `memcpy`
 //! are counted, too; and the processor, by whose features `memcpy` is chosen. Under valgrind a

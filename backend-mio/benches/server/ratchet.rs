@@ -1,10 +1,8 @@
-//! The ratchet: counts of instructions that are committed, and may not rise.
+//! The ratchet: counts of instructions that are committed, and may not rise. The bench of
+//! tidelock-sim has this file, too.
 
 use std::fmt;
 use std::ops::RangeInclusive;
-
-/// The server whose count the others are divided by where the committed counts are not exact.
-pub(crate) const YARDSTICK: &str = "raw-mio";
 
 /// What a count may be of the committed one. Below, it has fallen; chance moves it by 1.1 % at most.
 const HELD: RangeInclusive<f64> = 0.98..=1.03;
@@ -17,25 +15,21 @@ const RATIO_HELD: RangeInclusive<f64> = 0.0..=1.10;
 /// The words that begin the line of the conditions.
 const CONDITIONS_BEGIN: &str = "exact for ";
 
-/// The comment that a written file begins with.
-const COMMENT: &str = "\
-# Instructions of the server's process per message of 64 B at 64 connections, counted by callgrind.
-# `cargo bench -p tidelock-mio -- instructions --check` compares with them, `--write` renews them.
-# The processor is the one that valgrind shows to the program.
-";
-
 /// The committed counts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ratchet {
+    /// The lines that the file begins with.
+    comment: String,
     conditions: String,
-    /// By name of the server.
+    /// By name of what was counted.
     counts: Vec<(String, u64)>,
 }
 
 impl Ratchet {
-    /// Counts to be committed; `conditions` name compiler, C library and processor.
-    pub(crate) fn new(conditions: String, counts: Vec<(String, u64)>) -> Self {
-        Self { conditions, counts }
+    /// Counts to be committed, in a file that begins with `comment`; `conditions` name compiler, C
+    /// library and processor.
+    pub(crate) fn new(comment: &str, conditions: String, counts: Vec<(String, u64)>) -> Self {
+        Self { comment: comment.to_owned(), conditions, counts }
     }
 
     /// Reads a file that has a count for each of `names`.
@@ -43,6 +37,8 @@ impl Ratchet {
     /// # Errors
     /// The first line that is wrong, and why.
     pub(crate) fn parse(text: &str, names: &[&str]) -> Result<Self, String> {
+        let is_comment = |line: &&str| line.starts_with('#');
+        let comment = text.split_inclusive('\n').take_while(is_comment).collect();
         let mut lines = (1..).zip(text.lines()).filter(|(_, line)| {
             let line = line.trim();
             !line.is_empty() && !line.starts_with('#')
@@ -63,7 +59,7 @@ impl Ratchet {
             let end = text.lines().count();
             return Err(format!("line {end}: the file ends without a count of {missing}"));
         }
-        Ok(Self { conditions, counts })
+        Ok(Self { comment, conditions, counts })
     }
 
     /// The compiler, C library and processor that the counts are exact for.
@@ -74,15 +70,20 @@ impl Ratchet {
     /// Compares a count that was taken under the same conditions.
     pub(crate) fn compare(&self, name: &str, measured: f64) -> Comparison {
         let committed = self.count(name);
-        Comparison { measured, committed, unit: "instructions", held: HELD }
+        Comparison { measured, committed, unit: "instructions".to_owned(), held: HELD }
     }
 
-    /// Compares a count that was taken under other conditions, by its ratio to the yardstick's count
-    /// of the same run.
-    pub(crate) fn compare_ratio(&self, name: &str, measured: f64, yardstick: f64) -> Comparison {
-        let committed = self.count(name) / self.count(YARDSTICK);
-        let measured = measured / yardstick;
-        Comparison { measured, committed, unit: "x raw-mio", held: RATIO_HELD }
+    /// Compares a count that was taken under other conditions, by its ratio to a yardstick: its name,
+    /// and its count of the same run.
+    pub(crate) fn compare_ratio(
+        &self,
+        name: &str,
+        measured: f64,
+        (yardstick, count): (&str, f64),
+    ) -> Comparison {
+        let committed = self.count(name) / self.count(yardstick);
+        let (measured, unit) = (measured / count, format!("x {yardstick}"));
+        Comparison { measured, committed, unit, held: RATIO_HELD }
     }
 
     fn count(&self, name: &str) -> f64 {
@@ -94,7 +95,7 @@ impl Ratchet {
 /// The file.
 impl fmt::Display for Ratchet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{COMMENT}{CONDITIONS_BEGIN}{}", self.conditions)?;
+        writeln!(f, "{}{CONDITIONS_BEGIN}{}", self.comment, self.conditions)?;
         self.counts.iter().try_for_each(|(name, count)| writeln!(f, "{name} {count}"))
     }
 }
@@ -111,10 +112,13 @@ fn parse_conditions(line: &str) -> Result<String, String> {
 fn parse_count<'a>(line: &'a str, names: &[&str]) -> Result<(&'a str, u64), String> {
     let mut words = line.split_whitespace();
     let (Some(name), Some(count), None) = (words.next(), words.next(), words.next()) else {
-        return Err(format!("expected a server and its count, found {line:?}"));
+        return Err(format!("expected a name and its count, found {line:?}"));
     };
     if !names.contains(&name) {
-        return Err(format!("{name}: no such server; there are {}", names.join(", ")));
+        return Err(format!(
+            "{name}: nothing of that name is counted; there are {}",
+            names.join(", ")
+        ));
     }
     match count.parse() {
         Ok(count) if count > 0 => Ok((name, count)),
@@ -127,7 +131,7 @@ fn parse_count<'a>(line: &'a str, names: &[&str]) -> Result<(&'a str, u64), Stri
 pub(crate) struct Comparison {
     measured: f64,
     committed: f64,
-    unit: &'static str,
+    unit: String,
     held: RangeInclusive<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! The selection of rows by their names.
+//! The selection of rows by their names. The bench of tidelock-sim has this file, too.
 
 /// Returns the indices of the rows that the words select, in the order of the rows: the order of
 /// the words does not change what is measured before what.

@@ -1,5 +1,7 @@
-//! The tools that count, and what is made of their counts.
+//! The tools that count, and what is made of their counts. The bench of tidelock-sim has this
+//! file, too.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +18,15 @@ pub(crate) fn is_there(tool: &str) -> bool {
 /// The file that a tool writes its counts to.
 pub(crate) fn result_path() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("counted")
+}
+
+/// Reads all instructions of a process from what callgrind wrote.
+pub(crate) fn counted_instructions(profile: &Path) -> u64 {
+    let profile = fs::read_to_string(profile).expect("callgrind writes a profile");
+    let summary = profile
+        .lines()
+        .find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    summary.and_then(|count| count.trim().parse().ok()).expect("a number of instructions")
 }
 
 /// Returns what one more of `things` costs: the difference between many and few, divided. What a

@@ -413,8 +413,8 @@ mod tests {
         let mut compared_bytes = 0;
         for seed in 0..SEEDS {
             let (report, compared) = run(seed);
-            if let Some(failure) = report.failure {
-                panic!("{failure}\nreplay: redis-mini --sim {seed}\n{}", report.options);
+            if let Some(failure) = &report.failure {
+                panic!("{failure}\nreplay: redis-mini --sim {seed}\n{}", report.options());
             }
             compared_bytes += compared;
         }

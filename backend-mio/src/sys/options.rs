@@ -137,7 +137,7 @@ fn whole_seconds(span: Duration) -> Duration {
 fn set_user_timeout(socket: &SockRef<'_>, time: Option<Duration>) -> io::Result<()> {
     // To the kernel, zero milliseconds means its own rule, which is not what the caller asks for.
     let whole_millis = |time: Duration| {
-        let is_cut = time.subsec_nanos() % 1_000_000 > 0;
+        let is_cut = !time.subsec_nanos().is_multiple_of(1_000_000);
         time + Duration::from_millis(u64::from(is_cut))
     };
     socket.set_tcp_user_timeout(time.map(whole_millis))

@@ -55,9 +55,9 @@ pub(crate) fn run(world: World, swarm: Swarm, seed: u64) -> Report {
     .adjust(move |options| adjust(options, world, swarm));
     let report = scenario.run(seed);
     let round_trips = completed.load(Ordering::Relaxed);
-    assert_eq!(report.failure, None, "{swarm:?}, seed {seed}, {}", report.options);
+    assert_eq!(report.failure, None, "{swarm:?}, seed {seed}, {}", report.options());
     let expected = world.clients * world.rounds;
-    assert_eq!(round_trips, expected, "{swarm:?}, seed {seed}, {}", report.options);
+    assert_eq!(round_trips, expected, "{swarm:?}, seed {seed}, {}", report.options());
     report
 }
 

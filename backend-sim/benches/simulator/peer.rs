@@ -6,6 +6,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::load::World;
 
+/// The program that runs the load in madsim.
+pub(crate) const MADSIM: &str = "peer-madsim";
+/// The same in turmoil.
+pub(crate) const TURMOIL: &str = "peer-turmoil";
+
 /// A program of the package `peers` that runs, and waits to be asked.
 pub(crate) struct Peer {
     child: Child,

@@ -3,8 +3,10 @@
 use std::process::{Command, Output};
 use std::time::Instant;
 
+use crate::bench::Bench;
 use crate::load::{self, Swarm, World};
-use crate::samples::{Ratio, Target};
+use crate::samples::Target;
+use crate::tool;
 
 /// The argument that makes this program one world, so that its memory and its instructions are
 /// counted alone, and a profile shows nothing else.
@@ -34,20 +36,20 @@ pub(crate) fn child(numbers: &[String]) {
 const ROUNDS: u64 = 2;
 
 /// Measures a large world and a small one.
-pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
+pub(crate) fn measure(bench: &mut Bench) {
     let connections = 50_000;
     println!("one world with {connections} connections, {} sockets", 2 * connections);
     let [steps, nanos, kib, _] = run(&mut itself(&[]), [connections, ROUNDS]);
     let bytes = kib as f64 * 1024.0 / connections as f64;
     println!("  {steps} steps, {} ns each; {bytes:.0} B per connection", nanos / steps);
-    ratios.push(Ratio {
-        name: "100k-sockets/bytes-per-connection".into(),
-        value: bytes,
-        target: Target::AtMost(4096.0),
-    });
+    bench.note("100k-sockets/bytes-per-connection", bytes, Target::AtMost(4096.0));
     let [steps, nanos, ..] = run(&mut itself(&[]), [16, ROUNDS]);
     println!("  with 16 connections: {steps} steps, {} ns each", nanos / steps);
-    let (few, many) = if is_full { (500, 50_000) } else { (50, 2_500) };
+}
+
+/// Counts an event's instructions in a small world and in a large one.
+pub(crate) fn count_instructions(bench: &mut Bench) {
+    let (few, many) = if bench.is_full { (500, 50_000) } else { (50, 2_500) };
     match (instructions_per_event(few), instructions_per_event(many)) {
         (Some(small), Some(large)) => {
             let [of_steps, of_told] = [0, 1].map(|at| (small[at], large[at]));
@@ -56,20 +58,17 @@ pub(crate) fn measure(is_full: bool, ratios: &mut Vec<Ratio>) {
             }
             // A step of a host takes in as many events as there are: there are more to a step
             // where there are more sockets. So what is told and asked about them is counted.
-            ratios.push(Ratio {
-                name: "instructions-per-event/many-to-few".into(),
-                value: of_told.1 / of_told.0,
-                target: Target::AtMost(1.1),
-            });
+            let ratio = of_told.1 / of_told.0;
+            bench.note("instructions-per-event/many-to-few", ratio, Target::AtMost(1.1));
         }
         _ => println!("  instructions per event: not counted, valgrind is not on this machine"),
     }
+}
+
+/// Counts the allocations of each step.
+pub(crate) fn count_allocations(bench: &mut Bench) {
     match allocations_per_step() {
-        Some(value) => ratios.push(Ratio {
-            name: "allocations-per-step".into(),
-            value,
-            target: Target::AtMost(0.05),
-        }),
+        Some(value) => bench.note("allocations-per-step", value, Target::AtMost(0.05)),
         None => println!("  allocations: not counted, valgrind is not on this machine"),
     }
 }
@@ -134,13 +133,10 @@ fn numbers(output: &Output, load: [u64; 2]) -> [u64; 4] {
 /// every run. The world of no connection is taken off.
 fn instructions_per_event(connections: u64) -> Option<[f64; 2]> {
     let count = |connections: u64| {
-        let file = format!("{}/simulator-cachegrind.out", env!("CARGO_TARGET_TMPDIR"));
-        let out = format!("--cachegrind-out-file={file}");
-        let wrapper = ["valgrind", "--tool=cachegrind", "--cache-sim=no", &out];
+        let out = format!("--callgrind-out-file={}", tool::result_path().display());
+        let wrapper = ["valgrind", "--tool=callgrind", "--quiet", &out];
         let ([steps, _, _, told], _) = watched(&wrapper, [connections, ROUNDS])?;
-        let text = std::fs::read_to_string(&file).expect("valgrind wrote it");
-        let line = text.lines().rev().find_map(|line| line.strip_prefix("summary: "));
-        let instructions: u64 = line.and_then(|line| line.trim().parse().ok())?;
+        let instructions = tool::counted_instructions(&tool::result_path());
         Some((instructions, [steps, told]))
     };
     let (instructions, counts) = count(connections)?;

@@ -7,6 +7,7 @@ use tidelock_sim::internal::campaign::Simulator;
 use tidelock_sim::internal::judge::coverage::{CELLS, Cell, Reached, Set};
 use tidelock_sim::internal::script::{Decision, Position, Script, Value};
 use tidelock_sim::run::{Failure, FailureClass, Report, Source, Trace, Watch};
+use tidelock_sim::swarm::Options;
 
 /// Two scenarios: which seeds fail, and how, says [`fails`].
 pub(crate) const SIMULATOR: Simulator<'static> = Simulator {
@@ -32,7 +33,7 @@ pub(crate) fn report(scenario: &'static str, seed: u64) -> Report {
         reached: reached(seed),
         errnos: Vec::new(),
         checked: vec![("no-lost-edge", 10)],
-        options: format!("hosts=2 seed={seed}"),
+        options: Some(Options { noise: seed, ..Options::default() }),
         failure: None,
         script: None,
         trace: Vec::new(),

@@ -77,7 +77,7 @@ pub(crate) enum Line<'a> {
         step: u64,
         detail: &'a str,
         digest: Hex,
-        options: &'a str,
+        options: String,
         /// The recording's path, if it could be made and written.
         recording: Option<&'a str>,
         /// The path of what was made small of it.
@@ -138,7 +138,7 @@ impl<'a> Line<'a> {
             step: failure.step,
             detail: &failure.detail,
             digest: Hex(report.digest),
-            options: &report.options,
+            options: report.options(),
             recording,
             shrunk,
             replay,

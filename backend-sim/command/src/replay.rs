@@ -67,7 +67,7 @@ pub(crate) fn execute(
         failure.last_events.clear();
     }
     let class = failure.class;
-    let told = Report { options: String::new(), ..report };
+    let told = Report { options: None, ..report };
     console.print(failure_text(&told, &failure, &[], FAILURE_LINES_MAX))?;
     Ok(Exit::Failed(class))
 }

@@ -12,7 +12,7 @@ mod told;
 mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidelock_core::{
@@ -57,7 +57,7 @@ pub struct Host {
     /// Swapped with the outputs of the Mux; empty between steps.
     outputs: Vec<Delivery>,
     operator: ServiceId,
-    notes: Notes,
+    notes: Arc<Notes>,
     ids: BTreeMap<Side, SocketId>,
     /// Empty: services run between turns.
     pub(crate) workers: Vec<Worker>,
@@ -93,7 +93,7 @@ impl Host {
         let mux = Mux::new(options.config()).expect("the options give a valid configuration");
         let directory = Arc::clone(mux.directory());
         let random_seed = mix(options.noise, u64::from(number));
-        let notes = Notes::default();
+        let notes = Arc::new(Notes::default());
         let mut commands = VecDeque::new();
         let mut spawn = |service| {
             let id = directory.take_service().expect("there is room for the first services");
@@ -163,7 +163,12 @@ impl Host {
 
     /// What the operator did since the last time.
     pub fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        self.notes.take()
+    }
+
+    /// Returns `true` if nobody did anything that the world has not been told of.
+    pub(crate) fn has_no_notes(&self) -> bool {
+        self.notes.is_empty()
     }
 
     /// An operation opened a socket.
@@ -263,7 +268,7 @@ impl Host {
             && self.workers.is_empty()
             && self.fetched.is_empty()
             && (!self.commands.is_empty() || self.mux.is_ready())
-            && self.notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            && self.notes.is_empty()
     }
 
     /// Polls, if nothing that was polled before is left.
@@ -307,8 +312,7 @@ impl Host {
             let (_, event) = &fetched;
             let id = event.socket();
             shared.story += 1;
-            shared.digest.word(EVENT | u64::from(self.number));
-            shared.digest.word(id.to_bits());
+            shared.digest.pair(EVENT | u64::from(self.number), id.to_bits());
             let name = shared.kernel.host_name(self.number);
             shared.tracer.line(shared.kernel.now, || format!("{name} <- {event}"));
             self.io.touch(id);
@@ -318,11 +322,14 @@ impl Host {
             let met = Met::event(event, self.io.offered_bytes(id) as usize);
             let place = Place::of(situation);
             let Shared { coverage, kernel, .. } = &mut *shared;
-            coverage.meets(kernel, self.number, self.io.socket(id), place, met);
+            coverage.meets(kernel, self.number, place, met, || self.io.socket(id));
             hand_over(&mut self.io, shared, self.number, &fetched, is_closing);
             let class = class(&fetched.1);
             let stale_before = self.mux.stats().stale_events;
-            self.mux.handle_event(fetched.1, now);
+            match fetched.1 {
+                Event::Ready { id, readiness } => self.mux.handle_readiness(id, readiness, now),
+                completion => self.mux.handle_event(completion, now),
+            }
             let was_stale = self.mux.stats().stale_events > stale_before;
             sometimes!(shared.coverage, was_stale, "event-for-a-stale-id");
             shared.oracle.event(self.number, id, class, was_stale);
@@ -330,6 +337,9 @@ impl Host {
     }
 
     fn hand_over_commands<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        if self.commands.is_empty() {
+            return;
+        }
         let count = self.commands.len().min(self.directory.config().commands_per_turn as usize);
         sometimes!(shared.coverage, count < self.commands.len(), "commands-left");
         for _ in 0..count {
@@ -372,8 +382,8 @@ impl Host {
         if let Delivery::Message(service, message) = delivery {
             shared.oracle.message(self.number, *service, message);
             shared.story += u64::from(message.socket().is_some());
-            shared.digest.word((message.kind() as u64) << 32 | MESSAGE);
-            shared.digest.word(message.socket().map_or(0, SocketId::to_bits));
+            let bits = message.socket().map_or(0, SocketId::to_bits);
+            shared.digest.pair((message.kind() as u64) << 32 | MESSAGE, bits);
             let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
             shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
             let last = self.outcome.add(message, &mut shared.digest);
@@ -411,15 +421,31 @@ impl Host {
 /// What the Mux is asked is hashed, traced and judged, right before or right after it took it in:
 /// nothing comes between.
 fn note_command<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, command: &Command) {
-    io.deeds += 1;
-    let socket = command.socket();
-    shared.story += u64::from(socket.is_some());
-    shared.digest.word(COMMAND | u64::from(host));
-    shared.digest.word(socket.map_or(0, SocketId::to_bits));
-    let name = shared.kernel.host_name(host);
-    shared.tracer.line(shared.kernel.now, || format!("{name} asks {command:?}"));
-    io.asked(command);
+    note_asked(io, shared, host, command.socket(), || format!("{command:?}"));
+    if let Command::Pause { id } = command {
+        io.paused(*id);
+    }
     shared.oracle.command(host, command);
+}
+
+/// As [`note_command`], but for the judge. `asked`: the command, for a reader of the trace.
+#[inline]
+fn note_asked<C: Choices>(
+    io: &mut Io,
+    shared: &mut Shared<C>,
+    host: u16,
+    socket: Option<SocketId>,
+    asked: impl FnOnce() -> String,
+) {
+    io.deeds += 1;
+    if let Some(id) = socket {
+        io.touch(id);
+    }
+    shared.story += u64::from(socket.is_some());
+    let bits = socket.map_or(0, SocketId::to_bits);
+    shared.digest.pair(COMMAND | u64::from(host), bits);
+    let name = shared.kernel.host_name(host);
+    shared.tracer.line(shared.kernel.now, || format!("{name} asks {}", asked()));
 }
 
 /// Tags of the digest.

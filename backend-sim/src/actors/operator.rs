@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidelock_core::{
@@ -45,17 +46,36 @@ pub enum Note {
 }
 
 /// Where operators leave their notes.
-pub type Notes = Arc<Mutex<Vec<Note>>>;
+#[derive(Default)]
+pub struct Notes {
+    list: Mutex<Vec<Note>>,
+    /// `true` if there are any. The world asks in every step, and mostly there are none: so it asks
+    /// without the lock.
+    is_any: AtomicBool,
+}
 
-/// Leaves a note.
-pub(crate) fn leave_note(notes: &Notes, note: Note) {
-    // No code panics while it holds this lock.
-    notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+impl Notes {
+    /// Leaves a note.
+    pub(crate) fn leave(&self, note: Note) {
+        // No code panics while it holds this lock.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.is_any.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes all notes.
+    pub(crate) fn take(&self) -> Vec<Note> {
+        self.is_any.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_any.load(Ordering::Relaxed)
+    }
 }
 
 /// Does what is asked from outside.
 pub struct Operator {
-    notes: Notes,
+    notes: Arc<Notes>,
     cast: Arc<Cast>,
     is_by_name: bool,
     sockets: BTreeMap<Side, SocketId>,
@@ -67,13 +87,13 @@ pub struct Operator {
 
 impl Operator {
     /// An operator that leaves its notes there, and connects by name or by address.
-    pub fn new(notes: Notes, cast: Arc<Cast>, is_by_name: bool) -> Self {
+    pub fn new(notes: Arc<Notes>, cast: Arc<Cast>, is_by_name: bool) -> Self {
         let (sockets, waiting, keepers) = Default::default();
         Self { notes, cast, is_by_name, sockets, waiting, keepers }
     }
 
     fn note(&self, note: Note) {
-        leave_note(&self.notes, note);
+        self.notes.leave(note);
     }
 
     fn opened(&mut self, label: Label, id: SocketId) {

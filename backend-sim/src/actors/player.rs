@@ -1,19 +1,21 @@
 //! The service that plays a client's script over a real Mux.
 
+use std::sync::Arc;
+
 use tidelock_core::{
     Bytes, ConnectOptions, Message, Net, SendError, Service, SocketId, Target, TimerId,
 };
 use tidelock_net::words::client::{Client, Next, Part};
 use tidelock_net::words::operation::{Label, Side};
 
-use crate::actors::operator::{Note, Notes, leave_note};
+use crate::actors::operator::{Note, Notes};
 
 /// Plays one client's script.
 pub(crate) struct Player {
     label: Label,
     to: (&'static str, u16),
     part: Part,
-    notes: Notes,
+    notes: Arc<Notes>,
     socket: Option<SocketId>,
     /// Nothing is done before this timer.
     waiting: Option<TimerId>,
@@ -22,7 +24,7 @@ pub(crate) struct Player {
 
 impl Player {
     /// One that leaves its notes there.
-    pub(crate) fn new(label: Label, client: &Client, part: Part, notes: Notes) -> Self {
+    pub(crate) fn new(label: Label, client: &Client, part: Part, notes: Arc<Notes>) -> Self {
         let to = client.to;
         Self { label, to, part, notes, socket: None, waiting: None, has_finished: false }
     }
@@ -54,7 +56,7 @@ impl Player {
             }
         }
         if self.part.is_over() {
-            leave_note(&self.notes, Note::Played(self.label));
+            self.notes.leave(Note::Played(self.label));
         }
     }
 
@@ -86,7 +88,7 @@ impl Service for Player {
         let Ok(id) = net.connect(Target::host(host, port), options) else { return };
         self.socket = Some(id);
         let side = Side { label: self.label, is_accepted: false };
-        leave_note(&self.notes, Note::Opened { side, id });
+        self.notes.leave(Note::Opened { side, id });
         self.go_on(net);
     }
 
@@ -94,7 +96,7 @@ impl Service for Player {
         match message {
             Message::Data { bytes, .. } => {
                 if let Err(detail) = self.part.receive(&bytes) {
-                    leave_note(&self.notes, Note::Wrong { label: self.label, detail });
+                    self.notes.leave(Note::Wrong { label: self.label, detail });
                 }
                 self.go_on(net);
             }

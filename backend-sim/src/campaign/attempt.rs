@@ -164,7 +164,7 @@ pub(super) fn panicked(scenario: &'static str, seed: Option<u64>, text: String) 
         reached: Reached::default(),
         errnos: Vec::new(),
         checked: Vec::new(),
-        options: String::new(),
+        options: None,
         failure: Some(Failure {
             law: "no-panic",
             signature: signature::of_panic(&text),

@@ -31,11 +31,22 @@ impl Digest {
         self.used += 1;
     }
 
+    /// Adds two words.
+    #[inline]
+    pub fn pair(&mut self, one: u64, other: u64) {
+        match self.block[self.used..].first_chunk_mut() {
+            Some(pair) => {
+                *pair = [one.to_le_bytes(), other.to_le_bytes()];
+                self.used += 2;
+            }
+            None => [one, other].into_iter().for_each(|word| self.word(word)),
+        }
+    }
+
     /// Adds bytes: their length and their hash.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.word(bytes.len() as u64);
-        self.word(xxh3_64(bytes));
+        self.pair(bytes.len() as u64, xxh3_64(bytes));
     }
 
     #[cold]
@@ -111,6 +122,15 @@ mod tests {
         assert_eq!(of(&many), of(&many));
         assert_ne!(of(&many), of(&swapped));
         assert_ne!(of(&many[..999]), of(&many));
+        for first in [0, 1] {
+            let mut paired = Digest::default();
+            many[..first].iter().for_each(|word| paired.word(*word));
+            many[first..].chunks(2).for_each(|words| match words {
+                [one, other] => paired.pair(*one, *other),
+                words => words.iter().for_each(|word| paired.word(*word)),
+            });
+            assert_eq!(paired.finish(), of(&many), "wherever a pair begins");
+        }
     }
 
     #[test]

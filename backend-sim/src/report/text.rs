@@ -76,7 +76,7 @@ pub fn failure_text(
     if failure.step > 0 {
         entry("step", &grouped(failure.step));
     }
-    entry("options", &one_line(&report.options));
+    entry("options", &one_line(&report.options()));
     end_lines(&mut lines, failure, kept, lines_max);
     lines
 }
@@ -122,7 +122,7 @@ pub fn run_text(report: &Report) -> Vec<String> {
         if text.is_empty() { "none".to_owned() } else { text.join(", ") }
     };
     let entries = [
-        ("options", one_line(&report.options)),
+        ("options", one_line(&report.options())),
         ("digest", format!("{:#018x}", report.digest)),
         ("outcome", format!("{:#018x}", report.outcome)),
         ("events", format!("{}, {operations}", grouped(report.events))),

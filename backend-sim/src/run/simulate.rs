@@ -427,7 +427,7 @@ impl Setup {
             reached: shared.coverage.finish(),
             errnos: errnos.filter(|(_, count)| *count > 0).collect(),
             checked: checked.map(|(law, count)| (law.name(), count)).collect(),
-            options: self.options.to_string(),
+            options: Some(self.options.clone()),
             failure,
             script: None,
             trace: if watch.trace == Trace::Off { Vec::new() } else { shared.tracer.into_lines() },

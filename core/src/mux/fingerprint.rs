@@ -27,8 +27,9 @@ impl Mux {
             // The exit has both.
             is_exiting: _,
             is_forcing: _,
-            // The configuration has it.
+            // The configuration has all of them.
             may_be_silent: _,
+            silence_min: _,
             services,
             waiters,
             timers,

@@ -215,6 +215,32 @@ impl Focus<'_, Stream> {
         if self.head.input == Latch::Ready { change | Change::INPUT } else { change }
     }
 
+    /// Returns `true` if the timer of a stream that was read just now is armed early enough, as far as
+    /// that is seen without its deadline: nothing but silence bounds the stream, by a time that the
+    /// configuration sets.
+    #[inline]
+    pub(crate) fn is_armed_for_silence(&self) -> bool {
+        let (now, Stream { phase, stalled_at, is_fin_noticed, write_fault, .. }) =
+            (self.desk.now, &*self.part);
+        let is_bounded_by_silence = matches!(phase, Phase::Open)
+            && stalled_at.is_none()
+            && !is_fin_noticed
+            && write_fault.is_none()
+            && self.head.timeouts.is_none()
+            && self.head.counters.last_read == Some(now);
+        let is_early = |span| self.head.armed_at.is_some_and(|armed_at| armed_at <= now + span);
+        let is_armed = is_bounded_by_silence && self.desk.silence_min.is_none_or(is_early);
+        debug_assert!(
+            !is_armed
+                || self.part.deadline(self.head, self.config()).is_none_or(|(deadline, _)| {
+                    self.head.armed_at.is_some_and(|armed_at| armed_at <= deadline)
+                }),
+            "{}: a deadline is forgotten",
+            self.id()
+        );
+        is_armed
+    }
+
     /// Nothing is left to be read; an event is owed for what comes.
     #[inline]
     fn input_drained(&mut self) {

@@ -128,7 +128,8 @@ impl Mux {
             return true;
         };
         let change = focus.serve_input(backend);
-        if change != Change::TIMER || !focus.has_no_deadline() {
+        let is_armed = focus.has_no_deadline() || focus.is_armed_for_silence();
+        if change != Change::TIMER || !is_armed {
             self.conclude_change(id, change);
         }
         true

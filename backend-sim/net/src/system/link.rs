@@ -245,6 +245,7 @@ impl Link {
     }
 
     /// What becomes of a packet that is sent at `now`.
+    #[inline]
     pub fn transmit(&mut self, number: u32, now: u64, size_bytes: u64, noise: Noise) -> Passage {
         self.packets += 1;
         let size_bytes = size_bytes + HEADER_BYTES;

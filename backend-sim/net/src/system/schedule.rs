@@ -250,9 +250,12 @@ impl Schedule {
         next.map(|entry| (entry.at_nanos, entry.what))
     }
 
-    /// Which step comes first.
+    /// Which step comes first. Mostly there is one.
     #[inline]
     fn first_step(&self) -> Option<(usize, u128)> {
+        if let [step] = &self.steps[..] {
+            return Some((0, step.key()));
+        }
         let keys = self.steps.iter().map(Entry::key).enumerate();
         keys.min_by_key(|(_, key)| *key)
     }

@@ -62,30 +62,44 @@ impl<C: Choices> SimBackend<'_, C> {
         self.io.socket(id).expect("the Mux calls what is open")
     }
 
-    fn note(&mut self, call: Call, id: SocketId, answer: u64) {
+    /// A call is over. `answer`: what it answered, as the digest and the trace number it.
+    fn note(&mut self, call: Call, id: SocketId, answer: u64, met: Met) {
         self.io.touch(id);
         if let Some(direction) = call.direction() {
             self.io.fairness.called(id, direction, self.io.turns);
         }
         let (regarded, place) = self.io.regarded.expect("the Mux says how a socket stands");
         assert_eq!(regarded, id, "{call:?} is about the socket that was told of");
-        let met = Met::answer(call, answered(call, answer, self.io.asked_bytes));
-        let (descriptor, unopened) = (self.io.socket(id), self.io.unopened.take());
         let Shared { coverage, kernel, .. } = &mut *self.shared;
-        match unopened {
+        match self.io.unopened.take() {
             Some(entity) => coverage.fails(kernel, self.host, entity, place, met),
-            None => coverage.meets(kernel, self.host, descriptor, place, met),
+            None => coverage.meets(kernel, self.host, place, met, || self.io.socket(id)),
         }
-        self.shared
-            .digest
-            .word((call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF);
-        self.shared.digest.word(id.to_bits());
+        let word = (call as u64) << 56 | u64::from(self.host) << 48 | answer & 0xFFFF_FFFF;
+        self.shared.digest.pair(word, id.to_bits());
         let (host, now) = (self.shared.kernel.host_name(self.host), self.shared.kernel.now);
         self.shared.tracer.full(now, || match answer {
             LATER => format!("{host} {call:?} {id}: later"),
             FAULT.. => format!("{host} {call:?} {id}: error {}", answer - FAULT),
             count => format!("{host} {call:?} {id}: {count}"),
         });
+    }
+
+    /// A call that counts nothing is over, and did what it was asked for or did not.
+    fn note_done(&mut self, call: Call, id: SocketId, is_done: bool) {
+        let answered = if is_done { Answered::DONE } else { Answered::Fault };
+        self.note(call, id, u64::from(is_done), Met::answer(call, answered));
+    }
+
+    /// A call that may meet an error is over, and met one or did not.
+    fn note_met(&mut self, call: Call, id: SocketId, has_error: bool) {
+        let answered = if has_error { Answered::Fault } else { Answered::DONE };
+        self.note(call, id, u64::from(has_error), Met::answer(call, answered));
+    }
+
+    /// A call is answered later.
+    fn note_later(&mut self, call: Call, id: SocketId) {
+        self.note(call, id, LATER, Met::answer(call, Answered::Later));
     }
 
     /// The judge learns that a call failed.
@@ -110,22 +124,25 @@ impl<C: Choices> SimBackend<'_, C> {
         }
     }
 
+    /// A call is over that was asked for so many bytes, or for nothing that is counted (0).
+    #[inline(always)]
     fn noted<T>(
         &mut self,
         call: Call,
         id: SocketId,
+        asked: u64,
         result: Result<T, Errno>,
         count: impl Fn(&T) -> u64,
     ) -> Answer<Result<T, Fault>> {
-        let word = match &result {
-            Ok(value) => count(value),
-            Err(Errno::WouldBlock) => LATER,
+        let (word, answered) = match &result {
+            Ok(value) => (count(value), Answered::Done { count: count(value), asked }),
+            Err(Errno::WouldBlock) => (LATER, Answered::Later),
             Err(errno) => {
                 self.failed(call, id, *errno);
-                FAULT + errno.number() as u64
+                (FAULT + errno.number() as u64, Answered::Fault)
             }
         };
-        self.note(call, id, word);
+        self.note(call, id, word, Met::answer(call, answered));
         answer(result)
     }
 }
@@ -133,21 +150,6 @@ impl<C: Choices> SimBackend<'_, C> {
 /// Answers in the digest that are no counts.
 const LATER: u64 = 0xFFFF_0000;
 const FAULT: u64 = 0xFFFF_0001;
-
-/// What an answer says, from the number that stands for it in the digest.
-fn answered(call: Call, answer: u64, asked: u64) -> Answered {
-    match (call, answer) {
-        (_, LATER) => Answered::Later,
-        (_, FAULT..) => Answered::Fault,
-        // Resolving is always answered by an event; its number is the port.
-        (Call::Resolve, _) | (Call::Close, 1) => Answered::Later,
-        (Call::TakeError | Call::SetOption, 1) | (Call::Adopt, _) => Answered::Fault,
-        (Call::Listen | Call::Shutdown | Call::OpenDatagram | Call::ConnectDatagram, 0) => {
-            Answered::Fault
-        }
-        (_, count) => Answered::Done { count, asked },
-    }
-}
 
 /// Bytes that the digest and the judge see, and then the kernel.
 fn give<C: Choices>(backend: &mut SimBackend<'_, C>, id: SocketId, socket: u32, bytes: Bytes) {
@@ -171,7 +173,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         host: &str,
         port: u16,
     ) -> Answer<Result<Vec<Endpoint>, Fault>> {
-        self.note(Call::Resolve, id, u64::from(port));
+        self.note(Call::Resolve, id, u64::from(port), Met::RESOLVE_LATER);
         let (delay, result) = self.shared.kernel.resolve(self.host, host, port);
         let result = result
             .map(|addresses| addresses.into_iter().map(endpoint).collect())
@@ -208,7 +210,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Ok((socket, _)) => self.io.insert(id, socket),
             Err(errno) => self.failed(Call::Listen, id, errno),
         }
-        self.note(Call::Listen, id, u64::from(result.is_ok()));
+        self.note_done(Call::Listen, id, result.is_ok());
         result.map(|(_, local)| endpoint(local)).map_err(fault)
     }
 
@@ -257,18 +259,19 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
                         self.failed(Call::Connect, id, errno);
                         let was_born = self.shared.kernel.entities() > next;
                         self.io.unopened = was_born.then_some(next);
-                        self.note(Call::Connect, id, FAULT + errno.number() as u64);
+                        let word = FAULT + errno.number() as u64;
+                        self.note(Call::Connect, id, word, Met::CONNECT_FAULT);
                         return Answer::Ready(Err(fault(errno)));
                     }
                 }
             }
         };
         if self.is_completion() {
-            self.note(Call::Connect, id, LATER);
+            self.note_later(Call::Connect, id);
             return Answer::Later;
         }
         let result = self.shared.kernel.connected(socket);
-        let noted = self.noted(Call::Connect, id, result, |_| 1);
+        let noted = self.noted(Call::Connect, id, 0, result, |_| 1);
         if matches!(noted, Answer::Ready(Err(_))) {
             // A call that failed to open leaves nothing behind.
             self.io.remove(id);
@@ -291,7 +294,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     fn accept(&mut self, listener: SocketId, id: SocketId) -> Answer<Result<Accepted, Fault>> {
         let socket = self.socket(listener);
         if self.is_completion() {
-            self.note(Call::Accept, listener, LATER);
+            self.note_later(Call::Accept, listener);
             self.shared.kernel.submit_accept(socket, id.to_bits());
             return Answer::Later;
         }
@@ -300,7 +303,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             self.io.insert(id, child);
             self.shared.oracle.opened(self.host, id, self.shared.kernel.end_of(child));
         }
-        match self.noted(Call::Accept, listener, result, |_| u64::from(id.index())) {
+        match self.noted(Call::Accept, listener, 0, result, |_| u64::from(id.index())) {
             Answer::Ready(result) => {
                 Answer::Ready(result.map(|(_, local, peer)| connected((local, peer))))
             }
@@ -309,18 +312,17 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     }
 
     fn adopt(&mut self, id: SocketId, _descriptor: Descriptor) -> Result<Connected, Fault> {
-        self.note(Call::Adopt, id, 0);
+        self.note(Call::Adopt, id, 0, Met::ADOPT_FAULT);
         Err(Fault::new(FaultKind::Unsupported))
     }
 
     fn read(&mut self, id: SocketId, size_hint: usize) -> Answer<Result<Read, Fault>> {
         let socket = self.socket(id);
         if self.is_completion() && !self.is_at_once(socket, |bits| bits.readable) {
-            self.note(Call::Read, id, LATER);
+            self.note_later(Call::Read, id);
             self.shared.kernel.submit_read(socket, size_hint);
             return Answer::Later;
         }
-        self.io.asked_bytes = size_hint as u64;
         let result = uninterrupted(|| self.shared.kernel.read(socket, size_hint));
         let mut is_drained = false;
         if let Ok(bytes) = &result {
@@ -330,7 +332,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             is_drained = !bytes.is_empty() && self.shared.kernel.tells_drained(socket, !is_full);
             sometimes!(self.shared.coverage, is_drained, "read-told-that-nothing-is-left");
         }
-        match self.noted(Call::Read, id, result, |bytes| bytes.len() as u64) {
+        match self.noted(Call::Read, id, size_hint as u64, result, |bytes| bytes.len() as u64) {
             Answer::Ready(result) => Answer::Ready(result.map(|bytes| Read { bytes, is_drained })),
             Answer::Later => Answer::Later,
         }
@@ -351,12 +353,11 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             for share in &shares {
                 self.shared.digest.bytes(share);
             }
-            self.note(Call::Write, id, LATER);
+            self.note_later(Call::Write, id);
             self.shared.kernel.submit_write(socket, shares);
             return Answer::Later;
         }
         let asked_bytes = unsent.pending_bytes().min(size_max);
-        self.io.asked_bytes = asked_bytes as u64;
         let result = uninterrupted(|| self.shared.kernel.grant(socket, asked_bytes));
         let is_refused = matches!(result, Err(Errno::WouldBlock));
         sometimes!(self.shared.coverage, is_refused, "write-refused");
@@ -369,7 +370,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             }
             self.shared.kernel.push(socket);
         }
-        self.noted(Call::Write, id, result, |granted| *granted as u64)
+        self.noted(Call::Write, id, asked_bytes as u64, result, |granted| *granted as u64)
     }
 
     fn shutdown_write(&mut self, id: SocketId) -> Result<(), Fault> {
@@ -379,7 +380,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Ok(()) => self.shared.oracle.fin_sent(self.host, id),
             Err(errno) => self.failed(Call::Shutdown, id, errno),
         }
-        self.note(Call::Shutdown, id, u64::from(result.is_ok()));
+        self.note_done(Call::Shutdown, id, result.is_ok());
         result.map_err(fault)
     }
 
@@ -389,7 +390,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         if let Some(errno) = error {
             self.failed(Call::TakeError, id, errno);
         }
-        self.note(Call::TakeError, id, u64::from(error.is_some()));
+        self.note_met(Call::TakeError, id, error.is_some());
         error.map_or(Ok(()), |errno| Err(fault(errno)))
     }
 
@@ -411,7 +412,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         if let Err(errno) = result {
             self.failed(Call::OpenDatagram, id, errno);
         }
-        self.note(Call::OpenDatagram, id, u64::from(result.is_ok()));
+        self.note_done(Call::OpenDatagram, id, result.is_ok());
         let (socket, local) = result.map_err(fault)?;
         if let Some(peer) = options.peer.as_ref().and_then(|peer| address(peer, self.host))
             && let Err(errno) = self.shared.kernel.connect_datagram(socket, peer)
@@ -430,7 +431,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         let socket = self.socket(id);
         let peer = address(peer, self.host).ok_or(Errno::NetworkUnreachable);
         let result = peer.and_then(|peer| self.shared.kernel.connect_datagram(socket, peer));
-        self.note(Call::ConnectDatagram, id, u64::from(result.is_ok()));
+        self.note_done(Call::ConnectDatagram, id, result.is_ok());
         result.map_err(fault)
     }
 
@@ -455,7 +456,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
             Err(Errno::WouldBlock) => self.shared.oracle.offered_datagram(self.host, id, payload),
             _ => self.shared.oracle.sent_datagram(self.host, id, payload, result.is_ok()),
         }
-        self.noted(Call::SendTo, id, result, |()| payload.len() as u64)
+        self.noted(Call::SendTo, id, 0, result, |()| payload.len() as u64)
     }
 
     fn receive_from(
@@ -465,7 +466,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
     ) -> Answer<Result<(Endpoint, Bytes), Fault>> {
         let socket = self.socket(id);
         if self.is_completion() {
-            self.note(Call::Receive, id, LATER);
+            self.note_later(Call::Receive, id);
             self.shared.kernel.submit_receive(socket, size_max);
             return Answer::Later;
         }
@@ -473,7 +474,7 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         if let Ok((_, payload)) = &result {
             self.shared.oracle.received_datagram(self.host, id, payload);
         }
-        match self.noted(Call::Receive, id, result, |(_, payload)| payload.len() as u64) {
+        match self.noted(Call::Receive, id, 0, result, |(_, payload)| payload.len() as u64) {
             Answer::Ready(result) => {
                 Answer::Ready(result.map(|(from, payload)| (endpoint(from), payload)))
             }
@@ -485,38 +486,19 @@ impl<C: Choices> Backend for SimBackend<'_, C> {
         // No option changes what the model does.
         let socket = self.socket(id);
         let met = self.shared.kernel.option_meets(socket);
-        self.note(Call::SetOption, id, u64::from(met.is_some()));
+        self.note_met(Call::SetOption, id, met.is_some());
         met.map_or(Ok(()), |errno| Err(fault(errno)))
     }
 
     fn close(&mut self, id: SocketId, how: CloseHow) -> Answer<()> {
         self.shared.oracle.closes(self.host, id, how == CloseHow::Reset);
         let socket = self.socket(id);
-        let is_readable = self.shared.kernel.bits(socket).readable;
+        let is_readable = self.shared.kernel.is_readable(socket);
         sometimes!(self.shared.coverage, is_readable, "closed-while-readable");
         let is_later = self.shared.kernel.close(socket, how == CloseHow::Reset);
-        self.note(Call::Close, id, u64::from(is_later));
+        let met = if is_later { Met::CLOSE_LATER } else { Met::CLOSE_OK };
+        self.note(Call::Close, id, u64::from(is_later), met);
         self.io.remove(id);
         if is_later { Answer::Later } else { Answer::Ready(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_of_the_digest_says_how_a_call_ended() {
-        for call in [Call::TakeError, Call::SetOption] {
-            assert_eq!(answered(call, 1, 0), Answered::Fault, "{call:?} met an error");
-            assert_eq!(answered(call, 0, 0), Answered::Done { count: 0, asked: 0 }, "{call:?}");
-        }
-        for call in [Call::Listen, Call::Shutdown, Call::OpenDatagram, Call::ConnectDatagram] {
-            assert_eq!(answered(call, 0, 0), Answered::Fault, "{call:?} failed");
-            assert_eq!(answered(call, 1, 0), Answered::Done { count: 1, asked: 0 }, "{call:?}");
-        }
-        assert_eq!(answered(Call::Close, 1, 0), Answered::Later);
-        assert_eq!(answered(Call::Read, LATER, 9), Answered::Later);
-        assert_eq!(answered(Call::Read, FAULT + 4, 9), Answered::Fault);
     }
 }

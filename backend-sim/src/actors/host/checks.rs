@@ -104,13 +104,15 @@ impl Host {
                 ..IdleSocket::default()
             };
             if let Some(descriptor) = self.io.socket(*id) {
-                let bits = shared.kernel.bits(descriptor);
-                let is_held_back = bits.readable && !wish.input && !wish.input_pending;
+                let is_readable = shared.kernel.is_readable(descriptor);
+                let is_held_back = is_readable && !wish.input && !wish.input_pending;
                 sometimes!(shared.coverage, is_held_back, "readable-and-not-wanted");
-                socket.is_possible = [bits.readable, bits.writable];
+                let is_writable = wish.output && shared.kernel.bits(descriptor).writable;
+                socket.is_possible = [is_readable, is_writable];
                 socket.is_owed = shared.kernel.is_owed(descriptor);
-                // Few have one: so the Mux is asked last.
-                socket.has_error = shared.kernel.has_error_told(descriptor)
+                // Few have one: so the Mux is asked last. Where input is wished, a read meets it.
+                socket.has_error = !wish.input
+                    && shared.kernel.has_error_told(descriptor)
                     && self.mux.state(*id).is_some_and(SocketState::is_established);
                 // A socket that the Mux has let go of wishes nothing while its end is told.
                 socket.has_services_idle = has_services_idle;

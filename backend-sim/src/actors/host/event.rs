@@ -15,6 +15,7 @@ pub type Fetched = (Option<u32>, Event);
 
 /// The kernel and the judge see an event handed over, right before the Mux does. `is_closing`: the
 /// Mux has let go of the socket.
+#[inline]
 pub fn hand_over<C: Choices>(
     io: &mut Io,
     shared: &mut Shared<C>,
@@ -23,6 +24,9 @@ pub fn hand_over<C: Choices>(
     is_closing: bool,
 ) {
     let (socket, event) = fetched;
+    if let Event::Ready { id, readiness } = event {
+        return hand_over_readiness(shared, host, *id, *readiness);
+    }
     if let Some(socket) = *socket {
         shared.kernel.handed_over(socket);
     }
@@ -33,16 +37,10 @@ pub fn hand_over<C: Choices>(
         let is_later = shared.kernel.close(io.remove(*id), false);
         assert!(!is_later, "nothing else is pending for it");
     }
-    let is_unread = |bits: Bits| bits.peer_closed && bits.readable && !bits.failed;
-    let fin = matches!(event, Event::Ready { readiness, .. } if is_unread(*readiness));
-    sometimes!(shared.coverage, fin, "fin-told-before-it-was-read");
-    let is_broken = matches!(event, Event::Ready { readiness, .. } if readiness.failed);
-    sometimes!(shared.coverage, is_broken, "event-of-a-failure");
     let is_in_vain = is_closing && matches!(event, Event::Connected { result: Ok(_), .. });
     sometimes!(shared.coverage, is_in_vain, "connected-in-vain");
     let oracle = &mut shared.oracle;
     match event {
-        Event::Ready { id, readiness } if readiness.peer_closed => oracle.fin_noticed(host, *id),
         Event::Received { id, result: Ok(bytes) } => oracle.read(host, *id, bytes),
         Event::Written { id, result: Ok(count) } => {
             oracle.took_offered(host, *id, *count, is_closing);
@@ -64,6 +62,15 @@ pub fn hand_over<C: Choices>(
             oracle.received_datagram(host, *id, payload);
         }
         _ => {}
+    }
+}
+
+fn hand_over_readiness<C: Choices>(shared: &mut Shared<C>, host: u16, id: SocketId, bits: Bits) {
+    let fin = bits.peer_closed && bits.readable && !bits.failed;
+    sometimes!(shared.coverage, fin, "fin-told-before-it-was-read");
+    sometimes!(shared.coverage, bits.failed, "event-of-a-failure");
+    if bits.peer_closed {
+        shared.oracle.fin_noticed(host, id);
     }
 }
 

@@ -1,7 +1,6 @@
 //! A hash of everything that what a host does next depends on.
 
 use std::hash::{Hash, Hasher};
-use std::sync::PoisonError;
 
 use tidelock_core::{Instant, Message, ServiceId};
 use tidelock_net::base::fingerprint::Fingerprint;
@@ -48,7 +47,7 @@ impl Host {
             outcome: _,
             histories,
         } = self;
-        let has_notes = !notes.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let has_notes = !notes.is_empty();
         let is_waiting = !commands.is_empty() || !fetched.is_empty() || !resolving.is_empty();
         if is_waiting || has_notes || !workers.is_empty() {
             return false;

@@ -7,7 +7,7 @@ use tidelock_core::{
 };
 use tidelock_net::chance::choices::Choices;
 
-use super::{Host, note_command};
+use super::{Host, note_asked};
 use crate::actors::host::io::Io;
 use crate::actors::shared::Shared;
 use crate::judge::coverage::sometimes;
@@ -18,11 +18,16 @@ impl Host {
     pub(super) fn serve_inline<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         self.handle_outputs(shared, now);
         self.run_mailboxes(shared, now);
-        self.commands.extend(self.asked.drain(..));
+        if !self.asked.is_empty() {
+            self.commands.extend(self.asked.drain(..));
+        }
     }
 
     fn handle_outputs<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         self.dispatcher.begin_round();
+        if self.mux.deliveries().next().is_none() {
+            return shared.oracle.step_told(self.number);
+        }
         let mut outputs = self.mux.take_deliveries(std::mem::take(&mut self.outputs));
         // All of them were charged to mailboxes before any is handled, so the judge is told of all
         // of them first.
@@ -58,7 +63,7 @@ impl Host {
         match dispatcher.handle_in_front(outputs, now, asked, &mut outlet) {
             Some(handled) => {
                 self.histories.extend(history.map(|history| (handled.service, history)));
-                self.return_charge(handled, shared, now);
+                self.return_charge(handled, shared);
             }
             None => {
                 let delivery = outputs.next().expect("it was just seen");
@@ -69,20 +74,16 @@ impl Host {
 
     /// Gives the charge of handled messages back, behind what services asked, if they did: a mailbox
     /// has no room for more while its commands wait, and the end of an exit overtakes nothing.
-    fn return_charge<C: Choices>(
-        &mut self,
-        handled: Handled,
-        shared: &mut Shared<C>,
-        now: Instant,
-    ) {
-        let exit = handled.exit;
-        let handled = handled.into_command(self.mux.shard());
-        if exit || !self.asked.is_empty() {
-            self.asked.push(handled);
-        } else {
-            note_command(&mut self.io, shared, self.number, &handled);
-            self.mux.handle_command(handled, now);
+    fn return_charge<C: Choices>(&mut self, handled: Handled, shared: &mut Shared<C>) {
+        let shard = self.mux.shard();
+        if handled.exit || !self.asked.is_empty() {
+            return self.asked.push(handled.into_command(shard));
         }
+        let asked = || format!("{:?}", handled.into_command(shard));
+        note_asked(&mut self.io, shared, self.number, None, asked);
+        let Handled { service, charge_bytes, exit } = handled;
+        shared.oracle.handled(self.number, service, charge_bytes, exit);
+        self.mux.settle_handled(handled);
     }
 
     /// Runs each service once that has messages in its mailbox: a bounded number, so that the
@@ -135,8 +136,9 @@ impl<C: Choices> Outlet for InlineOutlet<'_, C> {
         let charged = self.mux.send_at_once(id, bytes, low);
         sometimes!(self.shared.coverage, charged.is_ok(), "sent-at-once");
         if charged.is_ok() {
-            let command = Command::Send { id, low, bytes: sent };
-            note_command(self.io, self.shared, self.host, &command);
+            let asked = || format!("{:?}", Command::Send { id, low, bytes: sent.clone() });
+            note_asked(self.io, self.shared, self.host, Some(id), asked);
+            self.shared.oracle.send(self.host, id, sent, low);
         }
         charged
     }

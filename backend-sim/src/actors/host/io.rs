@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use tidelock_core::{Command, SocketId};
+use tidelock_core::SocketId;
 use tidelock_net::base::fingerprint::Fingerprint;
 use tidelock_net::words::operation::Side;
 
@@ -35,8 +35,6 @@ pub struct Io {
     pub(crate) regarded: Option<(SocketId, Place)>,
     /// The near end's entity of a connection that just failed and has no descriptor.
     pub(crate) unopened: Option<u32>,
-    /// How many bytes the call asks for.
-    pub(crate) asked_bytes: u64,
     /// By index of the id: the bytes that the last write was offered that is to be completed.
     offered_bytes: Vec<u64>,
     /// How often a datagram socket that no operation asked for was opened at each port.
@@ -69,7 +67,7 @@ impl Io {
         let Self { sockets, sides, touched, fairness, turns, unnamed, attempts, .. } = self;
         let Self { times_listened, offered_bytes, times_bound, .. } = self;
         // How much was done, and what is being done, is for the judge alone.
-        let Self { regarded: _, asked_bytes: _, deeds: _, unopened: _, .. } = self;
+        let Self { regarded: _, deeds: _, unopened: _, .. } = self;
         (sockets, sides, touched, unnamed, attempts).hash(state);
         (times_listened, offered_bytes, times_bound).hash(state);
         fairness.fingerprint(*turns, state);
@@ -101,14 +99,9 @@ impl Io {
         }
     }
 
-    /// The Mux is told a command before its next turn.
-    pub(crate) fn asked(&mut self, command: &Command) {
-        if let Some(id) = command.socket() {
-            self.touch(id);
-        }
-        if let Command::Pause { id } = command {
-            self.fairness.called(*id, INPUT, self.turns + 1);
-        }
+    /// The owner wants no input from now on, and asks anew when it starts again.
+    pub(crate) fn paused(&mut self, id: SocketId) {
+        self.fairness.called(id, INPUT, self.turns + 1);
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> u32 {

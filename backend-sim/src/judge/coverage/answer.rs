@@ -65,11 +65,17 @@ pub enum Answered {
     Fault,
 }
 
+impl Answered {
+    /// The answer of a call that counts nothing and did what it was asked for.
+    pub const DONE: Answered = Answered::Done { count: 1, asked: 0 };
+}
+
 impl Met {
     /// A call and its answer.
     ///
     /// # Panics
     /// If that call cannot answer so.
+    #[inline]
     pub fn answer(call: Call, answered: Answered) -> Met {
         use Answered::{Done, Fault, Later};
         match (call, answered) {

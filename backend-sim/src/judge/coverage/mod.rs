@@ -51,17 +51,18 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    /// A socket of a host under test meets something. `descriptor`: what the kernel knows it by.
+    /// A socket of a host under test meets something. `descriptor` says what the kernel knows it
+    /// by.
     #[inline]
     pub fn meets<C: Choices>(
         &mut self,
         kernel: &mut Kernel<C>,
         host: u16,
-        descriptor: Option<u32>,
         place: Place,
         met: Met,
+        descriptor: impl FnOnce() -> Option<u32>,
     ) {
-        self.note(kernel, host, place, met, |kernel, host| match descriptor {
+        self.note(kernel, host, place, met, |kernel, host| match descriptor() {
             // What has no descriptor sees what its host sees.
             None => (host, false),
             Some(descriptor) => kernel.near_entity(descriptor),

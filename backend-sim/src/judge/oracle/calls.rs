@@ -54,10 +54,12 @@ impl Oracle {
     /// The system took bytes of a socket's outbox.
     pub fn took(&mut self, host: u16, id: SocketId, bytes: &[u8]) {
         self.begin(host, id);
-        let Some(view) = self.socket(host, id) else { return };
-        let result = view.outbox.take(bytes).map_err(|detail| format!("{id}: {detail}"));
-        self.check(Law::OutputOrder, result);
-        self.taken(host, id, true);
+        let now = self.now;
+        let Some(mut case) = self.hosts[host as usize].case(id) else { return };
+        let taken = case.view.outbox.take(bytes);
+        let warnings = case.taken(now, true);
+        self.check(Law::OutputOrder, taken.map_err(|detail| format!("{id}: {detail}")));
+        self.check(Law::Warnings, warnings);
     }
 
     /// Bytes of a socket's outbox were offered to a write that is pending.
@@ -74,12 +76,12 @@ impl Oracle {
     /// already, so that nothing follows from it but the count of what was not sent.
     pub fn took_offered(&mut self, host: u16, id: SocketId, count: usize, is_late: bool) {
         self.begin(host, id);
-        let Some(view) = self.socket(host, id) else { return };
-        let result = view.outbox.take_offered(count).map_err(|detail| format!("{id}: {detail}"));
-        self.check(Law::OutputOrder, result);
-        if !is_late {
-            self.taken(host, id, true);
-        }
+        let now = self.now;
+        let Some(mut case) = self.hosts[host as usize].case(id) else { return };
+        let taken = case.view.outbox.take_offered(count);
+        let warnings = (!is_late).then(|| case.taken(now, true));
+        self.check(Law::OutputOrder, taken.map_err(|detail| format!("{id}: {detail}")));
+        warnings.into_iter().for_each(|warnings| self.check(Law::Warnings, warnings));
     }
 
     /// The descriptor of a socket is closed, with a reset or without.
@@ -114,34 +116,13 @@ impl Oracle {
     /// The system was given a datagram, and took it or did not.
     pub fn sent_datagram(&mut self, host: u16, id: SocketId, payload: &[u8], is_taken: bool) {
         self.begin(host, id);
-        let Some(view) = self.socket(host, id) else { return };
-        let result = view.outbox.take_datagram(payload, is_taken);
-        self.check(Law::OutputOrder, result.map_err(|detail| format!("{id}: {detail}")));
+        let now = self.now;
+        let Some(mut case) = self.hosts[host as usize].case(id) else { return };
+        let sent = case.view.outbox.take_datagram(payload, is_taken);
         // One that the system refused is gone, too, but no progress of a flush.
-        self.taken(host, id, is_taken);
-    }
-
-    /// Less is pending: a warning may be withdrawn, and one that was forgotten shows. `is_accepted`:
-    /// the system accepted what is not pending any more.
-    fn taken(&mut self, host: u16, id: SocketId, is_accepted: bool) {
-        let (now, step) = (self.now, self.hosts[host as usize].step);
-        let mut view = self.socket(host, id).expect("it was just there");
-        view.resolve_claims(step);
-        if is_accepted {
-            view.ending.took_at = Mark::at(now);
-        }
-        view.ending.is_busy();
-        if view.warnings.is_drained(view.outbox.pending_bytes()) {
-            let is_optional = self.may_be_ending(host, id);
-            view = self.socket(host, id).expect("it was just there");
-            let is_told = !view.is_output_ended;
-            view.warnings.taken(view.outbox.pending_bytes(), is_told, is_optional);
-        }
-        let result = view.warnings.goes_on().map_err(|detail| format!("{id}: {detail}"));
-        if view.warnings.is_due() {
-            self.hosts[host as usize].warned.push(id);
-        }
-        self.check(Law::Warnings, result);
+        let warnings = case.taken(now, is_taken);
+        self.check(Law::OutputOrder, sent.map_err(|detail| format!("{id}: {detail}")));
+        self.check(Law::Warnings, warnings);
     }
 
     /// A read answered bytes; empty ones are the end of the stream.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidelock_core::{Command, SocketId, SocketOption, Target};
+use tidelock_core::{Command, ServiceId, SocketId, SocketOption, Target};
 
 use super::bounds::OwnTimes;
 use super::grammar::Kind;
@@ -23,15 +23,15 @@ impl Oracle {
             }
         }
         match command {
+            Command::Send { id, low, bytes } => self.send(host, *id, bytes.clone(), *low),
             Command::Listen { .. }
             | Command::Udp { .. }
             | Command::Adopt { .. }
             | Command::Connect { .. } => self.opens(host, command),
-            Command::Send { id, low, bytes } => self.accepted(host, *id, bytes.clone(), *low),
             Command::SendVectored { id, low, parts } => {
-                self.accepted(host, *id, Bytes::from(parts.concat()), *low);
+                self.send(host, *id, Bytes::from(parts.concat()), *low);
             }
-            Command::SendTo { id, bytes, .. } => self.accepted(host, *id, bytes.clone(), false),
+            Command::SendTo { id, bytes, .. } => self.send(host, *id, bytes.clone(), false),
             Command::Spawn { id, .. } => self.hosts[host as usize].services.spawn(*id),
             Command::Release { service, .. } => {
                 let view = &mut self.hosts[host as usize];
@@ -39,9 +39,7 @@ impl Oracle {
                 view.services.release(*service);
             }
             Command::Handled { service, charge_bytes, exit, .. } => {
-                let max = self.limits.mailbox_bytes_max;
-                let services = &mut self.hosts[host as usize].services;
-                services.handled(*service, *charge_bytes, *exit, max);
+                self.handled(host, *service, *charge_bytes, *exit);
             }
             Command::AwaitSendReady { id, by, charge_bytes, total } => {
                 let waiter = Waiter { charge_bytes: *charge_bytes, is_total: *total };
@@ -158,33 +156,32 @@ impl Oracle {
         }
     }
 
-    /// A message or a datagram was accepted for sending.
-    fn accepted(&mut self, host: u16, id: SocketId, bytes: Bytes, is_low: bool) {
-        let (now, outbox_bytes_max) = (self.now, self.limits.outbox_bytes_max);
-        let step = self.hosts[host as usize].step;
-        let Some(view) = self.socket(host, id) else { return };
-        view.resolve_claims(step);
+    /// A service sends, and the Mux has accepted it.
+    pub fn send(&mut self, host: u16, id: SocketId, bytes: Bytes, is_low: bool) {
+        self.begin(host, id);
+        let now = self.now;
+        let outbox_bytes_max = self.limits.outbox_bytes_max;
+        let Some(mut case) = self.hosts[host as usize].case(id) else { return };
+        case.view.last = "send";
+        case.view.resolve_claims(case.step);
         let is_empty = bytes.is_empty();
-        if view.outbox.unsent_bytes() == 0 {
-            view.ending.queued_at = Mark::at(now);
+        if case.view.outbox.unsent_bytes() == 0 {
+            case.view.ending.queued_at = Mark::at(now);
         }
-        if view.kind == Kind::Datagram {
-            view.outbox.push_datagram(bytes, is_low);
-        } else {
-            view.outbox.push(bytes, is_low);
+        match case.view.kind {
+            Kind::Datagram => case.view.outbox.push_datagram(bytes, is_low),
+            _ => case.view.outbox.push(bytes, is_low),
         }
-        let is_broken = view.is_broken;
-        let (charge, pending) = (view.outbox.charge_bytes(), view.outbox.pending_bytes());
-        if !view.is_output_ended && !is_empty && view.warnings.is_above(pending) {
-            let is_optional = self.may_be_ending(host, id);
-            let view = self.socket(host, id).expect("it was just there");
-            view.warnings.accepted(pending, is_optional);
-            if view.warnings.is_due() {
-                self.hosts[host as usize].warned.push(id);
+        let (charge, pending) = (case.view.outbox.charge_bytes(), case.view.outbox.pending_bytes());
+        if !case.view.is_output_ended && !is_empty && case.view.warnings.is_above(pending) {
+            let is_optional = case.may_be_ending();
+            case.view.warnings.accepted(pending, is_optional);
+            if case.view.warnings.is_due() {
+                case.warned.push(id);
             }
         }
         // A broken stream has given back what it held.
-        let result = if charge <= outbox_bytes_max || is_broken {
+        let result = if charge <= outbox_bytes_max || case.view.is_broken {
             Ok(())
         } else {
             Err(format!("{id} holds {charge} B, the limit is {outbox_bytes_max}"))
@@ -192,19 +189,11 @@ impl Oracle {
         self.check(Law::Limits, result);
     }
 
-    /// Whether a socket may have begun to end for a reason that shows only in the Mux.
-    pub(super) fn may_be_ending(&mut self, host: u16, id: SocketId) -> bool {
-        let step = self.hosts[host as usize].step;
-        let Some(view) = self.socket(host, id) else { return true };
-        view.resolve_claims(step);
-        let Some(owner) = view.owner.filter(|_| !view.is_maybe_ending && !view.is_broken) else {
-            return true;
-        };
-        // A claim of this very step may have been heard already, and whoever made it have ended.
-        let claims = view.claims.clone();
-        let view = &self.hosts[host as usize];
-        let ends = |one: &_| !view.services.goes_on(*one) || view.released.contains(one);
-        view.is_exiting || claims.iter().chain([&owner]).any(ends)
+    /// A service has handled messages of this charge.
+    pub fn handled(&mut self, host: u16, service: ServiceId, charge_bytes: usize, exit: bool) {
+        let max = self.limits.mailbox_bytes_max;
+        let services = &mut self.hosts[host as usize].services;
+        services.handled(service, charge_bytes, exit, max);
     }
 }
 

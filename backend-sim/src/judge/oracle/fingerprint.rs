@@ -33,7 +33,6 @@ impl Hash for HostView {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self {
             sockets,
-            leaving,
             sides,
             endings,
             services,
@@ -43,7 +42,7 @@ impl Hash for HostView {
             step: _,
             warned,
         } = self;
-        (sockets, leaving, sides, endings, services, released, is_exiting, warned).hash(state);
+        (sockets, sides, endings, services, released, is_exiting, warned).hash(state);
     }
 }
 

@@ -51,8 +51,7 @@ impl SocketView {
     pub(super) fn message(&mut self, message: &Message, step: u64) -> Result<(), String> {
         let is_input = matches!(
             message,
-            Message::Data { .. }
-                | Message::Udp { .. }
+            Message::Udp { .. }
                 | Message::Accept { .. }
                 | Message::Eof { .. }
                 | Message::Connect { .. }
@@ -84,21 +83,35 @@ impl SocketView {
         Ok(())
     }
 
+    /// The same grammar for `Data`, of which there is most.
+    #[inline]
+    pub(super) fn data(&self, message: &Message, step: u64) -> Result<(), String> {
+        let is_stream = matches!(self.kind, Kind::Outgoing | Kind::Accepted);
+        // What a system completes late for a stream that broke is still its owner's.
+        let is_ended = self.close_step.min(self.shutdown_step) < step && !self.is_broken;
+        if self.phase == Phase::Open && is_stream && !self.has_eof && !self.is_paused && !is_ended {
+            return Ok(());
+        }
+        let Self { kind, phase, has_eof, .. } = self;
+        Err(match (self.is_paused, is_ended) {
+            (true, _) => format!("{message}, after Paused and before start"),
+            (_, true) => format!("{message}, after own close or shutdown"),
+            _ => format!("{message}, of one that is {kind:?} and {phase:?}, end told: {has_eof}"),
+        })
+    }
+
     /// Own ends take effect when their command is handled; messages of that very step may be older.
     fn check_own_end(&self, message: &Message, step: u64) -> Result<(), String> {
         let is_before = |own: u64| own < step;
         if !is_before(self.close_step.min(self.shutdown_step).min(self.finish_step)) {
             return Ok(());
         }
-        let is_data = matches!(message, Message::Data { .. });
         let is_eof = matches!(message, Message::Eof { .. });
         let is_end = matches!(message, Message::Close { .. } | Message::Error { fatal: true, .. });
-        // What a system completes late for a stream that broke is still its owner's.
-        let is_late = is_data && self.is_broken;
-        if is_before(self.close_step) && !is_end && !is_late {
+        if is_before(self.close_step) && !is_end {
             return Err(format!("{message}, after own close"));
         }
-        if is_before(self.shutdown_step) && (is_data && !is_late || is_eof) {
+        if is_before(self.shutdown_step) && is_eof {
             return Err(format!("{message}, after own shutdown"));
         }
         if is_before(self.finish_step) && is_eof {
@@ -128,7 +141,6 @@ impl SocketView {
             (Phase::Open, Message::Error { fatal: false, .. } | Message::Paused { .. }) => {
                 Phase::Open
             }
-            (Phase::Open, Message::Data { .. }) if is_stream && !self.has_eof => Phase::Open,
             (Phase::Open, Message::Eof { .. })
                 if is_stream && (!self.has_eof || self.new_owners > 0) =>
             {

@@ -4,6 +4,7 @@ use tidelock_core::SocketId;
 
 use super::grammar::Phase;
 use super::socket::NEVER;
+use super::views::Case;
 use super::{Law, Oracle, SocketView};
 
 /// What a socket could do and does not, as the world saw it when a host was idle.
@@ -13,14 +14,45 @@ pub struct IdleSocket {
     pub wishes: [bool; 2],
     /// The Mux was told to wait for it.
     pub is_pending: [bool; 2],
-    /// The kernel could do it.
+    /// The kernel could do it, where it is wished.
     pub is_possible: [bool; 2],
     /// An event or a completion is on its way.
     pub is_owed: bool,
-    /// It is established and broke, an event can tell of it, and nobody took its error.
+    /// It is established and broke, an event can tell of it, nobody took its error, and no read is
+    /// wished that would.
     pub has_error: bool,
     /// No service runs or has anything to handle, and no command waits: nobody's mailbox is full.
     pub has_services_idle: bool,
+}
+
+/// The state in which a socket must be when its host is idle and so are its services.
+struct Rest {
+    /// The directions that the Mux must wish; they follow from what was asked and told.
+    must: [bool; 2],
+    /// Reads that were never told, and should have been.
+    untold: usize,
+    /// A full mailbox may have held them back.
+    was_held_back: bool,
+    warnings: Result<(), String>,
+    close: Result<(), String>,
+}
+
+impl Case<'_> {
+    /// The state in which the socket must be now that nothing is owed to it.
+    fn at_rest(mut self, host: u16) -> Rest {
+        let must = self.may_be_ending();
+        let must = self.view.must_wish(must);
+        let untold = if must[0] { self.view.input.len() } else { 0 };
+        let id = self.view.id;
+        let close = match self.view.is_told_open() && self.view.close_step != NEVER {
+            true => Err(format!("host {host}, {id}: own close was asked, and it stays open")),
+            false => Ok(()),
+        };
+        let warnings = self.view.warnings.goes_on().map_err(|detail| format!("{id}: {detail}"));
+        let owner = self.view.owner;
+        let was_held_back = owner.is_some_and(|owner| self.services.was_ever_full(owner));
+        Rest { must, untold, was_held_back, warnings, close }
+    }
 }
 
 impl Oracle {
@@ -28,14 +60,14 @@ impl Oracle {
     /// not.
     pub fn event(&mut self, host: u16, id: SocketId, class: &'static str, was_stale: bool) {
         self.begin(host, id);
-        // Of an id that is forgotten nothing else is known.
-        self.about.last = Some(class);
-        if let Some(view) = self.socket(host, id) {
-            view.last = class;
+        let (mut is_gone, mut is_secret) = (true, false);
+        if let Some(mut case) = self.hosts[host as usize].case(id) {
+            case.view.last = class;
+            // Of one that was accepted and refused, or whose owner has ended, no end is told.
+            (is_gone, is_secret) = (case.view.is_closed(), case.is_secret());
+        } else {
+            self.begin_forgotten(host, id, class);
         }
-        // Of one that was accepted and refused, or whose owner has ended, no end is told.
-        let is_secret = self.is_secret(host, id);
-        let is_gone = self.socket(host, id).is_none_or(|view| view.is_closed());
         let result = match is_gone == was_stale || is_secret {
             true => Ok(()),
             false if was_stale => Err(format!("an event for {id}, which lives, went nowhere")),
@@ -44,48 +76,29 @@ impl Oracle {
         self.check(Law::StaleEvent, result);
     }
 
-    /// Whether nobody is told of an id's end.
-    fn is_secret(&mut self, host: u16, id: SocketId) -> bool {
-        let step = self.hosts[host as usize].step;
-        let Some(view) = self.socket(host, id) else { return false };
-        view.resolve_claims(step);
-        let (phase, owner, is_taken) = (view.phase, view.owner, view.late_claim_step != NEVER);
-        let services = &self.hosts[host as usize].services;
-        phase == Phase::Unborn || is_taken || owner.is_some_and(|owner| !services.is_alive(owner))
-    }
-
     /// A host's turn was idle: what is true of one of its sockets, whose descriptor is open.
+    #[inline]
     pub fn idle(&mut self, host: u16, id: SocketId, socket: IdleSocket) {
         self.begin(host, id);
-        self.check_race(host, id);
-        let mut must = [false; 2];
-        let is_maybe_ending = self.may_be_ending(host, id);
-        let mut was_held_back = false;
-        if socket.has_services_idle
-            && !socket.is_owed
-            && let Some(view) = self.socket(host, id)
-        {
-            // What must be wished follows from what was asked and told, whatever the Mux wishes.
-            must = view.must_wish(is_maybe_ending);
-            let untold = if must[0] { view.input.len() } else { 0 };
-            let (owner, is_told) = (view.owner, view.is_told_open());
-            let is_closing = is_told && view.close_step != NEVER;
-            let warnings = view.warnings.goes_on();
-            let services = &self.hosts[host as usize].services;
-            was_held_back = owner.is_some_and(|owner| services.was_ever_full(owner));
-            self.check(Law::Warnings, warnings.map_err(|detail| format!("{id}: {detail}")));
-            let result = match is_closing {
-                true => Err(format!("host {host}, {id}: own close was asked, and it stays open")),
-                false => Ok(()),
-            };
-            self.check(Law::CloseFollows, result);
-            if untold > 0 {
-                let law = if was_held_back { Law::Mailbox } else { Law::InputOrder };
-                self.fail(law, format!("host {host}, {id}: {untold} reads were never told"));
+        let (mut must, mut was_held_back) = ([false; 2], false);
+        if let Some(case) = self.hosts[host as usize].case(id) {
+            let race = case.view.check_race();
+            let rest = (socket.has_services_idle && !socket.is_owed).then(|| case.at_rest(host));
+            if let Err(detail) = race {
+                self.fail(Law::Race, detail);
+            }
+            if let Some(rest) = rest {
+                (must, was_held_back) = (rest.must, rest.was_held_back);
+                self.check(Law::Warnings, rest.warnings);
+                self.check(Law::CloseFollows, rest.close);
+                if rest.untold > 0 {
+                    let law = if was_held_back { Law::Mailbox } else { Law::InputOrder };
+                    let untold = rest.untold;
+                    self.fail(law, format!("host {host}, {id}: {untold} reads were never told"));
+                }
             }
         }
-        // Where input is wished, a read will meet the error, and is judged below.
-        if socket.has_error && socket.has_services_idle && !socket.wishes[0] {
+        if socket.has_error && socket.has_services_idle {
             let result = match socket.is_owed {
                 true => Ok(()),
                 false => Err(format!("host {host}, {id}: it broke, and nobody asked why")),
@@ -134,12 +147,12 @@ impl Oracle {
             true => 0,
             false => view.outbox.charge_bytes(),
         };
-        let all = view.sockets.iter().flatten().chain(&view.leaving);
-        let total: u64 = all.map(charge_of).sum();
+        let total: u64 = view.sockets.iter().map(charge_of).sum();
         let waiters: Vec<_> = view.services.waiters().collect();
         for (id, by, waiter) in waiters {
             let charge = waiter.charge_bytes as u64;
-            if self.may_be_ending(host, id) || is_closing(id) {
+            let case = self.hosts[host as usize].case(id);
+            if case.is_none_or(|mut case| case.may_be_ending()) || is_closing(id) {
                 continue;
             }
             let Some(socket) = self.socket(host, id).filter(|socket| socket.can_send()) else {
@@ -180,8 +193,9 @@ impl Oracle {
             let is_alive = socket.next_owner().is_some_and(|owner| view.services.is_alive(owner));
             socket.is_told_open() && is_alive
         };
-        let all = view.sockets.iter().flatten().chain(&view.leaving);
-        let results: Vec<_> = all
+        let results: Vec<_> = view
+            .sockets
+            .iter()
             .filter(is_owed)
             .map(|socket| {
                 let is_open = socket.phase != Phase::Opening;
@@ -202,12 +216,11 @@ impl Oracle {
         let mut first = None;
         self.forget_subject();
         for (host, view) in self.hosts.iter().enumerate() {
-            let all = view.sockets.iter().flatten().chain(&view.leaving);
             let is_owed = |socket: &&SocketView| {
                 let owner = socket.next_owner().filter(|owner| view.services.is_alive(*owner));
                 socket.is_told_open() && owner.is_some()
             };
-            for socket in all.filter(is_owed) {
+            for socket in view.sockets.iter().filter(is_owed) {
                 open.push(format!("{} on host {host}", socket.id));
                 first.get_or_insert((host as u16, socket.id));
             }

@@ -1,21 +1,27 @@
 //! What services are told.
 
+use bytes::Bytes;
 use tidelock_core::{CloseReason, Message, ServiceId, SocketId};
 
 use super::ending::Around;
 use super::grammar::Phase;
-use super::{Law, Oracle, SocketView};
+use super::views::Case;
+use super::{Law, Oracle};
 use crate::judge::mark::Mark;
 
 impl Oracle {
     /// A host's Mux tells a service something.
     pub fn message(&mut self, host: u16, service: ServiceId, message: &Message) {
-        match message.socket() {
+        let socket = message.socket();
+        match socket {
             Some(id) => self.begin(host, id),
             None => self.begin_host(host),
         }
-        self.check_mailbox(host, service, message);
-        let Some(id) = message.socket() else { return };
+        self.check_mailbox(host, service, message, socket);
+        let Some(id) = socket else { return };
+        if let Message::Data { bytes, .. } = message {
+            return self.data(host, service, message, id, bytes);
+        }
         if let Message::Accept { accepted, .. } = message {
             self.accept(host, id, *accepted, service);
         }
@@ -27,11 +33,10 @@ impl Oracle {
             return;
         }
         self.check_tried(host, message);
-        let (step, now) = (self.hosts[host as usize].step, self.now);
+        let step = self.hosts[host as usize].step;
         let Some(view) = self.socket(host, id) else {
-            return self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
+            return self.told_of_nobody(message, id);
         };
-        let end = view.end;
         let order = view.message(message, step);
         if let Message::SendReady { .. } = message {
             self.check(Law::MessageOrder, order);
@@ -50,11 +55,6 @@ impl Oracle {
             _ => Some(view.warnings.goes_on()),
         };
         let input = match message {
-            Message::Data { bytes, .. } => {
-                view.ending.told_at = Mark::at(now);
-                view.ending.is_busy();
-                view.deliver(bytes)
-            }
             Message::Udp { payload, .. } => view.deliver_datagram(payload),
             _ => Ok(()),
         };
@@ -65,12 +65,6 @@ impl Oracle {
             self.check(Law::Warnings, warnings.map_err(about));
         }
         match message {
-            Message::Data { bytes, .. } => {
-                self.check(Law::InputOrder, input.map_err(about));
-                if let Some(end) = end {
-                    self.received(end, bytes);
-                }
-            }
             Message::Eof { .. } => self.eof(host, id),
             Message::Udp { .. } => self.check(Law::InputOrder, input.map_err(about)),
             Message::Connect { .. } | Message::Listening { .. } => self.opening_is_over(host, id),
@@ -79,7 +73,42 @@ impl Oracle {
         }
     }
 
+    /// Bytes are told.
+    fn data(
+        &mut self,
+        host: u16,
+        service: ServiceId,
+        message: &Message,
+        id: SocketId,
+        bytes: &Bytes,
+    ) {
+        let now = self.now;
+        let Some(Case { view, step, .. }) = self.hosts[host as usize].case(id) else {
+            return self.told_of_nobody(message, id);
+        };
+        let order = view.data(message, step);
+        let owner = view.told_to(service, message, step);
+        let warnings = view.warnings.goes_on();
+        view.ending.told_at = Mark::at(now);
+        view.ending.is_busy();
+        let input = view.deliver(bytes);
+        let end = view.end;
+        let about = |detail| format!("{id}: {detail}");
+        self.check(Law::MessageOrder, order);
+        self.check(Law::MessageOwner, owner.map_err(|detail| format!("{message}, {detail}")));
+        self.check(Law::Warnings, warnings.map_err(about));
+        self.check(Law::InputOrder, input.map_err(about));
+        if let Some(end) = end {
+            self.received(end, bytes);
+        }
+    }
+
+    fn told_of_nobody(&mut self, message: &Message, id: SocketId) {
+        self.fail(Law::MessageOrder, format!("{message}, but {id} was never opened"));
+    }
+
     /// Everything that a step tells was told.
+    #[inline]
     pub fn step_told(&mut self, host: u16) {
         self.hosts[host as usize].services.all_told();
         if self.hosts[host as usize].warned.is_empty() {
@@ -127,25 +156,31 @@ impl Oracle {
     }
 
     /// What is held back by a full mailbox, and what is told to nobody.
-    fn check_mailbox(&mut self, host: u16, service: ServiceId, message: &Message) {
+    fn check_mailbox(
+        &mut self,
+        host: u16,
+        service: ServiceId,
+        message: &Message,
+        socket: Option<SocketId>,
+    ) {
         let is_input =
             matches!(message, Message::Data { .. } | Message::Udp { .. } | Message::Accept { .. });
         let max = self.limits.mailbox_bytes_max;
-        let is_full = self.hosts[host as usize].services.is_full(service);
+        let charge_bytes = self.limits.mailbox_charge_bytes(message);
+        let services = &mut self.hosts[host as usize].services;
+        let told = services.tell(service, message, charge_bytes, max);
         if is_input {
+            let was_full = told.as_ref().is_ok_and(|was_full| *was_full);
             // The last bytes of a stream that broke are told before its end whatever waits.
-            let id = message.socket().expect("input is about a socket");
-            let is_broken = self.socket(host, id).is_some_and(|view| view.is_broken);
-            let result = match is_full && !is_broken {
+            let id = socket.expect("input is about a socket");
+            let mut is_broken = || self.socket(host, id).is_some_and(|view| view.is_broken);
+            let result = match was_full && !is_broken() {
                 true => Err(format!("{message}, and the mailbox of {service} is full")),
                 false => Ok(()),
             };
             self.check(Law::Mailbox, result);
         }
-        let charge_bytes = self.limits.mailbox_charge_bytes(message);
-        let services = &mut self.hosts[host as usize].services;
-        let result = services.tell(service, message, charge_bytes, max);
-        self.check(Law::MessageOwner, result);
+        self.check(Law::MessageOwner, told.map(|_was_full| ()));
     }
 
     fn eof(&mut self, host: u16, id: SocketId) {
@@ -184,7 +219,7 @@ impl Oracle {
         self.check(Law::UnsentCount, result);
         let view = &mut self.hosts[host as usize];
         let ending = view.endings.remove(&id);
-        view.leaving.retain(SocketView::is_told_open);
+        view.sockets.forget_closed();
         ending.into_iter().flatten().for_each(|operation| self.complete(operation));
         if matches!(reason, CloseReason::Closed | CloseReason::Shutdown) {
             // What ends before it opened was asked for in this order, so that its opening is over.

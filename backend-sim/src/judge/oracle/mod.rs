@@ -21,6 +21,7 @@ mod socket;
 mod stream;
 mod subject;
 mod tokens;
+mod views;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ pub use stream::{Progress, Sent, StreamCheck};
 pub use subject::Subject;
 
 use self::services::Services;
+use self::subject::About;
+use self::views::{Case, Views};
 use tidelock_net::base::recycle::empty;
 use tidelock_net::words::behaviour::Behaviour;
 use tidelock_net::words::operation::{Action, Label, Operation, Side};
@@ -82,16 +85,13 @@ pub struct Oracle {
     /// The time of the current step.
     now: u64,
     /// What is being checked.
-    about: Subject,
+    about: About,
 }
 
 /// What is known of one host.
 #[derive(Default)]
 struct HostView {
-    /// By index of the id; a closed one stays until the index is taken again.
-    sockets: Vec<Option<SocketView>>,
-    /// Those whose index was taken again by the system while their `Close` was on its way.
-    leaving: Vec<SocketView>,
+    sockets: Views,
     /// Sockets that operations opened, whose command was not seen yet, and which operations.
     sides: BTreeMap<SocketId, (Side, Option<u32>)>,
     /// Operations that complete when an id closes.
@@ -105,6 +105,17 @@ struct HostView {
     step: u64,
     /// Sockets whose warnings are settled when the step's messages were told.
     warned: Vec<SocketId>,
+}
+
+impl HostView {
+    /// The record of an id, with what else of the host a judgement of it needs.
+    #[inline]
+    fn case(&mut self, id: SocketId) -> Option<Case<'_>> {
+        let Self { sockets, services, released, warned, is_exiting, step, .. } = self;
+        let view = sockets.get_mut(id)?;
+        let (is_exiting, step) = (*is_exiting, *step);
+        Some(Case { view, services, released, warned, is_exiting, step })
+    }
 }
 
 /// What is known of one connection that an operation made.
@@ -136,7 +147,7 @@ impl Oracle {
         let Room { views, labels } = room;
         let mut views = views.into_iter();
         let mut host = || {
-            let sockets = views.next().unwrap_or_default();
+            let sockets = Views::within(views.next().unwrap_or_default());
             HostView { sockets, ..HostView::default() }
         };
         Self {
@@ -149,15 +160,14 @@ impl Oracle {
             behaviour,
             limits,
             now: 0,
-            about: Subject::default(),
+            about: About::default(),
         }
     }
 
     /// Gives room back for the next one.
     pub(crate) fn into_room(self) -> Room {
         let Self { hosts, mut labels, .. } = self;
-        let mut views: Vec<_> = hosts.into_iter().map(|view| view.sockets).collect();
-        views.iter_mut().for_each(empty);
+        let views = hosts.into_iter().map(|view| view.sockets.into_room()).collect();
         empty(&mut labels);
         Room { views, labels }
     }
@@ -174,6 +184,7 @@ impl Oracle {
     }
 
     /// Notes that a law was checked, and, if it was broken, how.
+    #[inline]
     pub fn check(&mut self, law: Law, result: Result<(), String>) {
         self.checked[law as usize] += 1;
         if let Err(detail) = result {
@@ -182,6 +193,7 @@ impl Oracle {
     }
 
     /// A law is broken. Only the first counts.
+    #[cold]
     pub fn fail(&mut self, law: Law, detail: String) {
         self.fail_as(law, law.name(), detail);
     }
@@ -329,22 +341,13 @@ impl Oracle {
     }
 
     fn insert(&mut self, host: u16, view: SocketView) {
-        let sockets = &mut self.hosts[host as usize].sockets;
-        let index = view.id.index() as usize;
-        if sockets.len() <= index {
-            sockets.resize_with(index + 1, || None);
-        }
-        let before = sockets[index].replace(view);
-        self.hosts[host as usize].leaving.extend(before.filter(SocketView::is_told_open));
+        self.hosts[host as usize].sockets.insert(view);
     }
 
     /// What is known of an id.
+    #[inline]
     pub fn socket(&mut self, host: u16, id: SocketId) -> Option<&mut SocketView> {
-        let HostView { sockets, leaving, .. } = &mut self.hosts[host as usize];
-        match sockets.get_mut(id.index() as usize)?.as_mut() {
-            Some(view) if view.id == id => Some(view),
-            _ => leaving.iter_mut().find(|view| view.id == id),
-        }
+        self.hosts[host as usize].sockets.get_mut(id)
     }
 
     fn connection(&mut self, label: u32) -> &mut ConnectionView {

@@ -6,6 +6,22 @@ use super::attempts::Race;
 use super::grammar::{Kind, Phase};
 use super::{Law, Oracle, SocketView};
 
+impl SocketView {
+    /// A connect that is over has no attempt left.
+    ///
+    /// # Errors
+    /// If one is.
+    pub(super) fn check_race(&self) -> Result<(), String> {
+        match &self.race {
+            Some(race) if self.phase != Phase::Opening && !race.racers.is_empty() => {
+                let (id, left) = (self.id, race.racers.len());
+                Err(format!("{id} is connected, and {left} attempts are left open"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Oracle {
     /// A host's Mux gets the addresses of a name.
     pub fn resolved(&mut self, host: u16, id: SocketId, addresses: u32) {
@@ -87,16 +103,6 @@ impl Oracle {
         self.races_no_more(host, from);
         if let Some(view) = self.socket(host, to) {
             view.end = end;
-        }
-    }
-
-    /// A host's turn was idle, and a socket is open: nobody races for it any more.
-    pub(super) fn check_race(&mut self, host: u16, id: SocketId) {
-        let Some(view) = self.socket(host, id) else { return };
-        let (phase, race) = (view.phase, view.race.as_deref());
-        let left = race.map_or(0, |race| race.racers.len());
-        if left > 0 && phase != Phase::Opening {
-            self.fail(Law::Race, format!("{id} is connected, and {left} attempts are left open"));
         }
     }
 

@@ -88,11 +88,6 @@ impl Services {
         self.mailbox(id).is_some_and(|mailbox| mailbox.was_ever_full)
     }
 
-    /// Whether nothing may be read for it.
-    pub(super) fn is_full(&self, id: ServiceId) -> bool {
-        self.mailbox(id).is_some_and(|mailbox| mailbox.is_full)
-    }
-
     /// It handled messages of this charge.
     pub(super) fn handled(&mut self, id: ServiceId, charge: usize, exit: bool, max: usize) {
         let Some(mailbox) = self.mailbox_mut(id) else { return };
@@ -109,6 +104,7 @@ impl Services {
     }
 
     /// Everything was told that the Mux had put out.
+    #[inline]
     pub(super) fn all_told(&mut self) {
         while let Some(id) = self.handlers.pop() {
             if let Some(mailbox) = self.mailbox_mut(id) {
@@ -117,7 +113,7 @@ impl Services {
         }
     }
 
-    /// It is told something.
+    /// It is told something. Answers whether nothing might be read for it before.
     ///
     /// # Errors
     /// If it has ended.
@@ -127,15 +123,16 @@ impl Services {
         message: &Message,
         charge_bytes: usize,
         max: usize,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let Some(mailbox) = self.mailbox_mut(id) else {
             return Err(format!("{message}, told to {id}, which has ended"));
         };
+        let was_full = mailbox.is_full;
         mailbox.charge_bytes += charge_bytes;
         let is_full = mailbox.charge_bytes >= max;
         mailbox.is_full |= is_full;
         mailbox.was_ever_full |= mailbox.charge_bytes + mailbox.last_handled_bytes >= max;
-        Ok(())
+        Ok(was_full)
     }
 
     /// Somebody was refused, and waits.

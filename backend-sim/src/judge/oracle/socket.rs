@@ -141,6 +141,13 @@ impl SocketView {
         !matches!(self.phase, Phase::Unborn | Phase::Closed)
     }
 
+    /// Returns `true` if no service ever heard of it, or if it may have gone with one that was to
+    /// end.
+    #[inline]
+    pub(super) fn is_unborn_or_taken(&self) -> bool {
+        self.phase == Phase::Unborn || self.late_claim_step != NEVER
+    }
+
     /// Whether a send is accepted, as far as can be seen from outside.
     pub(super) fn can_send(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Open)
@@ -183,6 +190,7 @@ impl SocketView {
     }
 
     /// Claims of earlier steps that were not refused hold.
+    #[inline]
     pub(super) fn resolve_claims(&mut self, step: u64) {
         if self.claims_step < step
             && let Some(last) = self.claims.pop()
@@ -210,16 +218,18 @@ impl SocketView {
     ) -> Result<(), String> {
         self.resolve_claims(step);
         // What one that is ending may still say.
-        let is_of_end = matches!(
-            message,
-            Message::Connect { .. }
-                | Message::Listening { .. }
-                | Message::Paused { .. }
-                | Message::Data { .. }
-                | Message::Error { .. }
-                | Message::Close { .. }
-        );
-        if self.late_claim_step < step && !is_of_end {
+        let is_of_end = || {
+            matches!(
+                message,
+                Message::Connect { .. }
+                    | Message::Listening { .. }
+                    | Message::Paused { .. }
+                    | Message::Data { .. }
+                    | Message::Error { .. }
+                    | Message::Close { .. }
+            )
+        };
+        if self.late_claim_step < step && !is_of_end() {
             return Err(format!("told to {service}, and it goes with another"));
         }
         if self.owner == Some(service) {

@@ -7,6 +7,7 @@ pub(crate) mod waiters;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::errand::Errand;
 use self::services::Services;
@@ -37,6 +38,8 @@ pub(crate) struct Desk {
     pub(crate) is_forcing: bool,
     /// No bound of silence is configured: streams without times of their own have no deadline.
     pub(crate) may_be_silent: bool,
+    /// The shortest bound of silence that the configuration asks for, of what is read.
+    pub(crate) silence_min: Option<Duration>,
     pub(crate) services: Services,
     pub(crate) waiters: Waiters,
     pub(crate) timers: Timers,
@@ -54,6 +57,10 @@ impl Desk {
             may_be_silent: config.idle_timeout.is_none()
                 && config.read_idle_timeout.is_none()
                 && config.write_stall_timeout.is_none(),
+            silence_min: [config.idle_timeout, config.read_idle_timeout]
+                .into_iter()
+                .flatten()
+                .min(),
             directory,
             shard,
             now: Instant::ZERO,

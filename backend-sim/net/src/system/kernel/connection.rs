@@ -1,7 +1,7 @@
 //! Connections: how they begin and how they break.
 
 use super::resolve::SILENT_HOST;
-use super::{Address, Effect, End, EndState, Errno, Kernel, Os, Pipe, ROWS, Shape};
+use super::{Address, Effect, End, EndState, Errno, Kernel, Os, Pipe, ROWS, Row, Shape};
 use crate::chance::choices::Choices;
 use crate::system::schedule::What;
 use crate::words::kinds::Kind;
@@ -148,8 +148,8 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// What a call on a stream is made to meet. What is fatal changes the stream, and the call
-    /// computes its answer from that.
+    /// Lets a call on a stream meet what is drawn for it, if anything is.
+    #[inline]
     pub(super) fn stream_meets(&mut self, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
         let near = &self.ends[end as usize];
         if near.state != EndState::Established || near.is_reset || near.error.is_some() {
@@ -157,6 +157,13 @@ impl<C: Choices> Kernel<C> {
         }
         let (host, entity) = (near.local.host, near.entity);
         let row = self.meets(kind, host, entity)?;
+        self.stream_met(row, kind, socket, end)
+    }
+
+    /// Lets a call on a stream meet a row of the table. A fatal one changes the stream, and the call
+    /// computes its answer from that.
+    #[cold]
+    fn stream_met(&mut self, row: &Row, kind: Kind, socket: u32, end: u32) -> Option<Errno> {
         match row.effect {
             Effect::OwesEdge => return Some(self.owe_edge(socket, kind == Kind::READ)),
             Effect::Repeats | Effect::Passes => return Some(row.errno),

@@ -182,13 +182,17 @@ const OWED_NANOS: u64 = 50_000;
 impl<C: Choices> Kernel<C> {
     /// What a call of `host` is made to meet, if anything: a row of this kind that can happen
     /// there. `entity` is who calls.
+    #[inline]
     pub(super) fn meets(&mut self, kind: Kind, host: u16, entity: u32) -> Option<&'static Row> {
         let (first, count) = PLACES[kind.0 as usize];
-        let drawn = self.draw(kind, entity, count as u32 + 1) as usize;
-        if drawn == 0 {
-            return None;
+        match self.draw(kind, entity, count as u32 + 1) {
+            0 => None,
+            drawn => self.meets_row(first + drawn as usize - 1, host),
         }
-        let at = first + drawn - 1;
+    }
+
+    #[cold]
+    fn meets_row(&mut self, at: usize, host: u16) -> Option<&'static Row> {
         let row = &ROWS[at];
         let is_possible = match row.scope {
             Scope::Any => true,

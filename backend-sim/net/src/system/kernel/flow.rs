@@ -58,7 +58,7 @@ impl<C: Choices> Kernel<C> {
     /// [`Readiness::Linux`] a short read tells, under [`Readiness::Kqueue`] none does, nor where
     /// calls are completed. Under [`Readiness::Weakest`] a decision keeps silent.
     pub fn tells_drained(&mut self, socket: u32, is_short: bool) -> bool {
-        if self.bits(socket).readable {
+        if self.is_readable(socket) {
             return false;
         }
         let Socket { host, entity, .. } = self.sockets[socket as usize];
@@ -91,15 +91,14 @@ impl<C: Choices> Kernel<C> {
         if let Some(errno) = self.stream_meets(Kind::WRITE, socket, end) {
             return Err(errno);
         }
-        let near = &mut self.ends[end as usize];
+        let (near, pipe) = (&mut self.ends[end as usize], &self.pipes[end as usize]);
         if let Some(error) = near.error.take() {
             return Err(error);
         }
-        let free = self.free(end);
-        let (near, pipe) = (&self.ends[end as usize], &self.pipes[end as usize]);
         if near.is_reset || pipe.is_finishing() || pipe.is_cut_off() {
             return Err(Errno::BrokenPipe);
         }
+        let free = self.settings.send_buffer_bytes.saturating_sub(pipe.unacknowledged());
         if near.state == EndState::Connecting || pipe.is_clogged || free == 0 {
             self.sockets[socket as usize].waits_out = true;
             return Err(Errno::WouldBlock);
@@ -178,8 +177,9 @@ impl<C: Choices> Kernel<C> {
         let near = &self.ends[pipe as usize];
         let (from, to) = (near.local.host, near.peer.host);
         let reader = self.ends[(pipe ^ 1) as usize].entity;
-        let position = self.pipes[pipe as usize].sent();
-        let count = self.pipes[pipe as usize].send(self.settings.receive_buffer_bytes);
+        let out = &mut self.pipes[pipe as usize];
+        let (position, count) = (out.sent(), out.send(self.settings.receive_buffer_bytes));
+        let is_fin_due = out.send_fin();
         if count > 0 {
             let (mut arrival, noise_nanos) = self.transmit_noisily(from, to, count);
             let bound = self.settings.delay_nanos_max;
@@ -189,7 +189,7 @@ impl<C: Choices> Kernel<C> {
             let arrival = self.behind_last(pipe, arrival);
             self.at(arrival, What::Segment { pipe, until: position + count });
         }
-        if self.pipes[pipe as usize].send_fin() {
+        if is_fin_due {
             let (arrival, noise_nanos) = self.transmit_noisily(from, to, 0);
             let arrival = arrival + self.draw_delay(Kind::IN_EOF_DELAY, reader);
             self.note_noise(Kind::IN_EOF_DELAY, reader, noise_nanos);
@@ -228,14 +228,15 @@ impl<C: Choices> Kernel<C> {
             let rest = REST_NANOS_MIN + self.vary(entity, Amount::Rest, position, REST_NANOS_MAX);
             self.at(self.now + rest, What::Segment { pipe, until });
         }
+        let p = &mut self.pipes[pipe as usize];
         let before_mark =
             self.choices.cut(Site { kind: Kind::IN_URGENT, entity }, position, passed);
         if before_mark < passed {
-            self.pipes[pipe as usize].urgent_at = Some(position + before_mark as u64);
+            p.urgent_at = Some(position + before_mark as u64);
         }
         let site = Site { kind: Kind::IN_RESET, entity };
         let broken_after = self.choices.cut(site, position, passed + 1);
-        self.pipes[pipe as usize].deliver(position + broken_after.min(passed) as u64);
+        p.deliver(position + broken_after.min(passed) as u64);
         if broken_after <= passed {
             self.send_reset(pipe ^ 1);
             self.reset_end(pipe ^ 1);
@@ -291,14 +292,19 @@ impl<C: Choices> Kernel<C> {
     }
 
     /// A writer that met a full buffer hears when there is space again, a little later.
+    #[inline]
     pub(super) fn schedule_edge(&mut self, end: u32) {
         let Some(socket) = self.ends[end as usize].socket else {
             return;
         };
         let s = &self.sockets[socket as usize];
-        if !s.waits_out || s.is_edge_coming || !self.has_space(end) {
-            return;
+        if s.waits_out && !s.is_edge_coming && self.has_space(end) {
+            self.schedule_edge_of(socket);
         }
+    }
+
+    fn schedule_edge_of(&mut self, socket: u32) {
+        let s = &self.sockets[socket as usize];
         let (entity, edges) = (s.entity, s.edges);
         let noise_nanos = self.vary(entity, Amount::Edge, edges, EDGE_NANOS_MAX);
         let late = noise_nanos + self.draw_delay(Kind::EDGE_DELAY, entity);

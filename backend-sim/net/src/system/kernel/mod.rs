@@ -40,7 +40,7 @@ pub use stream::Pipe;
 use crate::chance::choices::{Choices, Site};
 use crate::chance::noise::{Amount, Noise};
 use crate::system::clock::Clock;
-use crate::system::link::Link;
+use crate::system::link::{Link, Passage};
 use crate::system::schedule::{Schedule, What};
 use crate::words::kinds::Kind;
 use crate::words::names::Resolver;
@@ -156,6 +156,29 @@ impl Host {
         }
         self.closed.push_back(token);
     }
+}
+
+/// Sends again a packet of a stream that was sent at `sent_at` and lost, each time after twice as
+/// long. Returns when it arrives, and how much of that is noise.
+#[cold]
+fn retransmit(
+    link: &mut Link,
+    mut passage: Passage,
+    transmit: impl Fn(&mut Link, u64) -> Passage,
+    mut sent_at: u64,
+) -> (u64, u64) {
+    let mut after = link.retransmission_nanos();
+    let mut lost_nanos = 0;
+    for _ in 0..RETRANSMISSIONS_MAX {
+        if !passage.is_lost {
+            break;
+        }
+        sent_at += after;
+        lost_nanos += if passage.is_overflow { 0 } else { after };
+        after *= 2;
+        passage = transmit(link, sent_at);
+    }
+    (passage.at_nanos, lost_nanos + passage.noise_nanos)
 }
 
 /// Of so many that are sent again, the last arrives: no link loses everything.
@@ -376,21 +399,16 @@ impl<C: Choices> Kernel<C> {
         let number = u32::from(from) << 16 | u32::from(to);
         let (now, noise) = (self.now, self.noise);
         let link = self.link_mut(from, to);
-        let mut passage = link.transmit(number, now, size_bytes, noise);
-        // What a stream sent and lost is sent again, each time after twice as long.
-        let mut after = link.retransmission_nanos();
-        let mut sent_at = now;
-        let mut lost_nanos = 0;
-        for _ in 0..RETRANSMISSIONS_MAX {
-            if !passage.is_lost {
-                break;
-            }
-            sent_at += after;
-            lost_nanos += if passage.is_overflow { 0 } else { after };
-            after *= 2;
-            passage = link.transmit(number, sent_at, size_bytes, noise);
+        let passage = link.transmit(number, now, size_bytes, noise);
+        match passage.is_lost {
+            false => (passage.at_nanos, passage.noise_nanos),
+            true => retransmit(
+                link,
+                passage,
+                |link, at| link.transmit(number, at, size_bytes, noise),
+                now,
+            ),
         }
-        (passage.at_nanos, lost_nanos + passage.noise_nanos)
     }
 
     /// Noise made later what was asked last about this, which may be written down.

@@ -109,13 +109,32 @@ impl<C: Choices> Kernel<C> {
                 let has_both_ended =
                     incoming.is_ended() && self.pipes[*end as usize].is_finishing();
                 Bits {
-                    readable: incoming.readable() > 0 || incoming.is_ended() || is_over,
+                    readable: self.has_input(*end),
                     writable: self.has_space(*end),
                     peer_closed: incoming.is_ended() || near.is_reset,
                     failed: is_over || has_both_ended,
                 }
             }
         }
+    }
+
+    /// Returns `true` if an event for the socket would say now that it is readable.
+    #[inline]
+    pub fn is_readable(&self, socket: u32) -> bool {
+        match self.sockets[socket as usize].shape {
+            Shape::Stream { end } => self.has_input(end),
+            Shape::Listener { .. } | Shape::Datagram(_) => self.bits(socket).readable,
+        }
+    }
+
+    /// Returns `true` if a read of this end's stream would not block.
+    #[inline]
+    fn has_input(&self, end: u32) -> bool {
+        let near = &self.ends[end as usize];
+        let incoming = &self.pipes[(end ^ 1) as usize];
+        let is_over = near.error.is_some() || near.is_reset;
+        near.state != EndState::Connecting
+            && (incoming.readable() > 0 || incoming.is_ended() || is_over)
     }
 
     /// Whether a stream broke, nobody took its error, and its host is one that is told of errors.
