@@ -10,8 +10,8 @@ use crate::sys;
 /// error and priority: a read also stops short before the end of the stream, before an error and
 /// before urgent data, and for what lies behind no further event comes.
 ///
-/// What is readable when a socket is registered is told by an event, too, and each event says all
-/// that is readable when it is told: so nothing is there before the first one, and after one that
+/// An event also tells of whatever is readable when a socket is registered, and each event tells
+/// all that is readable at that time: so nothing is there before the first one, and after one that
 /// tells of no input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Drained {

@@ -9,7 +9,8 @@ use crate::workers::Pool;
 
 /// Outputs of the Mux that are for workers, or for other network threads.
 ///
-/// What comes at once goes in few batches, because to wake a thread costs more than most messages;
+/// Outputs that come at once go in few batches, because to wake a thread costs more than most
+/// messages;
 /// but nothing waits for turns that bring no more, nor for long.
 pub(crate) struct Gathered {
     own_shard: u32,

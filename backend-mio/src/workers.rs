@@ -139,7 +139,8 @@ impl Pool {
         self.lock().inside.iter().flatten().copied().collect()
     }
 
-    /// How many services there are, how many have messages and do not run, and how many run.
+    /// Returns the numbers of services, of those with messages that do not run, and of those that
+    /// run.
     pub(crate) fn counts(&self) -> [u64; 3] {
         let state = self.lock();
         let (services, waiting) = state

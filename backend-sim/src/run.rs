@@ -24,14 +24,14 @@ pub enum Source {
     Script(Box<Script>),
 }
 
-/// How a run is watched. None of this changes what happens in it.
+/// The way in which a run is watched. None of this changes what happens in it.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// Check every law in full at every step, not only for what the step touched.
     pub paranoid: bool,
     /// Keep a recording of every decision, so that [`Report::script`] is there.
     pub record: bool,
-    /// What [`Report::trace`] holds.
+    /// The contents of [`Report::trace`].
     pub trace: Trace,
     /// Of a recording: write out what follows from the seed, and leave the seed out.
     pub is_seedless: bool,
@@ -45,7 +45,7 @@ pub struct Watch {
     pub is_noise_written: bool,
 }
 
-/// What came of a run.
+/// The report on a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The scenario's name.
@@ -71,11 +71,11 @@ pub struct Report {
     pub completed: u64,
     /// For each fault family by name: how often it was injected.
     pub injected: Vec<(&'static str, u64)>,
-    /// What was reached.
+    /// The coverage that was reached.
     pub reached: Reached,
     /// For each row of the table of errors that was met, by `call/ERRNO`: how often.
     pub errnos: Vec<(&'static str, u64)>,
-    /// How often each law was checked.
+    /// The number of checks of each law.
     pub checked: Vec<(&'static str, u64)>,
     /// The configuration and the swarm's choices; `None` of a run that broke off, or if they are not
     /// told.
@@ -103,11 +103,11 @@ impl Report {
 pub struct Failure {
     /// The law's stable name, as `no-lost-edge`.
     pub law: &'static str,
-    /// What was seen, and what was expected.
+    /// The observation, and the expectation.
     pub detail: String,
     /// At which step.
     pub step: u64,
-    /// What kind of law.
+    /// The class of the law.
     pub class: FailureClass,
     /// Law, role of the socket, state of its Mux and class of the last event about it, as
     /// `no-lost-edge/accepted/open/readable`; two failures of one signature are taken for the same.

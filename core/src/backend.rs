@@ -57,7 +57,7 @@ pub enum CloseHow {
 ///
 /// # The contract
 ///
-/// What a backend promises:
+/// The promises of a backend:
 ///
 /// 1. `Ready` is final. The Mux may ask again at once.
 /// 2. After `Later` for an id and a direction (in: `accept`, `read`, `receive_from`; out:
@@ -77,7 +77,7 @@ pub enum CloseHow {
 /// 7. A call that failed to open (`listen`, `connect`, `adopt`, `open_datagram`, `accept`) leaves
 ///    nothing behind: no descriptor, no owed event. The Mux may call `connect` again for the id.
 ///
-/// What the Mux promises:
+/// The promises of the Mux:
 ///
 /// 8. While an id and a direction are pending, it does not call them, except to repeat the call
 ///    after an `Event::Ready` for it, or, of a backend that [may be asked
@@ -92,8 +92,8 @@ pub enum CloseHow {
 ///     for `from`, unless it failed: then `close`. What events told of `from` before is forgotten,
 ///     and the Mux asks by itself.
 ///
-/// What is *not* promised: that an event means that the call will succeed; the order of events of
-/// different ids; that FIN or an error is reported while nothing is pending.
+/// *Not* promised: that an event means that the call will succeed; the order of events of different
+/// ids; that FIN or an error is reported while nothing is pending.
 pub trait Backend {
     /// Returns `true` if a call that answered `Later` may be repeated before its event: so it is of
     /// readiness. A backend that completes calls says no, and is not asked twice for one thing.
@@ -101,8 +101,8 @@ pub trait Backend {
         true
     }
 
-    /// How the socket stands right before the next call about it, for a backend that watches what
-    /// is reached. Real backends leave it as it is, and then it costs nothing.
+    /// Takes note of the socket's situation right before the next call about it, for a backend that
+    /// watches what is reached. Real backends leave it as it is, and then it costs nothing.
     #[inline]
     fn regard(&mut self, _id: SocketId, _situation: Situation) {}
 

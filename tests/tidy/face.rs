@@ -1,4 +1,4 @@
-//! What a scenario's author sees of the simulator.
+//! The part of the simulator that a scenario's author sees.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What must not stay in a source.
+//! Leftovers that must not stay in a source.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -56,8 +56,8 @@ fn no_circle_has_more_than_four_files() {
     }
 }
 
-/// What the judge may name of the core: what is asked and told, and what a connect, an option, a
-/// fault and a `Close` carry. So it cannot share a defect of what it judges.
+/// The names of the core that the judge may use: what is asked and told, and what a connect, an
+/// option, a fault and a `Close` carry. So it cannot share a defect of what it judges.
 const JUDGED_BY: [&str; 9] = [
     "CloseReason",
     "Command",
@@ -85,7 +85,7 @@ fn the_judge_names_of_the_core_what_is_asked_and_told() {
     assert_eq!(named.len(), JUDGED_BY.len(), "the list is no longer than it must be: {named:?}");
 }
 
-/// What a module names of another crate; `*` if all of it.
+/// Returns the names of another crate that a module uses; `*` if all of it.
 fn of_crate(module: &Module, name: &str) -> BTreeSet<String> {
     let paths = module.uses.iter().map(|one| &one.path).chain(&module.paths);
     let paths = paths.filter(|path| path.first().is_some_and(|first| first == name));

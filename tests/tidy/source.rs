@@ -70,7 +70,7 @@ pub(crate) fn parse(file: &Path) -> File {
 }
 
 impl Module {
-    /// What a source defines and names, without what it keeps for its tests.
+    /// Returns the names that a source defines and uses, without those of its tests.
     pub(crate) fn of(file: &File) -> Module {
         let mut module = Module::default();
         module.visit_file(file);
@@ -187,7 +187,7 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether everybody may name it.
+/// Returns `true` if everybody may name it.
 pub(crate) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }

@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) rounds: u64,
 }
 
-/// What is drawn from a world's seed.
+/// The draws from a world's seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Swarm {
     /// No fault, Linux's readiness, latency as madsim's; every law is checked all the same.
@@ -177,7 +177,7 @@ struct Client {
     completed: Arc<AtomicU64>,
 }
 
-/// How long a client waits before it connects again.
+/// The time that a client waits before it connects again.
 const RETRY: Duration = Duration::from_millis(1);
 
 impl Client {

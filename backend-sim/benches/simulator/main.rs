@@ -1,4 +1,4 @@
-//! How fast the simulator is, beside other simulators under the same load in the same run.
+//! A bench of the simulator, beside other simulators under the same load in the same run.
 //!
 //! `cargo bench -p tidelock-sim` takes less than two minutes once everything is built; `-- --full`
 //! takes more samples and larger worlds; `-- NAME…` measures only the rows whose names begin so, and

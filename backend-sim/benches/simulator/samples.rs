@@ -1,4 +1,4 @@
-//! What was measured: medians with their range, and how they compare with a target. The bench of
+//! Measurements: medians with their range, and how they compare with a target. The bench of
 //! tidelock-mio has this file, too.
 
 use std::fmt;
@@ -41,15 +41,15 @@ impl fmt::Display for Samples {
 /// A ratio and what it should be.
 #[derive(Clone, Debug)]
 pub(crate) struct Ratio {
-    /// What is compared.
+    /// The name of the comparison.
     pub(crate) name: String,
     /// The ratio, or the number itself.
     pub(crate) value: f64,
-    /// What it should be.
+    /// The target.
     pub(crate) target: Target,
 }
 
-/// What a number should be.
+/// The target of a number.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "each bench has targets of its own")]
 pub(crate) enum Target {

@@ -116,7 +116,7 @@ fn run(command: &mut Command, load: [u64; 2]) -> [u64; 4] {
     numbers(&output(command, load), load)
 }
 
-/// What it says of a world of so many connections and round trips.
+/// Returns what it prints about a world of so many connections and round trips.
 fn output(command: &mut Command, load: [u64; 2]) -> Output {
     let [connections, rounds] = load.map(|number| number.to_string());
     command.args([ROLE, &connections, &rounds, "1"]).output().expect("it starts")

@@ -7,13 +7,13 @@ use clap::{CommandFactory, Parser};
 
 use crate::options::Options;
 
-/// What the command line says.
+/// The meaning of a command line.
 pub(crate) enum Parsed {
-    /// What to do.
+    /// The options of a command.
     Options(Box<Options>),
     /// Help or version, to be printed.
     Text(String),
-    /// What is wrong, in one line.
+    /// The mistake, in one line.
     Usage(String),
 }
 
@@ -53,7 +53,7 @@ fn with_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// What the first word may be, without `help`.
+/// Returns the words that may come first, without `help`.
 pub(crate) fn subcommands() -> Vec<String> {
     Options::command().get_subcommands().map(|one| one.get_name().to_owned()).collect()
 }

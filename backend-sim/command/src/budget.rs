@@ -1,4 +1,4 @@
-//! How long shrinking may take, and what a person sees meanwhile.
+//! The budget of shrinking, and what a person sees meanwhile.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,7 +29,7 @@ impl<'a> Budget<'a> {
         Self { clock: Stopwatch::start(), millis, interrupted, bar, drawn_millis }
     }
 
-    /// Whether another run may begin after so many.
+    /// Returns `true` if another run may begin after so many.
     pub(crate) fn may_go_on(&self, runs: u64) -> bool {
         const DRAW_MILLIS: u64 = 100;
         let elapsed = self.clock.elapsed_millis();

@@ -1,4 +1,4 @@
-//! What is done with each run of a campaign, in the order of seeds, and with their sum.
+//! The handling of each run of a campaign, in the order of seeds, and of their sum.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ pub(crate) struct Collector<'a, 'c> {
     /// For each scenario that takes part.
     tallies: Vec<(&'static str, Tally)>,
     seeds: Ranges,
-    /// What was collected since the last roll-up.
+    /// The sums since the last roll-up.
     rollup: (Ranges, Tally),
     /// Failures by law.
     laws: BTreeMap<&'static str, u64>,
@@ -85,7 +85,7 @@ impl<'a, 'c> Collector<'a, 'c> {
         self.tallies.iter().map(|(_, tally)| tally.failures).sum()
     }
 
-    /// Whether so many seeds in a row as were asked for reached nothing new.
+    /// Returns `true` if so many seeds in a row as were asked for reached nothing new.
     fn is_stable(&self) -> bool {
         self.options.until_stable.is_some_and(|seeds| self.seeds_since_new >= seeds)
     }
@@ -321,7 +321,7 @@ struct Told<'a> {
     recorded: &'a str,
     /// The recording's path.
     path: Option<&'a str>,
-    /// What is left of it, if it was made small.
+    /// The rest of it, if it was made small.
     story: Option<&'a Story>,
 }
 
@@ -331,7 +331,7 @@ fn compare_again(report: &Report) -> String {
     format!("run {scenario} --seeds {seed}..{} --twice 100%", seed + 1)
 }
 
-/// How many lines a failure takes whose law was violated before.
+/// The number of lines of a failure whose law was violated before.
 const AGAIN_LINES_MAX: usize = 20;
 
 /// Writes a recording into the folder, and gives its path.

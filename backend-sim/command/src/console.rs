@@ -7,13 +7,13 @@ use crate::exit::Problem;
 
 /// The two streams, and the command's own name.
 pub(crate) struct Console<'a> {
-    /// How this command was called, as a shell would take it again.
+    /// The way in which this command was called, as a shell would take it again.
     pub(crate) program: String,
     /// Results.
     pub(crate) out: &'a mut dyn Write,
     /// Complaints.
     pub(crate) err: &'a mut dyn Write,
-    /// Whether a program reads `out`, so that results for people go to `err`, too.
+    /// A program reads `out`, so results for people go to `err`, too.
     pub(crate) is_out_taken: bool,
 }
 

@@ -87,14 +87,14 @@ fn failures(options: &CoverageOptions, cells: &Matrix, pairs: &Matrix) -> Vec<St
     failures
 }
 
-/// What was reached of one matrix.
+/// The part of one matrix that was reached.
 struct Matrix {
     covered: usize,
     legal: usize,
     holes: Vec<String>,
-    /// What was reached and cannot be: a complaint for each.
+    /// Cells that were reached and cannot be: a complaint for each.
     impossible: Vec<String>,
-    /// What another build may know, and this one does not: a complaint for each.
+    /// Names that another build may know, and this one does not: a complaint for each.
     unknown: Vec<String>,
 }
 

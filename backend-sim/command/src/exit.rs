@@ -1,4 +1,4 @@
-//! How the command ends.
+//! The ends of the command.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tidelock_sim::run::FailureClass;
 
 use crate::console::Console;
 
-/// What the caller is told by the exit code.
+/// The exit code, as the caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// No law was violated.
@@ -43,7 +43,7 @@ impl Exit {
 pub(crate) enum Problem {
     /// The input is wrong: one line that says what is, and what is allowed.
     Usage(String),
-    /// What was to be written could not be: to whom, and why.
+    /// Output could not be written: to whom, and why.
     Output(String, io::Error),
 }
 

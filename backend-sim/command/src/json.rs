@@ -1,4 +1,4 @@
-//! What a program reads: one JSON object in a line.
+//! Output for programs: one JSON object in a line.
 //!
 //! Lines come in ascending order of seeds and hold no time and no rate, so that a range of seeds
 //! gives the same bytes whoever runs it. Hashes are strings of hexadecimal digits, because many
@@ -18,7 +18,7 @@ use tidelock_sim::run::{Failure, FailureClass, Report};
 use crate::exit::Problem;
 use crate::ranges::Ranges;
 
-/// How many seeds a roll-up sums, beginning at a multiple of it.
+/// The number of seeds that a roll-up sums, beginning at a multiple of it.
 pub(crate) const SEEDS_PER_ROLLUP: u64 = 1_000;
 
 /// Where JSON lines go.
@@ -56,7 +56,7 @@ impl JsonLines {
     }
 }
 
-/// Whether JSON and people would share stdout.
+/// Returns `true` if JSON and people would share stdout.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -147,7 +147,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What runs add up to.
+/// The sums of runs.
 #[derive(Serialize)]
 pub(crate) struct Sums<'a> {
     /// Pairs of the first seed and the one after the last.
@@ -177,7 +177,7 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// What a campaign reached, by names, so that files of different builds can be merged.
+/// The coverage of a campaign, by names, so that files of different builds can be merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReachedLine {
     /// Faults after which the code under test met something on the socket concerned.
@@ -192,7 +192,7 @@ pub(crate) struct ReachedLine {
 }
 
 impl ReachedLine {
-    /// What these sums say.
+    /// Returns the names that these sums have reached.
     pub(crate) fn new(tally: &Tally) -> ReachedLine {
         let map = |counts: &Counts| counts.iter().map(|(name, n)| (name.to_owned(), n)).collect();
         let cells = tally.cells.iter().filter_map(Cell::from_index);

@@ -1,4 +1,4 @@
-//! What the command and the backends log, on stderr.
+//! The log of the command and the backends, on stderr.
 
 use std::io::{self, IsTerminal};
 
@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::Problem;
 
-/// How much is logged.
+/// The amount that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
     Off,

@@ -88,7 +88,7 @@ pub(crate) struct ScenariosOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct CoverageOptions {
-    /// What campaigns wrote with --json.
+    /// The files that campaigns wrote with --json.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
@@ -103,7 +103,7 @@ pub(crate) struct CoverageOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct MergeOptions {
-    /// What shards wrote with --json; no seed stands in two of them.
+    /// The files that shards wrote with --json; no seed stands in two of them.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 }
@@ -167,7 +167,7 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) no_shrink: bool,
 
-    /// How long the first failure of each signature is made smaller.
+    /// The time for which the first failure of each signature is made smaller.
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub(crate) shrink_budget: WallTime,
 
@@ -189,7 +189,7 @@ pub(crate) struct ReplayOptions {
     #[arg(long, value_name = "SCENARIO")]
     pub(crate) scenario: Option<String>,
 
-    /// How much of the run is told.
+    /// The part of the run that is told.
     #[arg(long, value_name = "HOW", default_value = "off")]
     pub(crate) trace: TraceOption,
 
@@ -215,7 +215,7 @@ pub(crate) struct ShrinkOptions {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// How long it may take.
+    /// The time that it may take.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(crate) budget: WallTime,
 

@@ -1,9 +1,9 @@
-//! What a person sees while a campaign runs: a bar on a terminal, nothing elsewhere.
+//! The view of a running campaign for a person: a bar on a terminal, nothing elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tidelock_sim::internal::report::{grouped, per_second, scaled};
 
-/// How far a campaign has come.
+/// The progress of a campaign.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     /// So many runs.

@@ -112,7 +112,7 @@ fn word(verdict: Exit) -> &'static str {
     }
 }
 
-/// What is to be said about a file beyond its line in the table.
+/// Says about a file what its line in the table does not.
 fn told(path: &Path, report: &Report, console: &Console<'_>) -> Vec<String> {
     let shown = path.display().to_string();
     let replay = format!("{} replay {} --trace line", console.program, shell_word(&shown));

@@ -72,7 +72,7 @@ pub(crate) fn execute(
     Ok(Exit::Failed(class))
 }
 
-/// What is to be run: an artefact, and the scenario that goes with a seed.
+/// Opens what is to be run: an artefact, and the scenario that goes with a seed.
 pub(crate) fn open(
     artefact: &Artefact,
     named: Option<&str>,

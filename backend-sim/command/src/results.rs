@@ -1,4 +1,4 @@
-//! What campaigns wrote with `--json`, read again.
+//! The files that campaigns wrote with `--json`, read again.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -60,7 +60,7 @@ pub(crate) fn execute(
     collector.into_inner().end(clock.elapsed_millis(), interrupted.load(Relaxed))
 }
 
-/// What is to be done, with every default filled in.
+/// The campaign that is to be run, with every default filled in.
 pub(crate) struct Plan<'a> {
     pub(crate) campaign: Campaign<'a>,
     /// To `u64::MAX` if only the time ends it.
@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What is going to happen, in one line.
+    /// Returns what is going to happen, in one line.
     fn announcement(&self) -> String {
         let count = |n: u64, one: &str| match n {
             1 => format!("1 {one}"),

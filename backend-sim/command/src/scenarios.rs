@@ -24,8 +24,8 @@ pub(crate) fn execute(
     Ok(Exit::Pass)
 }
 
-/// What a `config` line may set, in the order in which runs print it; scenarios fit some to
-/// themselves.
+/// Returns the lines that a `config` line may set, in the order in which runs print them; scenarios
+/// fit some to themselves.
 fn option_lines() -> Table {
     let mut table = Table::new(&[Align::Left, Align::Left, Align::Left]);
     table.row(["option", "without a seed", "allowed"]);

@@ -10,7 +10,8 @@ use crate::exit::Problem;
 pub(crate) enum Shard {
     /// The part of this number, of so many.
     Number { index: u64, count: u64 },
-    /// What the engine says that started this process; it may leave the count to the caller.
+    /// The number that the engine gives which started this process; it may leave the count to the
+    /// caller.
     Auto { count: Option<u64> },
 }
 
@@ -34,7 +35,7 @@ impl FromStr for Shard {
     }
 }
 
-/// How an engine tells a task its number.
+/// The way in which an engine tells a task its number.
 struct Engine {
     index: &'static str,
     /// The variable of the first task's number, and that number where there is none.

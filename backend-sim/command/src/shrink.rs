@@ -67,7 +67,7 @@ pub(crate) fn execute(
     })
 }
 
-/// Whether the small form goes where the artefact is.
+/// Returns `true` if the small form goes where the artefact is.
 fn is_input(artefact: &Artefact, out: &Path) -> bool {
     let same = |file: &Path| file.canonicalize().ok().zip(out.canonicalize().ok());
     match artefact {

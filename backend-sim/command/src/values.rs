@@ -85,7 +85,7 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
     count.ok_or_else(|| "allowed: a whole number from 1 on".to_owned())
 }
 
-/// What `replay` takes: a seed, or a file.
+/// The argument of `replay`: a seed, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Artefact {
     Seed(u64),

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use tidelock_sim::internal::campaign::Attempt;
 
-/// What is to be done, by how many, and until when.
+/// The runs that are to be made, the number of threads, and the end.
 pub(crate) struct Work<'a> {
     /// The seeds.
     pub(crate) seeds: Range<u64>,
-    /// How many threads.
+    /// The number of threads.
     pub(crate) jobs: usize,
     /// Makes one run.
     pub(crate) attempt: &'a (dyn Fn(u64) -> Attempt + Sync),
-    /// Whether no further run is to begin.
+    /// Returns `true` if no further run is to begin.
     pub(crate) is_over: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -79,7 +79,7 @@ struct Unit {
     attempts: Vec<Attempt>,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared {
     /// The first seed that nobody has taken.
     next: AtomicU64,
@@ -87,7 +87,8 @@ struct Shared {
     stop: AtomicBool,
     /// Runs made.
     made: AtomicU64,
-    /// How many seeds are taken at once: few enough for all jobs to end at about the same time.
+    /// The number of seeds that are taken at once: few enough for all jobs to end at about the same
+    /// time.
     unit: u64,
 }
 

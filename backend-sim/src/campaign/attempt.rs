@@ -6,23 +6,23 @@ use crate::run::panics::catch;
 use crate::run::{Failure, FailureClass, Report, Source, Trace, Watch, signature};
 use crate::tide::Script;
 
-/// What came of one seed.
+/// The results of one seed.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// What the first run reported; its failure is also one that only a repetition showed.
+    /// The report of the first run; its failure is also one that only a repetition showed.
     pub report: Report,
-    /// Whether the run was made again and compared.
+    /// The run was made again and compared.
     pub repeated: bool,
     /// If it was repeated and had faults: what came of deleting one.
     pub deletion: Option<Deletion>,
 }
 
-/// What a failure is kept as.
+/// The form in which a failure is kept.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// Replays the failure.
     pub script: Script,
-    /// What the recorded run and the first one differ in, if they do.
+    /// The difference between the recorded run and the first one, if there is one.
     pub difference: Option<Failure>,
 }
 
@@ -179,7 +179,7 @@ pub(super) fn panicked(scenario: &'static str, seed: Option<u64>, text: String) 
     }
 }
 
-/// What two reports of one run disagree about.
+/// Returns the difference between two reports of one run.
 fn difference(first: &Report, second: &Report) -> Option<String> {
     let hashes = [
         ("digest", first.digest, second.digest),

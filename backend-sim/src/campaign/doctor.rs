@@ -4,7 +4,7 @@ use crate::campaign::Simulator;
 use crate::judge::checkpoints::first_difference;
 use crate::run::{Report, Source, Trace, Watch};
 
-/// What differs between two runs of one source.
+/// The difference between two runs of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
     /// By their checkpoints: after the first of these steps, at the second at the latest.
@@ -17,7 +17,7 @@ pub struct Diagnosis {
     pub digests: [u64; 2],
 }
 
-/// How many common lines are shown.
+/// The number of common lines that are shown.
 const BEFORE_MAX: usize = 12;
 
 /// Runs a source twice, and gives the first run's report if both are the same.

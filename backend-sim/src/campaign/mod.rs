@@ -20,7 +20,7 @@ use tidelock_net::base::mix::mix;
 
 use crate::run::{Report, Source, Watch};
 
-/// What runs a scenario: the world, or in a test something that fails on purpose.
+/// A runner of scenarios: the world, or in a test something that fails on purpose.
 #[derive(Clone, Copy)]
 pub struct Simulator<'a> {
     /// The scenarios, each with one line that says what it is about.
@@ -47,7 +47,7 @@ impl Simulator<'_> {
 /// Which runs are made, and how they are watched.
 #[derive(Clone)]
 pub struct Campaign<'a> {
-    /// What runs them.
+    /// The runner.
     pub simulator: Simulator<'a>,
     /// The scenarios that take part: at least one, each known to the simulator.
     pub scenarios: Vec<&'static str>,
@@ -66,7 +66,8 @@ impl Campaign<'_> {
         self.scenarios[index as usize]
     }
 
-    /// Whether the run of this seed is made again and compared; a property of the seed alone.
+    /// Returns `true` if the run of this seed is made again and compared; a property of the seed
+    /// alone.
     fn is_repeated(&self, seed: u64) -> bool {
         const PURPOSE: u64 = 0x0074_7769_6365;
         mix(seed, PURPOSE) % u64::from(Share::WHOLE_PPM) < u64::from(self.twice.ppm)
@@ -91,7 +92,7 @@ impl Share {
         if ppm <= Share::WHOLE_PPM { Some(Share { ppm }) } else { None }
     }
 
-    /// Whether a part is a smaller share of the whole than this; of nothing none is.
+    /// Returns `true` if a part is a larger share of the whole than this; of nothing none is.
     pub fn exceeds(self, part: u64, whole: u64) -> bool {
         u128::from(part) * u128::from(Share::WHOLE_PPM) < u128::from(whole) * u128::from(self.ppm)
     }

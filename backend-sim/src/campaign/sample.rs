@@ -1,4 +1,4 @@
-//! What is tried on the runs that are made again anyway: whether a fault matters, and whether full
+//! Trials on the runs that are made again anyway: whether a fault matters, and whether full
 //! checking sees more.
 
 use tidelock_net::base::mix::mix;
@@ -9,12 +9,12 @@ use super::Campaign;
 use crate::run::{Failure, FailureClass, Report, Source, Watch};
 use crate::tide::Script;
 
-/// What came of a run from which one fault was deleted.
+/// The result of a run from which one fault was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// The fault's family.
     pub family: &'static str,
-    /// Whether the outcome or the path is another one without it.
+    /// The outcome or the path is another one without it.
     pub has_changed: bool,
 }
 
@@ -22,7 +22,7 @@ impl Campaign<'_> {
     /// Deletes one fault from the recording of a run, and runs what is left. Which one follows
     /// from the seed alone, each family in turn, so that rare ones are tried as often as others.
     ///
-    /// What such a run violates is not looked at: it is none of the campaign's.
+    /// Violations of such a run are not looked at: they are none of the campaign's.
     pub(super) fn delete_one(&self, first: &Report, script: &Script) -> Option<Deletion> {
         const PURPOSE: u64 = 0x6465_6c65_7465;
         let is_injected = |family: &Family| {

@@ -1,4 +1,4 @@
-//! What runs add up to.
+//! The sums of runs.
 
 use super::{Attempt, Deletion};
 use crate::judge::coverage::Set;
@@ -15,23 +15,23 @@ pub struct Tally {
     pub events: u64,
     /// Operations of the scenarios.
     pub operations: u64,
-    /// How many of them completed.
+    /// The number of them that completed.
     pub completed: u64,
     /// Runs that violated a law.
     pub failures: u64,
     /// The runs' digests, added modulo 2^64.
     pub digest: u64,
-    /// How often each kind of fault was injected.
+    /// The number of faults of each kind that were injected.
     pub injected: Counts,
-    /// How often each kind of fault was seen by the code under test.
+    /// The number of faults of each kind that the code under test saw.
     pub seen: Counts,
-    /// How often one of each kind was deleted from a run.
+    /// The number of times that one of each kind was deleted from a run.
     pub deleted: Counts,
-    /// How often that changed the outcome or the path.
+    /// The number of times that this changed the outcome or the path.
     pub changed: Counts,
-    /// How often each law was checked.
+    /// The number of checks of each law.
     pub checked: Counts,
-    /// How often each probe was reached.
+    /// The number of times that each probe was reached.
     pub probes: Counts,
     /// The cells that were reached.
     pub cells: Set,

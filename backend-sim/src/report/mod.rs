@@ -1,4 +1,4 @@
-//! What a person reads: aligned tables, and a failure on one screen.
+//! Output for people: aligned tables, and a failure on one screen.
 //!
 //! Everything here is a function from values to text; who prints it, and where, is not decided.
 

@@ -5,14 +5,14 @@ use super::text::{grouped, per_second, percent, scaled, seconds};
 use crate::campaign::{Counts, Tally};
 use crate::judge::coverage::{Cell, Set, legal_cells, legal_pairs, why_not};
 
-/// What a campaign's end is told from.
+/// The figures that a campaign's end is told from.
 #[derive(Clone, Debug)]
 pub struct Summary<'a> {
     /// Sums for each scenario that took part, in that order.
     pub scenarios: &'a [(&'static str, Tally)],
     /// The seeds that were done, as `0..3000`.
     pub seeds: String,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub elapsed_millis: u64,
     /// On how many threads.
     pub jobs: usize,
@@ -134,7 +134,7 @@ fn count_lines(name: &str, verb: &str, counts: &Counts) -> Vec<String> {
     table.lines()
 }
 
-/// How much of what can be reached was.
+/// Returns the share of what can be reached that was.
 fn of_legal(reached: &Set, legal: &Set) -> String {
     let (count, whole) = (reached.len() as u64, legal.len() as u64);
     format!("{} of {} ({})", grouped(count), grouped(whole), percent(count, whole))

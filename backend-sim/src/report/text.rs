@@ -44,7 +44,7 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
 }
 
-/// How many in one second, of so many in a time.
+/// Returns the number per second, of so many in a time.
 pub fn per_second(count: u64, elapsed_millis: u64) -> u64 {
     let rate = u128::from(count) * 1_000 / u128::from(elapsed_millis.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
@@ -81,8 +81,8 @@ pub fn failure_text(
     lines
 }
 
-/// How each story of a failure ends: with as many of the last events as there is room for, and
-/// with what is kept.
+/// Returns the end of each story of a failure: as many of the last events as there is room for, and
+/// what is kept.
 pub(crate) fn end_lines(
     lines: &mut Vec<String>,
     failure: &Failure,
@@ -103,9 +103,9 @@ pub(crate) fn end_lines(
 
 /// As many lines as a failure may take: a screen.
 pub const FAILURE_LINES_MAX: usize = 40;
-/// What a failure takes without its events, and without what is kept.
+/// The lines that a failure takes without its events, and without what is kept.
 const FAILURE_LINES_MIN: usize = 4 + 2 * ENTRY_LINES_MAX;
-/// How many lines a detail or the options may take.
+/// The number of lines that a detail or the options may take.
 const ENTRY_LINES_MAX: usize = 4;
 
 /// A run without its failure: what it was, and its hashes.
@@ -134,7 +134,7 @@ pub fn run_text(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What was run: the scenario and its seed, if one was named.
+/// Returns what was run: the scenario and its seed, if one was named.
 pub(crate) fn source_name(report: &Report) -> String {
     match report.is_seedless {
         true => format!("{}, without a seed", report.scenario),

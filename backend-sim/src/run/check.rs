@@ -1,4 +1,4 @@
-//! Whether a script says what can be run: looked at before anything is built from it.
+//! Checks that a script can be run, before anything is built from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -137,7 +137,7 @@ pub fn config(script: &Script, options: &mut Options) -> Vec<Wrong> {
     wrong
 }
 
-/// What is expected in place of an option that is none.
+/// Returns what is expected in place of an option that is none.
 fn unknown(name: &str) -> String {
     match name {
         "hosts" => "no such option: a scenario brings its own hosts".to_owned(),

@@ -1,4 +1,4 @@
-//! What makes two failures the same one.
+//! The signature that makes two failures the same one.
 //!
 //! `LAW/ROLE/STATE/LAST`: the law's name, or the invariant's; `outgoing`, `accepted`, `listener`,
 //! `datagram` or `none`; the Mux's state of the socket (`gone` if it knows none, `peer` where no

@@ -182,7 +182,7 @@ fn written_option((name, value): (&'static str, u64)) -> (String, String) {
 /// Before this nothing is asked, so that servers listen when the first client comes.
 const START_NANOS: u64 = 1_000_000;
 
-/// What a world is built from, besides its source of choice.
+/// The parts that a world is built from, besides its source of choice.
 struct Setup {
     seed: u64,
     is_seedless: bool,
@@ -219,7 +219,7 @@ impl Setup {
         Self { seed, is_seedless: false, options, plan, troubles }
     }
 
-    /// What a script does not say follows from its seed; without one it is neutral, and nothing
+    /// Fills in from the seed what a script does not say; without a seed it is neutral, and nothing
     /// happens but what stands there. Gives the lines, too, that mean nothing here: nothing that a
     /// file says is passed over in silence.
     fn of_script(scenario: &Scenario, script: &Script) -> (Self, Vec<String>) {
@@ -264,7 +264,7 @@ impl Setup {
         (setup, wrong)
     }
 
-    /// What waits for a line that is not there happens as soon as anything may.
+    /// Lets operations that wait for a line that is not there happen as soon as anything may.
     fn release_waiting(&mut self) {
         let labels: BTreeSet<Label> = self.plan.iter().map(|operation| operation.label).collect();
         for operation in &mut self.plan {

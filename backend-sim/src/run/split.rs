@@ -16,7 +16,7 @@ use crate::run::{Failure, FailureClass, Report};
 use crate::stage::options::Options;
 use crate::stage::scenario::Scenario;
 
-/// What `Failure::law` says if the outcomes differ.
+/// The value of `Failure::law` if the outcomes differ.
 pub const LAW: &str = "split";
 
 /// Families that change no byte and break nothing, however often they strike.
@@ -28,7 +28,7 @@ const TIMEOUT_NANOS: u64 = 250_000_000_000;
 const DELAY_NANOS_MAX: u64 = 10_000_000;
 /// Before this nothing is asked, so that every server listens however late its service starts.
 pub const START_NANOS: u64 = 1_000_000_000;
-/// What is under way at once, at least: a buffer costs a round trip each time that it is full.
+/// The least that is under way at once: a buffer costs a round trip each time that it is full.
 const BUFFER_BYTES_MIN: u64 = 1 << 10;
 
 /// Makes a world steady, if the option says so and the scenario can be.
@@ -113,7 +113,7 @@ pub fn steady_plan(plan: Vec<Operation>) -> Vec<Operation> {
     steady
 }
 
-/// Whether it has the same effect whenever it is done.
+/// Returns `true` if it has the same effect whenever it is done.
 fn is_steady(action: &Action) -> bool {
     match action {
         Action::Connect { is_paused, .. } => !is_paused,
@@ -137,7 +137,7 @@ fn is_steady(action: &Action) -> bool {
     }
 }
 
-/// Whether a world that the option says to be steady was so: a script may say more than a seed
+/// Returns `true` if a world that the option calls steady was so: a script may say more than a seed
 /// draws.
 pub fn was_steady(plan: &[Operation], report: &Report) -> bool {
     let preserving = |name: &str| PRESERVING.iter().any(|family| family.name() == name);
@@ -146,8 +146,8 @@ pub fn was_steady(plan: &[Operation], report: &Report) -> bool {
         && report.injected.iter().all(is_steady_fault)
 }
 
-/// What waited for an operation that is not kept comes at a time of its own; what is about a
-/// connection that is not kept goes.
+/// Gives an operation that waited for one that is not kept a time of its own; those about a
+/// connection that is not kept go.
 fn reconnect(plan: &mut Vec<Operation>) {
     const STEP_NANOS: u64 = 1_000_000;
     let labels: Vec<Label> = plan.iter().map(|operation| operation.label).collect();
@@ -202,7 +202,7 @@ fn end_connections(plan: &mut Vec<Operation>, finished: &[Side]) {
     }
 }
 
-/// What the law says of a steady world and its reference: nothing, if they agree.
+/// Returns the complaint of the law about a steady world and its reference; none, if they agree.
 pub fn compare(split: &Report, reference: &Report) -> Option<Failure> {
     assert!(split.failure.is_none(), "what failed is not compared");
     let detail = match &reference.failure {

@@ -67,7 +67,7 @@ fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {
     plan.finish()
 }
 
-/// What one connection does before it ends.
+/// Plans the life of one connection before it ends.
 fn live(options: &Options, plan: &mut Planner<'_>, line: usize) {
     if plan.stream.one_in(4) {
         plan.ask(line, |on| Action::Nodelay { on });
@@ -113,7 +113,7 @@ struct Churn {
     next: Option<TimerId>,
     /// Timers that must not come.
     cancelled: BTreeSet<TimerId>,
-    /// How often the listener may still close.
+    /// The number of times that the listener may still close.
     cycles: u32,
 }
 

@@ -64,11 +64,11 @@ struct Captain {
     is_client: bool,
     bytes_max: u64,
     hands: Vec<ServiceId>,
-    /// What each socket has read.
+    /// The bytes that each socket has read.
     logs: BTreeMap<SocketId, Log>,
 }
 
-/// What was read from one socket.
+/// The bytes that were read from one socket.
 #[derive(Default)]
 struct Log {
     input: BytesMut,
@@ -76,7 +76,7 @@ struct Log {
     next: [[u32; 2]; HANDS],
     /// Hands that are done with it.
     done: usize,
-    /// Who sends is no crew, but what a script asked to connect: it may say anything.
+    /// The sender is no crew, but what a script asked to connect: it may say anything.
     is_foreign: bool,
 }
 
@@ -200,7 +200,7 @@ struct Hand {
     tasks: Vec<Task>,
 }
 
-/// What a hand does with one socket.
+/// The task of a hand with one socket.
 struct Task {
     id: SocketId,
     /// The next number, by priority.

@@ -72,7 +72,7 @@ fn plan(options: &Options, s: &mut Stream) -> Vec<Operation> {
 pub(super) struct Echo {
     /// Answers with low priority.
     is_low: bool,
-    /// What is to be sent back and was refused, by socket.
+    /// The bytes that are to be sent back and were refused, by socket.
     waiting: BTreeMap<SocketId, Waiting>,
 }
 

@@ -49,7 +49,7 @@ fn adjust(options: &mut Options) {
     keep_calm(options);
 }
 
-/// How many sends double what is pending, in one row.
+/// The number of sends in one row that double what is pending.
 const DOUBLINGS: u64 = 4;
 
 fn plan(options: &Options, stream: &mut Stream) -> Vec<Operation> {

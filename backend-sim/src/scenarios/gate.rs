@@ -73,7 +73,8 @@ struct Gate {
     moods: Moods,
 }
 
-/// What its agents may do to a socket when they have had enough of it. They draw that for each
+/// The moods of agents: what they may do to a socket when they have had enough of it. They draw
+/// that for each
 /// piece of a stream, so that in a steady world they may do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moods {

@@ -91,12 +91,12 @@ const TICKS_MAX: u64 = 120;
 /// … and in all, what it does because it was told something included.
 const ACTS_PER_TICK: u64 = 9;
 
-/// What a world's services do how often.
+/// The frequencies of what a world's services do.
 struct Mood {
-    /// What is opened: a listener, a datagram socket, a stream to nobody, one by name, one by
-    /// address.
+    /// Weights of what is opened: a listener, a datagram socket, a stream to nobody, one by name,
+    /// one by address.
     opens: [u64; 5],
-    /// What is asked, in the order of `Fidget::act`.
+    /// Weights of what is asked, in the order of `Fidget::act`.
     acts: [u64; 13],
 }
 
@@ -340,7 +340,7 @@ fn halves(payload: Vec<u8>) -> Vec<Bytes> {
     vec![first, second]
 }
 
-/// How long to wait for something, from a millisecond to for ever.
+/// Returns a time to wait for something, from a millisecond to for ever.
 fn some_timeout(number: u64) -> SocketOption {
     let which = Timeout::ALL[number as usize % Timeout::ALL.len()];
     let span = match number / 8 % 16 {

@@ -1,4 +1,4 @@
-//! What plans are made with: connections, and what happens on each in order of time.
+//! The makings of plans: connections, and what happens on each in order of time.
 
 use tidelock_net::chance::streams::Stream;
 use tidelock_net::words::operation::{Action, Label, Operation, Side, When};
@@ -17,7 +17,7 @@ pub(super) struct Planner<'a> {
     numbers: [u32; 26],
 }
 
-/// What happens on one socket.
+/// The events on one socket.
 struct Line {
     on: Side,
     at_nanos: u64,

@@ -75,7 +75,7 @@ struct Leg {
     unsent: VecDeque<Bytes>,
     /// The other leg is not read while something waits here.
     is_other_paused: bool,
-    /// What follows the last unsent byte.
+    /// The end that follows the last unsent byte.
     ending: Ending,
 }
 

@@ -17,7 +17,7 @@ impl Options {
     /// nanoseconds a time as `30ms`.
     ///
     /// # Errors
-    /// What is expected, if it is none of these or not allowed, or if there is no such option.
+    /// If it is none of these or not allowed, or if there is no such option; says what is expected.
     pub fn value_of(option: &str, text: &str) -> Result<u64, String> {
         Self::entry(option).ok_or("an option")?.read(text)
     }
@@ -58,7 +58,7 @@ impl Entry {
         }
     }
 
-    /// What it may be, for people.
+    /// Returns the values that it may have, for people.
     pub fn expected(&self) -> String {
         let names: Vec<_> = self.words().collect();
         if names.len() as u64 == (self.most - self.least).saturating_add(1) {
@@ -96,7 +96,8 @@ impl Entry {
     }
 }
 
-/// Whether a value with this word is called so; that nobody measured a system need not be said.
+/// Returns `true` if a value with this word is called so; that nobody measured a system need not be
+/// said.
 fn is_called(word: &str, text: &str) -> bool {
     word == text || word.strip_suffix("(unverified)") == Some(text)
 }

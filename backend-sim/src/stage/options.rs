@@ -18,11 +18,11 @@ pub struct Entry {
     pub least: u64,
     /// The greatest value.
     pub most: u64,
-    /// How values are written.
+    /// The form in which values are written.
     pub form: Form,
 }
 
-/// How an option's values are written.
+/// The form in which an option's values are written.
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
     /// As numbers.
@@ -39,7 +39,7 @@ pub enum Form {
     Names(&'static [&'static str]),
 }
 
-/// What a link is drawn or taken as, by number.
+/// The names of links, by number: as drawn, or a preset.
 const LINKS: [&str; 1 + PRESETS.len()] =
     ["as-drawn", PRESETS[0], PRESETS[1], PRESETS[2], PRESETS[3], PRESETS[4]];
 const MANY: u64 = 10_000;
@@ -103,8 +103,8 @@ macro_rules! options {
 
 options! {
     config:
-    /// How hosts are told: 0 as Linux does, 1 as weakly as is promised, 2 by completions, 3 as
-    /// kqueue does.
+    /// The readiness that hosts are told of: 0 as on Linux, 1 as weak as promised, 2 by
+    /// completions, 3 as with kqueue.
     readiness in 0..=3, neutral 0, Form::Names(&["linux", "weakest", "completion", "kqueue"]);
     /// Which end of the connections is a scripted peer: 0 neither, 1 the client, 2 the server.
     scripted in 0..=2, neutral 0, Form::Names(&["neither", "client", "server"]);
@@ -131,9 +131,9 @@ options! {
     /// Of each link; 0 is without bound.
     // A byte takes at most a second.
     bytes_per_second in 0..=1 << 40, neutral 0, Form::PositiveOr("unbounded");
-    /// What the system holds for a writer.
+    /// The room that the system has for a writer.
     send_buffer_bytes in 1..=1 << 32, neutral 1 << 16, Form::Number;
-    /// What the system holds for a reader.
+    /// The room that the system has for a reader.
     receive_buffer_bytes in 1..=1 << 32, neutral 1 << 16, Form::Number;
     /// Events of one poll.
     batch_max in 1..=1 << 20, neutral 64, Form::Number;
@@ -144,9 +144,9 @@ options! {
     /// The longest delay that a decision makes.
     // It is drawn in 32 bits.
     delay_nanos_max in 1..=u32::MAX as u64, neutral 2 * SECOND, Form::Time;
-    /// What a scripted peer reads at once.
+    /// The most that a scripted peer reads at once.
     peer_read_bytes in 1..=1 << 32, neutral 1 << 16, Form::Number;
-    /// How long a scripted peer thinks, at most.
+    /// The longest time that a scripted peer thinks.
     peer_think_nanos in 1..=HOUR, neutral 1_000, Form::Time;
     /// `Config::sockets_max`.
     sockets_max in 1..=1 << 20, neutral 1 << 10, Form::Number;
@@ -206,15 +206,15 @@ options! {
     /// A named kind of link instead of the drawn one: 1 lan, 2 wifi, 3 4g, 4 satellite, 5 lossy
     /// burst; 0 is as drawn.
     link in 0..=LOSSY_BURST, neutral 0, Form::Names(&LINKS);
-    /// How a link's latency varies: 0 evenly, 1 in two humps, 2 exponentially.
+    /// The distribution of a link's latency: 0 even, 1 in two humps, 2 exponential.
     latency_model in 0..=2, neutral 0, Form::Names(&["uniform", "bimodal", "exponential"]);
-    /// What each link's queue holds; 0 is without bound.
+    /// The room of each link's queue; 0 is without bound.
     queue_bytes_max in 0..=1 << 32, neutral 0, Form::NumberOr("unbounded");
     /// Hosts may crash and begin anew.
     has_crashes in 0..=1, neutral 0, Form::Number;
     /// The world is steady, and compared with one in which nothing is cut or late.
     is_split in 0..=1, neutral 0, Form::Number;
-    /// What services that run between turns asked is done in the same step of their host, by a
+    /// Commands of services that run between turns are handled in the same step of their host, by a
     /// turn at the same time; else by the next step, a little later.
     is_prompt in 0..=1, neutral 0, Form::Number;
 }
@@ -238,7 +238,7 @@ impl Options {
 }
 
 impl Entry {
-    /// Whether it may be this.
+    /// Returns `true` if it may have this value.
     pub fn allows(&self, value: u64) -> bool {
         (self.least..=self.most).contains(&value)
     }

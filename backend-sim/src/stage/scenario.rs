@@ -57,13 +57,13 @@ use super::options::Options;
 /// ```
 #[derive(Clone)]
 pub struct Scenario {
-    /// What it is called. Different names give different worlds for the same seed.
+    /// The name. Different names give different worlds for the same seed.
     pub name: &'static str,
     /// One line on what it is about.
     pub about: &'static str,
     /// It is wrong on purpose: a campaign that names no scenario leaves it out.
     pub is_flawed: bool,
-    /// What its services are told depends on when things happen, not only on what: its worlds are
+    /// The messages to its services depend on when things happen, not only on what: its worlds are
     /// not compared with ones in which nothing is cut or late.
     pub is_timed: bool,
     adjust: Arc<Adjust>,
@@ -112,7 +112,7 @@ impl Scenario {
         })
     }
 
-    /// What is asked from outside besides the clients' scripts, in order of time.
+    /// Adds operations that are asked from outside besides the clients' scripts, in order of time.
     #[must_use]
     pub fn plan(
         mut self,
@@ -136,9 +136,10 @@ impl Scenario {
         self
     }
 
-    /// What its services are told depends on when things happen: they look at the clock, draw
-    /// random numbers for each piece, refuse when there is much at once, or tell one connection
-    /// what another one did. Then its worlds are not compared with ones in which nothing is cut or
+    /// Declares that the messages to its services depend on when things happen: they look at the
+    /// clock, draw random numbers for each piece, refuse when there is much at once, or tell one
+    /// connection what another one did. Then its worlds are not compared with ones in which nothing
+    /// is cut or
     /// late (the law `split`).
     #[must_use]
     pub fn timed(mut self) -> Self {

@@ -42,7 +42,7 @@ impl Options {
         self.rates[at.expect("the family is one of them")]
     }
 
-    /// Whether no fault happens, so that everything must succeed.
+    /// Returns `true` if no fault happens, so that everything must succeed.
     pub fn is_calm(&self) -> bool {
         self.rates == [0; Family::ALL.len()]
     }

@@ -1,4 +1,4 @@
-//! What is done to a world as a whole, drawn from its seed.
+//! Troubles of a world as a whole, drawn from its seed.
 
 use tidelock_net::chance::streams::Stream;
 use tidelock_net::words::kinds::Family;

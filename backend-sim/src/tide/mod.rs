@@ -84,7 +84,7 @@ pub struct Script {
     /// The seed of the noise, if it is not the one that follows from `seed`; 0 is constant minimal
     /// latency.
     pub noise: Option<u64>,
-    /// What comes from outside.
+    /// The operations that come from outside.
     pub operations: Vec<ScriptOperation>,
     /// World-level faults.
     pub faults: Vec<ScriptFault>,
@@ -92,7 +92,7 @@ pub struct Script {
     pub decisions: Vec<Decision>,
     /// Coverage cells that a replay must reach for the file still to mean anything.
     pub needs: Vec<String>,
-    /// What was violated: law, role of the socket, state, class of the last event.
+    /// The violation: law, role of the socket, state, class of the last event.
     pub signature: Option<String>,
     /// Lines of comment at the head, each without its `#`.
     pub comments: Vec<String>,
@@ -341,7 +341,7 @@ signature lost-edge/accepted/Open/readable
         assert_eq!(printed.parse(), Ok(script));
     }
 
-    /// What is wrong with a text, as a user is told.
+    /// The mistakes in a text, as a user is told of them.
     #[test]
     fn errors_name_the_line_and_what_is_allowed() {
         let table = [

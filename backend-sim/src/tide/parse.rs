@@ -14,9 +14,9 @@ use super::{Script, ScriptFault, ScriptOperation, When};
 pub struct ScriptError {
     /// From 1.
     pub line: usize,
-    /// What would have been right.
+    /// The text that would have been right.
     pub expected: String,
-    /// What stands there instead.
+    /// The text that stands there instead.
     pub found: String,
 }
 

@@ -184,7 +184,7 @@ fn action(words: &[&str], cast: &Cast, numbers: &mut Numbers) -> Result<Action, 
     }
 }
 
-/// How each kind of trouble is spelled.
+/// The spelling of each kind of trouble.
 const TROUBLES: [(&str, &str); 9] = [
     ("partition", "`partition HOST>HOST` or `partition HOST<>HOST`"),
     ("hold", "`hold HOST>HOST`"),
@@ -200,8 +200,8 @@ const TROUBLES: [(&str, &str); 9] = [
 /// Reads what is done to the world.
 ///
 /// # Errors
-/// What is expected: how this kind is spelled, or all kinds if it is none; for a host that is not
-/// there, those that are.
+/// If it is none; says what is expected: the spelling of this kind, or all kinds; for a host that
+/// is not there, those that are.
 fn trouble_kind(words: &[&str], cast: &Cast) -> Result<TroubleKind, String> {
     let verb = words.first().copied().unwrap_or_default();
     let spelled = || match TROUBLES.iter().find(|(known, _)| *known == verb) {

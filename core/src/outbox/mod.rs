@@ -30,8 +30,9 @@ impl Priority {
 
 /// The unsent bytes of one socket, in the order in which they leave.
 ///
-/// What has *begun* (a byte of it left, or it was offered to a write that is pending) leaves
-/// first; then high messages, then low ones, each in the order in which they came. A message is
+/// The part that has *begun* (a byte of it left, or it was offered to a write that is pending)
+/// leaves first; then high messages, then low ones, each in the order in which they came. A message
+/// is
 /// never split by another's bytes.
 ///
 /// A readiness backend looks at [`parts`](Self::parts) and calls [`advance`](Self::advance), or

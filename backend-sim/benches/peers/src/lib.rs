@@ -1,4 +1,4 @@
-//! What the peers of the simulator's bench have in common: the load, and how they are asked.
+//! The parts that the peers of the simulator's bench share: the load, and how they are asked.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What an interrupted search has done, in a file.
+//! The work that an interrupted search has done, in a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -61,7 +61,7 @@ fn read_firsts<'a, D: Deserializer<'a>>(
 pub(crate) struct Checkpoint {
     /// Of this format.
     version: u32,
-    /// What is searched, and by which build's version.
+    /// The search, and the version of the build.
     search: String,
     pub(crate) parts: BTreeMap<String, Part>,
 }
@@ -74,7 +74,7 @@ impl Checkpoint {
         Checkpoint { version: VERSION, search, parts: BTreeMap::new() }
     }
 
-    /// What the file says; nothing is done if there is none.
+    /// Reads the file; nothing is done if there is none.
     pub(crate) fn open(path: &Path, search: String) -> Result<Checkpoint, Problem> {
         let shown = path.display();
         let text = match fs::read_to_string(path) {

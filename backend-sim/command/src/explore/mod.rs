@@ -38,7 +38,7 @@ pub(crate) struct ExploreOptions {
     #[arg(long, value_name = "C", default_value_t = 1, value_parser = |text: &str| parse_within(text, 1..=1))]
     pub(crate) connections: u32,
 
-    /// How hosts are told [default: each way in turn].
+    /// The readiness that hosts are told of [default: each way in turn].
     #[arg(long, value_name = "HOW")]
     pub(crate) readiness: Option<ReadinessOption>,
 
@@ -176,7 +176,7 @@ pub(crate) fn execute(
     Ok(gravest)
 }
 
-/// What `Kind::representatives` gives, in words.
+/// The values of `Kind::representatives`, in words.
 const REPRESENTATIVES: &str =
     "{1, 2, middle, last; of a time middle, last; of a tie 1; of at most four all}";
 
@@ -245,7 +245,7 @@ impl Run<'_> {
     }
 }
 
-/// What the threads of one search need.
+/// The tools of the threads of one search.
 struct Worker<'a> {
     options: &'a ExploreOptions,
     world: &'a SmallWorld,

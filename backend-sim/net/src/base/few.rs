@@ -27,7 +27,7 @@ impl<T> Few<T> {
         usize::from(self.first.is_some()) + more
     }
 
-    /// Whether nothing is in it.
+    /// Returns `true` if nothing is in it.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.first.is_none()

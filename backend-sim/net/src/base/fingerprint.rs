@@ -18,7 +18,7 @@ impl Default for Fingerprint {
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 impl Fingerprint {
-    /// What came of all that was taken in.
+    /// Returns the hash of all that was taken in.
     pub fn finish_wide(&self) -> u128 {
         let state = (self.state ^ self.state >> 59).wrapping_mul(FACTOR);
         state ^ state >> 67

@@ -1,4 +1,4 @@
-//! What every room of the network uses, and what names nothing of it.
+//! Tools that every room of the network uses, and that name nothing of it.
 
 pub mod few;
 pub mod fingerprint;

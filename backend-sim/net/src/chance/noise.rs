@@ -37,22 +37,22 @@ impl Noise {
     }
 }
 
-/// What an amount of noise is for.
+/// The use of an amount of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
     /// Jitter of a link.
     Latency,
-    /// What a turn of a host costs.
+    /// The cost of a turn of a host.
     Turn,
-    /// What a batch of messages costs on a worker.
+    /// The cost of a batch of messages on a worker.
     Work,
-    /// How long a scripted peer thinks.
+    /// The time that a scripted peer thinks.
     Think,
-    /// How late a writable edge is.
+    /// The delay of a writable edge.
     Edge,
-    /// How late the rest of a cut segment is.
+    /// The delay of the rest of a cut segment.
     Rest,
-    /// What a link loses.
+    /// The losses of a link.
     Loss,
 }
 

@@ -4,14 +4,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What a stream is for; drawing more from one shifts nothing in another.
+/// The purpose of a stream; drawing more from one shifts nothing in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Configuration and the swarm's choices.
     Options = 0,
-    /// What is asked from outside.
+    /// The operations that are asked from outside.
     Operations = 1,
-    /// What is done to the world.
+    /// The faults of the world.
     Faults = 2,
     /// Decisions inside calls.
     Decisions = 3,

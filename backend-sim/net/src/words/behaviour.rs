@@ -1,6 +1,6 @@
 //! Ways to answer what was accepted.
 
-/// What a scripted peer does with what it accepted.
+/// The behaviour of a scripted peer with a connection that it accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Sends back what it reads, and FIN after FIN.

@@ -1,9 +1,9 @@
-//! Who takes part in a world.
+//! The participants of a world.
 
 use super::client::{Client, Heard};
 
-/// Who takes part in a world, by number: what operations and troubles are spelled with, and what
-/// those who perform them look up.
+/// The participants of a world, by number: operations and troubles are spelled with them, and those
+/// who perform them look them up.
 #[derive(Clone, Debug, Default)]
 pub struct Cast {
     /// The hosts' names.

@@ -8,12 +8,12 @@ use bytes::{Buf, Bytes};
 
 use super::ports::SERVER_PORT;
 
-/// What a client does: it connects, takes its steps in turn, and then sends FIN and hears the
-/// rest. In some worlds it is a service over a real Mux, in others a raw end of the simulated
+/// A client: it connects, takes its steps in turn, and then sends FIN and hears the rest. In some
+/// worlds it is a service over a real Mux, in others a raw end of the simulated
 /// kernel that shows what the wire shows.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// What scripts call it.
+    /// The name in scripts.
     pub name: &'static str,
     /// The host and the port that it connects to.
     pub to: (&'static str, u16),
@@ -96,7 +96,7 @@ impl Client {
     }
 }
 
-/// What a client has received, for whoever judges it.
+/// The bytes that a client has received, for whoever judges it.
 #[derive(Clone, Debug, Default)]
 pub struct Heard(Arc<Mutex<Vec<u8>>>);
 
@@ -119,7 +119,7 @@ pub struct Part {
     heard: Heard,
 }
 
-/// What whoever plays a part does next.
+/// The next step of whoever plays a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Give these bytes to the system; [`Part::put_back`] takes back what it refused.
@@ -162,7 +162,7 @@ impl Part {
         self.left.push_front(Step::Write(bytes));
     }
 
-    /// Whether every step was taken.
+    /// Returns `true` if every step was taken.
     pub fn is_over(&self) -> bool {
         self.left.is_empty()
     }
@@ -170,7 +170,7 @@ impl Part {
     /// These bytes were received.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// If something else was expected; says what.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.heard.extend(bytes);
         let mut left = bytes;

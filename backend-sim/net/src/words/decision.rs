@@ -8,13 +8,13 @@ use super::text::{time, word};
 /// An `at` line: one decision inside a call, found again by its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Who it concerns, named after what made it, with its direction if it has one: `c2'/in`.
+    /// The entity concerned, named after what made it, with its direction if it has one: `c2'/in`.
     pub entity: String,
     /// Where in the entity's life.
     pub position: Position,
-    /// What is decided: `cut`, `delay`, `short`.
+    /// The thing decided: `cut`, `delay`, `short`.
     pub kind: String,
-    /// How it is decided. Zero is benign and is not recorded.
+    /// The value decided. Zero is benign and is not recorded.
     pub value: Value,
     /// The comment at the line's end; empty for none.
     pub note: String,
@@ -43,7 +43,7 @@ pub enum Position {
     Occurrence(u64),
 }
 
-/// How a decision is decided.
+/// The value of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// A count, a choice, an amount of bytes.
@@ -79,7 +79,7 @@ impl Decision {
         KINDS.iter().find(is_this).map(|info| info.family)
     }
 
-    /// What the decision is found by: entity and position.
+    /// Returns the key that finds the decision: entity and position.
     pub fn key(&self) -> String {
         format!("{}{}", word(&self.entity), self.position)
     }

@@ -4,25 +4,25 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kind(pub u8);
 
-/// How many kinds there are.
+/// The number of kinds.
 pub const KIND_COUNT: usize = KINDS.len();
 
-/// What a kind is.
+/// The properties of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct KindInfo {
     /// Which part of an entity decides, as `in` in `c2'/in@10 cut`.
     pub channel: &'static str,
-    /// What is decided, as `cut`.
+    /// The thing decided, as `cut`.
     pub verb: &'static str,
     /// With which others it is switched on and off.
     pub family: Family,
-    /// What finds a decision again.
+    /// The key that finds a decision again.
     pub key: KeyStyle,
-    /// Whether its value is a time in nanoseconds.
+    /// Its value is a time in nanoseconds.
     pub is_time: bool,
 }
 
-/// What finds a decision again.
+/// The key that finds a decision again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStyle {
     /// A byte of a stream.
@@ -38,7 +38,7 @@ pub enum KeyStyle {
 pub enum Family {
     /// Streams arrive and are taken in pieces.
     Cuts,
-    /// What is under way is late.
+    /// Data under way is late.
     Delays,
     /// Connections break at any byte.
     Resets,
@@ -48,7 +48,7 @@ pub enum Family {
     Accepts,
     /// Events are late, merged, spurious, out of order.
     Events,
-    /// Who runs next, and how long it takes.
+    /// The choice of who runs next, and for how long.
     Scheduling,
     /// Datagrams are lost, doubled, overtaken, refused.
     Datagrams,
@@ -109,7 +109,7 @@ macro_rules! kinds {
             $($(#[$doc])* pub const $name: Kind = Kind($number);)*
         }
 
-        /// What each kind is, by its number.
+        /// The properties of each kind, by its number.
         pub const KINDS: [KindInfo; [$($number),*].len()] = [$(KindInfo {
             channel: $channel,
             verb: $verb,
@@ -131,9 +131,9 @@ kinds! {
     OUT_SHORT = 3: "out" "short", Cuts, Offset, false;
     /// FIN is late.
     IN_EOF_DELAY = 4: "in" "delay", Delays, Eof, true;
-    /// What a connect meets: 1 refused, 2 nothing, 3 a late answer, 4 no route.
+    /// The result of a connect: 1 refused, 2 nothing, 3 a late answer, 4 no route.
     CONNECT = 5: "connect" "fail", Connects, Occurrence, false;
-    /// What an accept meets: a row of the table, as 1 an aborted connection, 2 no descriptor.
+    /// The error of an accept: a row of the table, as 1 an aborted connection, 2 no descriptor.
     ACCEPT = 6: "accept" "fail", Accepts, Occurrence, false;
     /// The writable edge is late.
     EDGE_DELAY = 7: "edge" "delay", Events, Occurrence, true;
@@ -161,7 +161,7 @@ kinds! {
     DATAGRAM_FAIL = 18: "datagram" "fail", Datagrams, Occurrence, false;
     /// A name is resolved late.
     RESOLVE_DELAY = 19: "resolve" "delay", Names, Occurrence, true;
-    /// What resolving meets: 1 no such name, 2 a failure, 3 a wrong address first,
+    /// The result of resolving: 1 no such name, 2 a failure, 3 a wrong address first,
     /// 4 no address, 5 several, dead ones first.
     RESOLVE = 20: "resolve" "fail", Names, Occurrence, false;
     /// A completed write took less than it was offered.
@@ -174,36 +174,36 @@ kinds! {
     COMPLETION_INLINE = 24: "completion" "flip", Completions, Occurrence, false;
     /// A batch of events is handed over in pieces, with turns between.
     HAND_OVER = 25: "hand" "split", Events, Occurrence, false;
-    /// What a read meets: a row of the table.
+    /// The error of a read: a row of the table.
     READ = 26: "read" "fail", Errnos, Occurrence, false;
-    /// What a write meets: a row of the table.
+    /// The error of a write: a row of the table.
     WRITE = 27: "write" "fail", Errnos, Occurrence, false;
-    /// What sending FIN meets: a row of the table.
+    /// The error of sending FIN: a row of the table.
     SHUTDOWN = 28: "shutdown" "fail", Errnos, Occurrence, false;
-    /// What making a socket to connect with meets: a row of the table.
+    /// The error of making a socket to connect with: a row of the table.
     SOCKET = 29: "socket" "fail", Errnos, Occurrence, false;
-    /// What a connect answers, now or later: a row of the table.
+    /// The answer to a connect, now or later: a row of the table.
     DIAL = 30: "dial" "fail", Errnos, Occurrence, false;
-    /// What opening a listener or a datagram socket meets: a row of the table.
+    /// The error of opening a listener or a datagram socket: a row of the table.
     BIND = 31: "bind" "fail", Errnos, Occurrence, false;
-    /// What receiving a datagram meets: a row of the table.
+    /// The error of receiving a datagram: a row of the table.
     RECEIVE = 32: "receive" "fail", Errnos, Occurrence, false;
-    /// What setting a datagram socket's peer meets: a row of the table.
+    /// The error of setting a datagram socket's peer: a row of the table.
     PEER = 33: "peer" "fail", Errnos, Occurrence, false;
-    /// What setting an option meets: a row of the table.
+    /// The error of setting an option: a row of the table.
     OPTION = 34: "option" "fail", Errnos, Occurrence, false;
-    /// What a poll meets: a row of the table.
+    /// The error of a poll: a row of the table.
     POLL = 35: "poll" "fail", Errnos, Occurrence, false;
     /// A read stops at this byte, though more is there: an urgent mark.
     IN_URGENT = 36: "in" "urgent", Cuts, Offset, false;
-    /// What giving a connection another name meets: a row of the table.
+    /// The error of giving a connection another name: a row of the table.
     RENAME = 37: "rename" "fail", Errnos, Occurrence, false;
     /// A read that left nothing does not say so.
     READ_SILENT = 38: "read" "silent", Events, Occurrence, false;
 }
 
 impl Kind {
-    /// What it is.
+    /// Returns its properties.
     pub const fn info(self) -> &'static KindInfo {
         &KINDS[self.0 as usize]
     }

@@ -1,6 +1,6 @@
 //! Names of hosts, and how they are resolved.
 
-/// How a host's resolver answers.
+/// The way in which a host's resolver answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Resolver {
     /// As it should.
@@ -21,7 +21,7 @@ impl Resolver {
     pub const WRONG: [Resolver; 4] =
         [Resolver::Slow, Resolver::Wrong, Resolver::Empty, Resolver::Many];
 
-    /// What scripts call it.
+    /// Returns its word in scripts.
     pub const fn name(self) -> &'static str {
         match self {
             Resolver::Right => "right",
@@ -33,7 +33,7 @@ impl Resolver {
     }
 }
 
-/// What a name is answered with.
+/// The answer to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// The server.

@@ -1,4 +1,4 @@
-//! What is asked from outside, and by which name.
+//! Operations that are asked from outside, and their names.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::ports::DEAD_PORT;
 /// The name of something that comes from outside, as `c2`. Labels are never renumbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
-    /// What it is, by a lower-case letter.
+    /// The kind, as a lower-case letter.
     pub letter: u8,
     /// Which of them.
     pub number: u32,
@@ -45,9 +45,9 @@ impl fmt::Display for Label {
 /// the accepted side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Side {
-    /// What opened it.
+    /// The operation that opened it.
     pub label: Label,
-    /// Whether it is the accepted side.
+    /// It is the accepted side.
     pub is_accepted: bool,
 }
 
@@ -79,11 +79,11 @@ pub struct Operation {
     pub when: When,
     /// On which host.
     pub host: u16,
-    /// What.
+    /// The action.
     pub action: Action,
 }
 
-/// What is asked.
+/// The action of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Connect to a host. The operation's label names the connection.
@@ -206,7 +206,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// What scripts and signatures call it.
+    /// Returns its word in scripts and signatures.
     pub const fn verb(&self) -> &'static str {
         match self {
             Action::Connect { .. } => "connect",
@@ -255,7 +255,8 @@ impl Action {
         }
     }
 
-    /// Whether it tries to reach what nobody ever serves, so that trying completes it.
+    /// Returns `true` if it tries to reach an address that nobody ever serves, so that trying
+    /// completes it.
     pub fn is_hopeless(&self) -> bool {
         match self {
             Action::Connect { port, .. } => *port == DEAD_PORT,

@@ -9,9 +9,9 @@ use bytes::Bytes;
 pub struct Mark {
     /// The connection, by its label's number.
     pub connection: u32,
-    /// Whether the accepted side sent it.
+    /// The accepted side sent it.
     pub is_accepted_side: bool,
-    /// Whether it was sent with low priority.
+    /// It was sent with low priority.
     pub is_low: bool,
     /// Which message of its side, from 0.
     pub message: u32,
@@ -81,13 +81,13 @@ impl Mark {
     }
 }
 
-/// What the world calls a message of this side.
+/// Returns the mark of a message of this side.
 pub fn mark(on: Side, message: u32, is_low: bool) -> Mark {
     let (connection, is_accepted_side) = (on.label.number, on.is_accepted);
     Mark { connection, is_accepted_side, is_low, message, framed_bytes: None }
 }
 
-/// What the world calls a framed message of this side.
+/// Returns the mark of a framed message of this side.
 pub fn frame_mark(on: Side, message: u32, bytes: u32) -> Mark {
     assert!(bytes >= FRAME_HEAD_BYTES, "a frame has a head");
     Mark { framed_bytes: Some(bytes), ..mark(on, message, false) }

@@ -20,7 +20,7 @@ pub fn word(text: &str) -> &str {
     text
 }
 
-/// Whether a text is one word, and no comment.
+/// Returns `true` if a text is one word, and no comment.
 pub fn is_word(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace)
 }
@@ -29,7 +29,7 @@ pub fn is_word(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// What was expected, if it is none or does not fit into 64 bits.
+/// If it is no number or does not fit into 64 bits; says what was expected.
 pub fn parse_number(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: &str = "a number as 12049 or 0x2f11, below 2^64";
     let (digits, radix) = match text.strip_prefix("0x") {
@@ -47,7 +47,7 @@ pub fn parse_number(text: &str) -> Result<u64, &'static str> {
 ///
 /// # Errors
 ///
-/// What was expected, if it is none or does not fit into 64 bits of nanoseconds.
+/// If it is no time or does not fit into 64 bits of nanoseconds; says what was expected.
 pub fn parse_time(text: &str) -> Result<u64, &'static str> {
     const EXPECTED: &str = "a time as 40us, 30ms or 2s";
     if text == "0" {

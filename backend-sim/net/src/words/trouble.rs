@@ -1,4 +1,4 @@
-//! What is done to a world as a whole: each trouble has an end.
+//! Troubles of a world as a whole; each has an end.
 
 use super::names::Resolver;
 use super::operation::Label;
@@ -17,14 +17,14 @@ pub struct Trouble {
     pub after: Option<Label>,
     /// When it ends, at the latest when faults stop.
     pub until_nanos: u64,
-    /// What.
+    /// The kind.
     pub kind: TroubleKind,
 }
 
-/// What is done.
+/// The kind of a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TroubleKind {
-    /// What is under way from one host to another waits for the end; datagrams are lost.
+    /// Data from one host to another waits for the end; datagrams are lost.
     Partition {
         /// From this host.
         from: u16,
@@ -88,7 +88,7 @@ pub enum TroubleKind {
     Resolver {
         /// The host.
         host: u16,
-        /// How.
+        /// The resolver meanwhile.
         how: Resolver,
     },
 }

@@ -24,7 +24,7 @@ use crate::run::simulate::Prepared;
 use crate::run::{Report, Trace, Watch};
 use crate::tide::Script;
 
-/// What a search, or a part of it, came to. Sums over units commute.
+/// The sums of a search, or of a part of it. Sums over units commute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// Runs, each with other decisions.
@@ -101,7 +101,7 @@ impl Search {
         search
     }
 
-    /// How many units there are.
+    /// Returns the number of units.
     pub fn units(&self) -> u32 {
         1 + self.firsts.len() as u32
     }

@@ -11,7 +11,7 @@ use crate::tide::Script;
 /// A world to be searched: the scenario's name, what it is called, and what is asked in it.
 #[derive(Clone, Copy, Debug)]
 pub struct SmallWorld {
-    /// What the search prints.
+    /// The name that the search prints.
     pub name: &'static str,
     /// Whose services run.
     pub scenario: &'static str,
@@ -20,7 +20,7 @@ pub struct SmallWorld {
 }
 
 const OPENING: &str = "op c0 @2ms client connect server:9000\n";
-/// What each search runs, by the name that the command takes.
+/// The worlds of each search, by the name that the command takes.
 const SMALL_WORLDS: [(&str, &[SmallWorld]); 2] = [
     (
         "echo",

@@ -35,7 +35,7 @@ fn search<T>(
     then(&Search::new(prepared, faults_max, true), &script)
 }
 
-/// How services are wrong on purpose.
+/// Planted mistakes of services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
     /// It dies of the third piece of a message.

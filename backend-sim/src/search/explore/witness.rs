@@ -1,5 +1,5 @@
-//! Whether fingerprints are blind to something: from states with one fingerprint, everything goes
-//! on alike.
+//! A check that fingerprints are blind to nothing: from states with one fingerprint, everything
+//! goes on alike.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;

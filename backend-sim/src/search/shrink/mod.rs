@@ -25,18 +25,18 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::tide::Script;
 
-/// How a script fails; `None` if it holds all laws, or cannot be run.
+/// Returns how a script fails; `None` if it holds all laws, or cannot be run.
 pub type Judge<'a> = dyn Fn(&Script) -> Option<Failing> + 'a;
 
 /// Says by decisions what noise does in a run of a script; `None` if it cannot be run.
 pub type Writer<'a> = dyn Fn(&Script) -> Option<Script> + 'a;
 
-/// How a script fails.
+/// The failure of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     /// The signature of its failure.
     pub signature: String,
-    /// How much there is to be read of it: [`Report::story`](crate::run::Report::story).
+    /// The number of events that are to be read: [`Report::story`](crate::run::Report::story).
     pub events: u64,
 }
 
@@ -49,7 +49,7 @@ pub struct Shrinker<'a> {
     best: Script,
     /// Of the best one, once it was run.
     events: u64,
-    /// What came of each script that was tried, by its hash.
+    /// The verdict on each script that was tried, by its hash.
     tried: BTreeMap<u64, Option<Failing>>,
     others: BTreeMap<String, Script>,
     runs: u64,
@@ -78,7 +78,7 @@ pub struct Shrunk {
 pub const SHORT_EVENTS: u64 = 12;
 /// The note at a decisive line.
 const DECISIVE: &str = "decisive";
-/// How many failures with other signatures are kept.
+/// The number of failures with other signatures that are kept.
 const OTHERS_MAX: usize = 8;
 
 impl<'a> Shrinker<'a> {
@@ -148,7 +148,7 @@ impl<'a> Shrinker<'a> {
         Shrunk { script: self.best, runs: self.runs, is_minimal, decisive, others: self.others }
     }
 
-    /// What comes of a script.
+    /// Returns the verdict on a script.
     fn verdict(&mut self, script: &Script) -> Option<Failing> {
         let hash = xxh3_64(script.to_string().as_bytes());
         if let Some(known) = self.tried.get(&hash) {

@@ -121,7 +121,7 @@ fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (1..count).rev().flat_map(|second| (0..second).rev().map(move |first| (first, second)))
 }
 
-/// What was asked of the second connection is asked of the first one.
+/// Lets the first connection be asked what the second one was.
 fn joined(script: &Script, first: &str, second: &str) -> Script {
     let at = script.operations.iter().position(|operation| operation.label == second);
     let mut script = operations(script, &[at.expect("a connection is opened by its operation")]);

@@ -9,7 +9,7 @@ use crate::report::grouped;
 use crate::run::{Report, Source, Trace, Watch};
 use crate::tide::Script;
 
-/// How much there is to be read of a failing run.
+/// The amount that is to be read of a failing run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Decisions that are not benign, and faults of the world.
@@ -45,13 +45,13 @@ impl fmt::Display for Size {
 /// A failure, made small.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// What is left.
+    /// The rest.
     pub shrunk: Shrunk,
     /// Of the run as it was found.
     pub before: Size,
     /// Of what is left.
     pub after: Size,
-    /// What is left is of a smaller world of the scenario, in which a seed failed with the same
+    /// The rest is of a smaller world of the scenario, in which a seed failed with the same
     /// signature, and no part of the run that was found.
     pub is_of_smaller_world: bool,
     /// The run of what is left, with its last events.
@@ -126,13 +126,13 @@ struct Search<'a> {
 /// One script that was made small.
 struct Found {
     shrunk: Shrunk,
-    /// How long its story is.
+    /// The length of its story.
     events: u64,
     is_of_smaller_world: bool,
 }
 
 impl Found {
-    /// What there is to be read: lines, and events.
+    /// Returns the amount that is to be read: lines, and events.
     fn weight(&self) -> u64 {
         let Script { operations, decisions, faults, config, .. } = &self.shrunk.script;
         let lines = operations.len() + decisions.len() + faults.len() + config.len();

@@ -6,7 +6,7 @@ use crate::words::kinds::{KIND_COUNT, Kind};
 /// A decision that is not benign: at which choice point of the run, counted from 0, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Chosen {
-    /// How many choice points come before it.
+    /// The number of choice points before it.
     pub point: u32,
     /// The value; for a cut, how many bytes pass.
     pub value: u32,
@@ -15,7 +15,7 @@ pub struct Chosen {
 /// Where something else than the benign answer could have been given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChoicePoint {
-    /// What is decided there.
+    /// The kind of the decision there.
     pub kind: Kind,
     /// Values are below this; at least 2.
     pub bound: u32,
@@ -30,7 +30,8 @@ pub struct Enumerate {
     points: Vec<ChoicePoint>,
     is_quiet: bool,
     injected: [u64; KIND_COUNT],
-    /// What runs came to before, and how many decisions may follow in other runs.
+    /// The states that runs came to before, and the number of decisions that may follow in other
+    /// runs.
     visited: Option<(Visited, u32)>,
 }
 
@@ -55,7 +56,7 @@ impl Enumerate {
         Self { visited: Some((visited, left)), ..Self::new(chosen) }
     }
 
-    /// What runs came to, this one included.
+    /// Takes the states that runs came to, this one included.
     pub fn take_visited(&mut self) -> Option<Visited> {
         self.visited.take().map(|(visited, _)| visited)
     }
@@ -66,7 +67,7 @@ impl Enumerate {
         &self.points
     }
 
-    /// Whether every chosen decision was asked for.
+    /// Returns `true` if every chosen decision was asked for.
     pub fn is_complete(&self) -> bool {
         self.next == self.chosen.len()
     }

@@ -17,7 +17,7 @@ use crate::words::kinds::{KIND_COUNT, Kind};
 /// Where a decision is made: which kind, for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// What is decided.
+    /// The kind of the decision.
     pub kind: Kind,
     /// For whom: a number given at [`Choices::birth`].
     pub entity: u32,
@@ -37,7 +37,8 @@ pub trait Choices {
     /// A decision about the bytes from `position`, `length` of them; below `bound`.
     fn draw_at(&mut self, site: Site, position: u64, length: usize, bound: u32) -> u32;
 
-    /// How many of the `length` bytes from `position` pass: from 1 to `length`, `length` if uncut.
+    /// Decides the number of the `length` bytes from `position` that pass: from 1 to `length`,
+    /// `length` if uncut.
     fn cut(&mut self, site: Site, position: u64, length: usize) -> usize;
 
     /// From now on everything is benign.
@@ -48,10 +49,11 @@ pub trait Choices {
     #[inline]
     fn note_noise(&mut self, _site: Site, _position: u64, _nanos: u64) {}
 
-    /// How many decisions of each kind were not benign.
+    /// Returns the number of decisions of each kind that were not benign.
     fn injected(&self) -> &[u64; KIND_COUNT];
 
-    /// What services are told is to be remembered, for fingerprints.
+    /// Returns `true` if the messages that services are told are to be remembered, for
+    /// fingerprints.
     fn wants_histories(&self) -> bool {
         false
     }

@@ -11,7 +11,7 @@ pub struct Record<C> {
     names: Vec<String>,
     occurrences: Vec<[u64; KIND_COUNT]>,
     decisions: Vec<Decision>,
-    /// What noise makes late is written down, too.
+    /// Delays of noise are written down, too.
     writes_noise: bool,
     is_quiet: bool,
 }
@@ -34,7 +34,7 @@ impl<C: Choices> Record<C> {
         Self { writes_noise: true, ..Self::new(inner) }
     }
 
-    /// What was decided so far.
+    /// Returns the decisions so far.
     pub fn decisions(&self) -> &[Decision] {
         &self.decisions
     }

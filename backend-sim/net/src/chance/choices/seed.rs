@@ -35,7 +35,7 @@ impl Seed {
         Self { stream, countdown, exponents, injected: [0; KIND_COUNT], fresh: Vec::new() }
     }
 
-    /// Whether this trial of the kind is one that is not benign.
+    /// Returns `true` if this trial of the kind is one that is not benign.
     #[inline]
     fn is_due(&mut self, kind: Kind) -> bool {
         let left = &mut self.countdown[kind.0 as usize];

@@ -1,9 +1,10 @@
-//! What a search has come to before.
+//! The states that a search has come to before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What the runs without and with one decision come to, in order of units. It is the same for
+/// The states that the runs without and with one decision come to, in order of units. It is the
+/// same for
 /// every unit, so that what a unit gives does not depend on when and where others run.
 ///
 /// A unit need not follow what an earlier one follows with as many decisions left. Decisions left
@@ -23,7 +24,7 @@ impl Trunk {
     }
 }
 
-/// What the runs of one unit have come to.
+/// The states that the runs of one unit have come to.
 #[derive(Debug)]
 pub struct Visited {
     trunk: Arc<Trunk>,
@@ -41,7 +42,8 @@ impl Visited {
         Self { trunk: Arc::clone(trunk), unit, own: BTreeMap::new() }
     }
 
-    /// How many states the unit came to that no earlier one came to with its first decision.
+    /// Returns the number of states that the unit came to and no earlier one came to with its first
+    /// decision.
     pub fn states(&self) -> u64 {
         self.own.len() as u64
     }
@@ -51,8 +53,8 @@ impl Visited {
         self.own.into_keys().collect()
     }
 
-    /// Whether everything that follows from this state with so many decisions left is followed by
-    /// an earlier run; if not, this one does.
+    /// Returns `true` if an earlier run follows everything that comes from this state with so many
+    /// decisions left; if not, this one does.
     pub fn is_known(&mut self, state: u128, left: u32) -> bool {
         if self.trunk.firsts.get(&state).is_some_and(|first| *first < self.unit) {
             return true;
