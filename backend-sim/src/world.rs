@@ -33,7 +33,7 @@ use crate::tide::spelling::{operation_words, trouble_words};
 
 /// A world that runs until nothing is left to happen.
 pub struct World<C> {
-    /// What every host and peer works with.
+    /// The state that every host and peer works with.
     pub shared: Shared<C>,
     /// Things that happened.
     pub steps: u64,
@@ -56,13 +56,13 @@ pub struct World<C> {
     end_nanos: u64,
     /// Troubles of links, and of hosts, that began.
     pub troubles_begun: [u64; 2],
-    /// What begins in a host's place after the crash with this place in the plan.
+    /// The machines that begin in a host's place after the crash with this place in the plan.
     spares: BTreeMap<u32, Box<Host>>,
     /// Workers of hosts that crashed: the end of their batch is still to come, and means nothing.
     orphans: Vec<(u16, u16)>,
 }
 
-/// What stands at a place of the network.
+/// The machine at a place of the network.
 pub(crate) enum Machine {
     Host(Box<Host>),
     Peer(Peer),
@@ -338,7 +338,7 @@ impl<C: Choices> World<C> {
         }
     }
 
-    /// What the host's operator did since the last time.
+    /// Takes what the host's operator did since the last time.
     fn take_notes(&mut self, host: u16) {
         let Machine::Host(machine) = &mut self.machines[host as usize] else { return };
         if machine.has_no_notes() {
@@ -430,7 +430,7 @@ impl<C: Choices> World<C> {
         self.shared.oracle.check(Law::CalmSucceeds, result);
     }
 
-    /// What is judged from now on is about the socket of this operation.
+    /// Makes the socket of this operation the subject of what is judged from now on.
     fn turn_to(&mut self, index: usize) {
         let Operation { host, label, action, .. } = self.plan[index];
         // What opens a socket is called as the socket.
@@ -477,5 +477,5 @@ impl<C: Choices> World<C> {
     }
 }
 
-/// What it takes to be woken.
+/// The time that it takes to be woken.
 const WAKE_NANOS: u64 = 500;

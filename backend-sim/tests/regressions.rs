@@ -82,7 +82,7 @@ fn every_stored_file_is_a_test() {
     assert_eq!(stored, tests, "add the file's name to the list above");
 }
 
-/// What the grammar's documentation shows means what it says.
+/// Checks that what the grammar's documentation shows means what it says.
 #[test]
 fn the_documented_example_is_met_line_by_line() {
     let source = include_str!("../src/tide/mod.rs");

@@ -7,7 +7,7 @@ use tidelock_sim::internal::simulate;
 use tidelock_sim::run::{Report, Source, Watch};
 use tidelock_sim::scenarios;
 
-/// What a run came to.
+/// Returns the results of a run.
 fn summary(report: Report) -> impl PartialEq + Debug {
     let Report { digest, outcome, events, checkpoints, reached, failure, .. } = report;
     let failure = failure.map(|failure| failure.to_string());

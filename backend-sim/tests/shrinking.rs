@@ -59,7 +59,8 @@ fn stories() -> Vec<Story> {
     made.take(6).collect()
 }
 
-/// Whether a run fails in this way, and its story is no longer than another one's, or short.
+/// Returns `true` if a run fails in this way, and its story is no longer than another one's, or
+/// short.
 fn is_as_good(report: &Report, expected: &str, than_events: u64) -> bool {
     signature_of(report).as_deref() == Some(expected)
         && report.story <= than_events.max(SHORT_EVENTS)

@@ -10,7 +10,7 @@ use tidelock_core::{
     KeepCommands, Message, Net, Outlet, Service, ServiceId, SocketId,
 };
 
-/// What was handled: by whom, and which number.
+/// The messages that were handled: by whom, and which number.
 type Log = Arc<Mutex<Vec<(ServiceId, u32)>>>;
 
 /// Notes the numbers that it is told, asks something for each, and panics at 13.

@@ -2,7 +2,7 @@
 
 const OPTIONS: &str = "--full, --list, --check and --write";
 
-/// What the bench is asked for.
+/// The arguments of the bench.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
     /// Names of rows, or the beginnings of some; without any, every row is meant.
@@ -11,11 +11,11 @@ pub(crate) struct Arguments {
     pub(crate) is_full: bool,
     /// Rows are listed and not measured.
     pub(crate) is_list: bool,
-    /// What is done with counts of instructions.
+    /// The use of counts of instructions.
     pub(crate) counts: Counts,
 }
 
-/// What is done with counts of instructions, besides printing them.
+/// The use of counts of instructions, besides printing them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Counts {
     /// Nothing.

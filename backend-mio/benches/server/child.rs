@@ -7,7 +7,7 @@ use std::process::{self, ChildStdin, Command, Stdio};
 
 use crate::servers::{Kind, Server, Work};
 
-/// What the bench calls itself with.
+/// The argument with which the bench calls itself.
 pub(crate) const COMMAND: &str = "--serve";
 
 /// Serves as the kind of this name until nobody holds the standard input any more.

@@ -8,7 +8,7 @@
 
 use std::process::Command;
 
-/// What the bench calls itself with, under valgrind, to learn of the processor there.
+/// The argument with which the bench calls itself under valgrind, to learn of the processor there.
 pub(crate) const COMMAND: &str = "--processor";
 
 /// Names the conditions of this run.

@@ -5,13 +5,14 @@ use std::fs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// How long the threads of this process whose names begin so ran so far, in nanoseconds. Those
+/// Returns the time that the threads of this process whose names begin so ran so far, in
+/// nanoseconds. Those
 /// that have ended do not count.
 pub(crate) fn of_threads(names: &[&str]) -> u64 {
     sum_tasks("self", |name| names.iter().any(|begin| name.starts_with(begin)))
 }
 
-/// How long all threads of a process ran so far, in nanoseconds.
+/// Returns the time that all threads of a process ran so far, in nanoseconds.
 pub(crate) fn of_process(process: u32) -> u64 {
     sum_tasks(&process.to_string(), |_| true)
 }

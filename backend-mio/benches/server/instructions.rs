@@ -53,7 +53,7 @@ const COMMENT: &str = "\
 # The processor is the one that valgrind shows to the program.
 ";
 
-/// How the committed counts are renewed.
+/// The way to renew the committed counts.
 const RENEW: &str = "`cargo bench -p tidelock-mio -- instructions --write` writes the file anew";
 
 /// Instructions per message of the servers that were counted so far.

@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Socket, Type};
 
-/// What the load does.
+/// The shape of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Messages there and back.
@@ -64,7 +64,7 @@ impl Load {
         Self { shared, thread: thread.expect("a thread starts") }
     }
 
-    /// How much was done so far.
+    /// Returns the amount that was done so far.
     pub(crate) fn done(&self) -> u64 {
         self.shared.done.load(Ordering::Relaxed)
     }
@@ -93,7 +93,7 @@ struct Echo {
     poll: Poll,
     clients: Vec<Client>,
     message: Vec<u8>,
-    /// What each client keeps on its way.
+    /// The bytes that each client keeps on their way.
     window_bytes: usize,
     /// Where to, if each connection serves one message only.
     renew: Option<SocketAddr>,
@@ -104,7 +104,7 @@ struct Client {
     stream: TcpStream,
     /// Of what came back, the part that is no whole message yet.
     got_bytes: usize,
-    /// What is to be written as soon as there is room.
+    /// The bytes that are to be written as soon as there is room.
     unsent_bytes: usize,
 }
 

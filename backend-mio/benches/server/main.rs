@@ -1,4 +1,4 @@
-//! What a server costs, beside a server by hand over mio, tokio and message-io.
+//! The cost of a server, beside a server by hand over mio, tokio and message-io.
 //!
 //! `cargo bench -p tidelock-mio` takes two minutes once everything is built; `-- --full`
 //! takes more and longer samples; `-- NAME…` measures only the rows whose names begin so, and

@@ -12,7 +12,7 @@ use crate::tool::{self, each};
 
 static HAS_STRACE: LazyLock<bool> = LazyLock::new(|| tool::is_there("strace"));
 
-/// What the calls are divided by.
+/// The divisor of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Per {
     /// A message at one connection.

@@ -10,15 +10,15 @@ use crate::syscalls::{self, Per};
 pub(crate) struct Row {
     /// The name; those of its ratios begin with it.
     pub(crate) name: &'static str,
-    /// What is measured, in one line.
+    /// A description of what is measured, in one line.
     pub(crate) about: &'static str,
     place: Place,
-    /// Whether servers of other libraries take part, if they could be built.
+    /// Servers of other libraries take part, if they could be built.
     pub(crate) has_peers: bool,
     measure: fn(&mut Bench),
 }
 
-/// What a row asks of the process and of the processors that it is measured on.
+/// The demands of a row on the process and on the processors that it is measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A process that has measured nothing yet: nothing was allocated and given back that would

@@ -20,12 +20,12 @@ use tidelock_net::words::payload::{FRAME_HEAD_BYTES, frame_mark, mark};
 use crate::actors::player::Player;
 use crate::stage::address;
 
-/// What an operator did, for the world that asked it: a service cannot answer otherwise.
+/// The deeds of an operator, for the world that asked it: a service cannot answer otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// An operation opened this socket.
     Opened {
-        /// What opened it.
+        /// The operation that opened it.
         side: Side,
         /// The socket.
         id: SocketId,
@@ -40,7 +40,7 @@ pub enum Note {
     Wrong {
         /// Which client.
         label: Label,
-        /// What was expected, and what came.
+        /// The expectation, and what came.
         detail: String,
     },
 }

@@ -36,7 +36,7 @@ pub struct Peer {
     read_bytes: usize,
     think_nanos: u64,
     steps: u64,
-    /// How often it crashed.
+    /// The number of its crashes.
     lives: u32,
 }
 

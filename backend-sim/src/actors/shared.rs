@@ -1,4 +1,4 @@
-//! What the actors of a world share.
+//! The state that the actors of a world share.
 
 use tidelock_net::system::kernel::Kernel;
 
@@ -7,7 +7,7 @@ use crate::judge::digest::Digest;
 use crate::judge::oracle::Oracle;
 use crate::judge::trace::Tracer;
 
-/// What every host and peer of a world works with.
+/// The state that every host and peer of a world works with.
 pub struct Shared<C> {
     /// The network.
     pub kernel: Kernel<C>,
@@ -15,9 +15,9 @@ pub struct Shared<C> {
     pub oracle: Oracle,
     /// The hash of every step.
     pub digest: Digest,
-    /// What is told.
+    /// The trace.
     pub tracer: Tracer,
-    /// What was reached.
+    /// The coverage.
     pub coverage: Coverage,
     /// The sum of what services saw, without times.
     pub outcome: u64,

@@ -1,4 +1,4 @@
-//! Whether every socket that has work gets its turn, however busy the others are.
+//! The law that every socket that has work gets its turn, however busy the others are.
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -6,14 +6,14 @@ use std::hash::Hash;
 use tidelock_core::{SocketId, Wish};
 use tidelock_net::base::fingerprint::Fingerprint;
 
-/// What a host's Mux owes to its sockets: a call within a bounded number of turns.
+/// The debt of a host's Mux to its sockets: a call within a bounded number of turns.
 #[derive(Debug, Default)]
 pub struct Fairness {
     /// In order of asking; so, nearly, in order of their turns.
     due: VecDeque<Due>,
     /// By index of the id: the turn in which each direction last had a call, or gave its turn up.
     called: Vec<[u64; 2]>,
-    /// How many of the host's touched sockets were looked at since it was last idle.
+    /// The number of the host's touched sockets that were looked at since it was last idle.
     pub seen: usize,
 }
 

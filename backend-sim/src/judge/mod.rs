@@ -1,4 +1,4 @@
-//! What is judged, counted and told of a run.
+//! The judge: laws, coverage, digests and traces of a run.
 
 pub mod checkpoints;
 pub mod coverage;

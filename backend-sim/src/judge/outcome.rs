@@ -1,4 +1,4 @@
-//! What services were told, without times: what must not depend on how bytes are cut.
+//! The messages to services, without times: they must not depend on how bytes are cut.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tidelock_net::base::mix::mix;
 
 use crate::judge::digest::{Digest, Joined};
 
-/// What was told about the sockets of one host that are not closed yet.
+/// The messages about the sockets of one host that are not closed yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     /// By index of the id.
@@ -16,7 +16,7 @@ pub(crate) struct Outcome {
     displaced: BTreeMap<SocketId, Told>,
 }
 
-/// What was told about one socket so far, with consecutive data joined.
+/// The messages about one socket so far, with consecutive data joined.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     told: u64,

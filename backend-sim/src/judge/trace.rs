@@ -1,8 +1,8 @@
-//! What is told of a run: the last events always, all of them if asked.
+//! The trace of a run: the last events always, all of them if asked.
 
 use std::collections::VecDeque;
 
-/// How much of a run is told.
+/// The part of a run that is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trace {
     /// Only the last events of a failure.
@@ -22,7 +22,7 @@ pub struct Tracer {
     last: VecDeque<String>,
 }
 
-/// How many lines a failure shows.
+/// The number of lines that a failure shows.
 const LAST_MAX: usize = 40;
 
 impl Tracer {

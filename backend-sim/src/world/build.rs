@@ -1,4 +1,4 @@
-//! What a world is made of, from its stage.
+//! The building of a world from its stage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) fn kernel<C: Choices>(stage: &Stage<'_>, choices: C, room: Room) -> K
     kernel
 }
 
-/// What stands in a host's place: a Mux with its services, or a scripted peer.
+/// Returns the machine that stands in a host's place: a Mux with its services, or a scripted peer.
 pub(crate) fn machine<C: Choices>(
     number: u16,
     plan: &HostPlan,
@@ -59,7 +59,8 @@ pub(crate) fn machine<C: Choices>(
     Machine::Peer(Peer::new(number, Arc::clone(cast), behaviour, options, shared))
 }
 
-/// What begins in a host's place after each crash, by the place of the crash in the plan.
+/// Returns the machines that begin in a host's place after each crash, by the place of the crash in
+/// the plan.
 pub(crate) fn spares(
     stage: &Stage<'_>,
     troubles: &[Trouble],

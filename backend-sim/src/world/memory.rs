@@ -1,4 +1,4 @@
-//! What a world leaves to the next one: room, and nothing in it.
+//! The memory that a world leaves to the next one: room, and nothing in it.
 
 use tidelock_net::system::kernel;
 

@@ -1,9 +1,9 @@
-//! What the servers share: how the bench asks for their work.
+//! The parts that the servers share: how the bench asks for their work.
 
 use std::io::Read;
 use std::net::SocketAddr;
 
-/// What a server does with what it receives.
+/// The work of a server with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// It sends it back.
@@ -13,7 +13,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// What the arguments ask for: `echo`, or `broadcast ROUNDS BYTES`.
+    /// Returns the work that the arguments ask for: `echo`, or `broadcast ROUNDS BYTES`.
     pub fn from_arguments() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use crate::child::Child;
 use crate::cpu;
 
-/// What the names of all threads of a server in this process begin with.
+/// The beginning of the names of all threads of a server in this process.
 const THREADS: [&str; 2] = [raw::THREAD, tidelock::THREAD];
 
-/// Who is measured.
+/// The servers that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// mio by hand: what there is to reach.
@@ -33,7 +33,7 @@ impl Kind {
     pub(crate) const ALL: [Kind; 5] =
         [Kind::Raw, Kind::Tokio, Kind::MessageIo, Kind::Inline, Kind::Workers];
 
-    /// Whether it is a program of the package `peers`, which may be missing.
+    /// Returns `true` if it is a program of the package `peers`, which may be missing.
     pub(crate) fn is_peer(self) -> bool {
         matches!(self, Kind::Tokio | Kind::MessageIo)
     }
@@ -49,7 +49,7 @@ impl Kind {
     }
 }
 
-/// What a server does with what it receives.
+/// The work of a server with what it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// It sends it back.
@@ -119,7 +119,7 @@ impl Server {
         }
     }
 
-    /// How long its threads ran so far, in nanoseconds.
+    /// Returns the time that its threads ran so far, in nanoseconds.
     pub(crate) fn cpu_nanos(&self) -> u64 {
         match self {
             Self::Peer(child) => cpu::of_process(child.process()),

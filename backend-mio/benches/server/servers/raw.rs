@@ -49,7 +49,7 @@ struct Connections {
 
 struct Connection {
     stream: TcpStream,
-    /// What a full socket did not take.
+    /// The bytes that a full socket did not take.
     unsent: Vec<u8>,
 }
 
@@ -97,7 +97,8 @@ impl Connections {
 }
 
 impl Connection {
-    /// Whether it goes on. A short read means that nothing is left, as long as the peer goes on.
+    /// Returns `true` if it goes on. A short read means that nothing is left, as long as the peer
+    /// goes on.
     fn read(&mut self, work: Work, buffer: &mut [u8], is_read_closed: bool) -> bool {
         loop {
             match self.stream.read(buffer) {

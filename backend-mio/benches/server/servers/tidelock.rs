@@ -8,7 +8,7 @@ use tidelock_mio::Runtime;
 
 use super::{BROADCAST_BYTES, BROADCAST_ROUNDS, PLEASE_QUEUE, QUEUED_MESSAGES, TIMERS, Work};
 
-/// What the names of its threads begin with.
+/// The beginning of the names of its threads.
 pub(super) const THREAD: &str = "tidelock";
 
 /// A runtime with one service that listens.

@@ -2,7 +2,7 @@
 
 use crate::words::trouble::{JUMP_NANOS_MAX, RATE_PPM_MAX};
 
-/// How a host's time follows from the world's.
+/// The relation of a host's time to the world's.
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Clock {
     /// The world's time of the last change, and the host's at it.

@@ -11,17 +11,17 @@ use crate::chance::noise::{Amount, Noise};
 pub struct Link {
     /// The shortest way, in nanoseconds.
     pub latency_nanos: u64,
-    /// How much longer a way is: by this at most, or, if exponential, on average.
+    /// The additional time of a way: at most, or, if exponential, on average.
     pub jitter_nanos: u64,
-    /// How the longer ways are spread.
+    /// The distribution of the additional time.
     pub latency: LatencyModel,
     /// 0 is without bound.
     pub bytes_per_second: u64,
-    /// What waits for a slow link; what comes beyond it is lost. 0 is without bound.
+    /// The room for what waits for a slow link; what comes beyond it is lost. 0 is without bound.
     pub queue_bytes_max: u64,
-    /// What it loses, doubles and reorders.
+    /// The rates of loss, doubling and reordering.
     pub loss: Loss,
-    /// What is sent waits until then for what was sent before.
+    /// The time until which a packet waits for those before it.
     busy_until_nanos: u64,
     /// Nothing arrives before this.
     blocked_until_nanos: u64,
@@ -34,7 +34,7 @@ pub struct Link {
     is_in_burst: bool,
 }
 
-/// How latencies are spread above the shortest.
+/// The distribution of latencies above the shortest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LatencyModel {
     /// Evenly below the jitter; without jitter it is constant.
@@ -79,7 +79,7 @@ impl Loss {
         Loss { lost: 0, lost_in_burst: 0, begins: 0, ends: 0, doubled: 0, overtaken: 0 };
 }
 
-/// What becomes of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
     /// When it arrives.
@@ -90,7 +90,7 @@ pub struct Passage {
     pub is_doubled: bool,
     /// It is lost because too much waits, and not by noise.
     pub is_overflow: bool,
-    /// What noise adds to its way.
+    /// The part of its time that noise adds.
     pub noise_nanos: u64,
 }
 
@@ -107,7 +107,7 @@ pub const SATELLITE: u64 = 4;
 /// one packet in a hundred, lasts four on average and loses half; 0.05 % are lost outside, 0.5 %
 /// doubled, 1 % overtaken.
 pub const LOSSY_BURST: u64 = 5;
-/// What presets are called, by their number less one.
+/// The names of presets, by their number less one.
 pub const PRESETS: [&str; 5] = ["lan", "wifi", "4g", "satellite", "lossy_burst"];
 
 const MICROSECOND: u64 = 1_000;
@@ -244,7 +244,7 @@ impl Link {
         })
     }
 
-    /// What becomes of a packet that is sent at `now`.
+    /// Returns the fate of a packet that is sent at `now`.
     #[inline]
     pub fn transmit(&mut self, number: u32, now: u64, size_bytes: u64, noise: Noise) -> Passage {
         self.packets += 1;
@@ -324,17 +324,17 @@ impl Link {
         }
     }
 
-    /// How long a sender waits until it sends again what was lost.
+    /// Returns the time that a sender waits until it sends again what was lost.
     pub fn retransmission_nanos(&self) -> u64 {
         RETRANSMISSION_NANOS_MIN.max(3 * (self.latency_nanos + self.jitter_nanos))
     }
 
-    /// Whether what arrives at `now` must wait, and until when.
+    /// Returns the time until which what arrives at `now` must wait, if it must.
     pub fn blocked_until(&self, now: u64) -> Option<u64> {
         (self.blocked_until_nanos > now).then_some(self.blocked_until_nanos)
     }
 
-    /// Whether datagrams wait, too, at `now`.
+    /// Returns `true` if datagrams wait, too, at `now`.
     pub fn is_held(&self, now: u64) -> bool {
         self.held_until_nanos > now
     }
@@ -364,7 +364,7 @@ impl Link {
     }
 }
 
-/// What a packet costs besides its payload.
+/// The bytes of a packet besides its payload.
 const HEADER_BYTES: u64 = 40;
 /// Nothing is sent again earlier, whatever the link.
 const RETRANSMISSION_NANOS_MIN: u64 = 200_000_000;

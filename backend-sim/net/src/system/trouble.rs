@@ -7,7 +7,7 @@ use crate::words::trouble::{Trouble, TroubleKind};
 
 impl Trouble {
     /// Begins it; answers whether there is something to undo. After faults stopped it does nothing.
-    /// What a crash does to the host's program is not the kernel's.
+    /// The effect of a crash on the host's program is not the kernel's.
     pub fn begin<C: Choices>(&self, kernel: &mut Kernel<C>) -> bool {
         if kernel.is_quiet {
             return false;

@@ -49,12 +49,12 @@ impl Call {
     }
 }
 
-/// What a call answered.
+/// The answer of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// So much of what was asked for: bytes, or one for a call that counts nothing.
     Done {
-        /// How much.
+        /// The count.
         count: u64,
         /// Of how much.
         asked: u64,

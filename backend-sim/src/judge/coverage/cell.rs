@@ -15,11 +15,12 @@ use tidelock_net::system::kernel::Readiness;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell(u16);
 
-/// How a socket stands: a state, or that its id is stale, and three properties. Dense numbers.
+/// The place of a socket: a state, or that its id is stale, and three properties. Dense numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u8);
 
-/// What a socket met: an event, or a call and the class of its answer. An index into `MET`.
+/// The thing that a socket met: an event, or a call and the class of its answer. An index into
+/// `MET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Met(u8);
 
@@ -41,13 +42,13 @@ const OUTPUTS: [&str; 3] = ["", "·whole", "·begun"];
 const PROFILES: [&str; 4] = ["linux", "weakest", "kqueue", "completion"];
 const BITS: [&str; 4] = ["readable", "writable", "fin", "failed"];
 
-/// How many sets of readiness bits there are.
+/// The number of sets of readiness bits.
 const BIT_SETS: usize = 1 << BITS.len();
 const PLACES: usize = STATES.len() * 2 * 2 * OUTPUTS.len();
 
 macro_rules! met {
     ($($name:ident = $text:literal,)*) => {
-        /// What can be met besides readiness, by name.
+        /// The things that can be met besides readiness, by name.
         const ANSWERS: [&str; [$($text),*].len()] = [$($text),*];
 
         #[expect(non_camel_case_types, reason = "numbers of constants")]
@@ -120,10 +121,10 @@ met! {
     CLOSED_OK = "closed:ok",
 }
 
-/// How many things can be met.
+/// The number of things that can be met.
 const METS: usize = BIT_SETS + ANSWERS.len();
 
-/// How many cells there are, those that cannot be reached included.
+/// The number of cells, those that cannot be reached included.
 pub const CELLS: usize = PLACES * METS * PROFILES.len();
 
 impl Place {
@@ -262,27 +263,27 @@ impl Cell {
         STATES[self.place() / OUTPUTS.len() / 4]
     }
 
-    /// Whether the owner does not want input.
+    /// Returns `true` if the owner does not want input.
     pub fn is_paused(self) -> bool {
         (self.place() / OUTPUTS.len()) & 2 != 0
     }
 
-    /// Whether the end of the stream was read.
+    /// Returns `true` if the end of the stream was read.
     pub fn is_eof(self) -> bool {
         (self.place() / OUTPUTS.len()) & 1 != 0
     }
 
-    /// What is to be written: `empty`, `whole` or `begun`.
+    /// Returns the state of the output: `empty`, `whole` or `begun`.
     pub fn output(self) -> &'static str {
         ["empty", "whole", "begun"][self.place() % OUTPUTS.len()]
     }
 
-    /// What was met.
+    /// Returns the thing met.
     pub fn met(self) -> Met {
         Met((self.index() / PROFILES.len() % METS) as u8)
     }
 
-    /// How the host is told.
+    /// Returns the way in which the host is told.
     pub fn profile(self) -> &'static str {
         PROFILES[self.index() % PROFILES.len()]
     }

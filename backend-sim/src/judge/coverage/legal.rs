@@ -18,7 +18,7 @@ type Words = &'static [&'static str];
 struct Row {
     states: States,
     holds: Holds,
-    /// What is met, as [`is_met`] reads it.
+    /// The thing met, as [`is_met`] reads it.
     met: Words,
     profiles: Words,
     why: Excluded,
@@ -30,7 +30,7 @@ enum States {
     NotIn(Words),
 }
 
-/// What else must hold for a row to fit.
+/// The other conditions for a row to fit.
 enum Holds {
     Nothing,
     Paused,
@@ -444,8 +444,8 @@ impl Row {
     }
 }
 
-/// Whether what is met fits a word: a whole name; the beginning of one, up to its colon; `+fin`
-/// and `+failed`, an event with that bit; or a group.
+/// Returns `true` if what is met fits a word: a whole name; the beginning of one, up to its colon;
+/// `+fin` and `+failed`, an event with that bit; or a group.
 fn is_met(word: &str, met: &str) -> bool {
     const COMPLETED: Words =
         &["connected", "accepted", "received", "received-from", "written", "closed"];

@@ -1,4 +1,4 @@
-//! What a run reached: cells, pairs of faults, probes; and what became of its faults.
+//! The coverage of a run: cells, pairs of faults, probes; and the fate of its faults.
 //!
 //! Which cells and pairs can be reached stands in a table with reasons. What campaigns still leave
 //! open are races that need several rare things at once, and none of them is excluded for that:
@@ -113,7 +113,7 @@ impl Coverage {
         }
     }
 
-    /// What was reached.
+    /// Returns the coverage that was reached.
     pub fn finish(self) -> Reached {
         let seen = Family::ALL.iter().map(|family| family.name()).zip(*self.trail.seen());
         Reached {
@@ -125,7 +125,7 @@ impl Coverage {
     }
 }
 
-/// What a run reached.
+/// The coverage that a run reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
     /// Cells, by [`Cell::index`].
@@ -135,7 +135,7 @@ pub struct Reached {
     /// For each fault family by name: how often the code under test met something on the socket
     /// concerned after it.
     pub seen: Vec<(&'static str, u64)>,
-    /// How often each probe was reached.
+    /// The number of times that each probe was reached.
     pub probes: Vec<(&'static str, u64)>,
 }
 

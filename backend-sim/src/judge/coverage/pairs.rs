@@ -36,8 +36,8 @@ const fn never_after(second: Family, others: &'static [Family], why: Excluded) -
     PairRow { one: second, others, is_ordered: true, why }
 }
 
-/// What is done to a whole host or to the world, by names, machines, polls, turns and links, is
-/// seen by whatever socket meets something next, so that it can meet every other family in both
+/// Troubles of a whole host or of the world, by names, machines, polls, turns and links, are seen
+/// by whatever socket meets something next, so that they can meet every other family in both
 /// orders. So can completions and errnos, of which every kind of socket has some.
 const PAIR_ROWS: &[PairRow] = {
     use Family::{Accepts, Completions, Connects, Cuts, Datagrams, Delays, Resets};

@@ -77,7 +77,7 @@ macro_rules! sometimes {
 
 pub(crate) use sometimes;
 
-/// How often each probe was reached.
+/// The number of times that each probe was reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probes {
     /// By place in the catalogue.

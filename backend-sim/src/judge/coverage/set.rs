@@ -23,17 +23,17 @@ impl Set {
         self.words[number / BITS] |= 1 << (number % BITS);
     }
 
-    /// Whether the number is in it.
+    /// Returns `true` if the number is in it.
     pub fn contains(&self, number: usize) -> bool {
         self.words.get(number / BITS).is_some_and(|word| word >> (number % BITS) & 1 == 1)
     }
 
-    /// How many numbers are in it.
+    /// Returns the number of numbers in it.
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether none is.
+    /// Returns `true` if none is.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }

@@ -1,13 +1,13 @@
-//! What became of faults: which were seen, and which met on one connection.
+//! The fate of faults: which were seen, and which met on one connection.
 
 use tidelock_net::chance::choices::{Choices, Site};
 use tidelock_net::words::kinds::Family;
 
 use super::set::Set;
 
-/// How many families there are.
+/// The number of families.
 pub const FAMILIES: usize = Family::ALL.len();
-/// How many pairs of families.
+/// The number of pairs of families.
 pub const PAIRS: usize = FAMILIES * FAMILIES;
 /// Two faults make a pair if so many events and answers of the connection lie between them, or
 /// fewer.
@@ -26,7 +26,7 @@ pub struct Trail {
     waiting: Vec<[Waiting; FAMILIES]>,
     /// Faults that began so far, with gaps: which of two was first.
     begun: u64,
-    /// How many faults wait.
+    /// The number of faults that wait.
     waiting_count: u32,
     /// For each connection that saw a fault, by the entity of its near end.
     histories: Vec<History>,
@@ -57,7 +57,7 @@ struct History {
 pub struct Subject {
     /// The entity of the socket; of a connection, of its near end.
     pub entity: u32,
-    /// Whether it is a connection, whose far end has the next entity.
+    /// It is a connection, whose far end has the next entity.
     pub is_connection: bool,
     /// The entity of the host.
     pub host: u32,
@@ -112,7 +112,7 @@ impl Trail {
         }
     }
 
-    /// Whether there was no fault yet that anybody could meet.
+    /// Returns `true` if there was no fault yet that anybody could meet.
     #[inline]
     pub fn is_blank(&self) -> bool {
         self.waiting.is_empty()

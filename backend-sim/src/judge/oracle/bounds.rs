@@ -1,8 +1,8 @@
-//! How long a socket may wait: what the configuration says, and what was asked of the socket.
+//! The times that a socket may wait: of the configuration, and of what was asked of the socket.
 
 use tidelock_core::Timeout;
 
-/// How long sockets may wait that were asked nothing else, in nanoseconds.
+/// The times that sockets may wait that were asked nothing else, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
     /// `connect_timeout`.
@@ -44,8 +44,8 @@ impl Bounds {
     }
 }
 
-/// What one socket was asked about how long it waits: the shortest and the longest time that may
-/// hold, of each that was asked. Mostly nothing.
+/// The times that one socket was asked to wait: the shortest and the longest that may hold, of each
+/// that was asked. Mostly none.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct OwnTimes(Vec<(Timeout, u64, u64)>);
 

@@ -1,4 +1,4 @@
-//! What the Mux asks of the system, and what it answers.
+//! The judging of what the Mux asks of the system, and of the answers.
 
 use bytes::Bytes;
 use tidelock_core::{Fault, SocketId};

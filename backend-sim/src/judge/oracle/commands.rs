@@ -1,4 +1,4 @@
-//! What services ask.
+//! The judging of what services ask.
 
 use std::time::Duration;
 

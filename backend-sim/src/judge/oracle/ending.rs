@@ -1,4 +1,5 @@
-//! Whether the reason of a `Close` can be true: judged by what was asked and what calls answered.
+//! The law that the reason of a `Close` can be true: judged by what was asked and what calls
+//! answered.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tidelock_core::{CloseReason, Fault, Timeout};
 use super::bounds::{Bounds, OwnTimes};
 use crate::judge::mark::Mark;
 
-/// What is known of a socket that may explain its end. Times are in nanoseconds.
+/// The facts about a socket that may explain its end. Times are in nanoseconds.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ending {
     /// When it was asked for, or accepted.
@@ -18,7 +19,7 @@ pub(super) struct Ending {
     pub(super) resolve_nanos: u64,
     /// It needs no `start`.
     pub(super) is_started: bool,
-    /// How often `start` was asked and not refused.
+    /// The number of times that `start` was asked and not refused.
     pub(super) starts: u32,
     /// When own `close` reached the Mux.
     pub(super) close_at: Mark,
@@ -52,11 +53,11 @@ pub(super) struct Ending {
     pub(super) was_half_open: bool,
     /// When something was last queued where nothing was.
     pub(super) queued_at: Mark,
-    /// What was asked of it about how long it waits.
+    /// The times that it was asked to wait.
     pub(super) own_times: OwnTimes,
-    /// What calls on the open socket answered.
+    /// The answers of calls on the open socket.
     pub(super) faults: Faults,
-    /// What calls that open answered.
+    /// The answers of calls that open.
     pub(super) opening_faults: Faults,
 }
 
@@ -79,7 +80,7 @@ impl Faults {
     }
 }
 
-/// What happened around a socket.
+/// The events around a socket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
     pub(super) now: u64,
@@ -89,7 +90,7 @@ pub(super) struct Around {
     pub(super) is_exiting: bool,
 }
 
-/// Whether so much time has passed since the last of the marks; not without any.
+/// Returns `true` if so much time has passed since the last of the marks; not without any.
 fn has_passed(marks: &[Option<u64>], span_nanos: u64, now: u64) -> bool {
     let last = marks.iter().flatten().max();
     last.is_some_and(|last| now >= last.saturating_add(span_nanos))
@@ -180,7 +181,7 @@ impl Ending {
         }
     }
 
-    /// What should have ended by now, when nothing disturbs any more.
+    /// Judges what should have ended by now, when nothing disturbs any more.
     ///
     /// # Errors
     /// Which bound has passed.

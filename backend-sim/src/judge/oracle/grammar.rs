@@ -4,7 +4,7 @@ use tidelock_core::Message;
 
 use super::SocketView;
 
-/// What an id is, by what opened it.
+/// The kind of an id, by what opened it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A stream that was connected or adopted.
@@ -17,7 +17,7 @@ pub enum Kind {
     Datagram,
 }
 
-/// How far an id is, as its owner was told.
+/// The phase of an id, as its owner was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Accepted by the system; nobody was told.

@@ -1,6 +1,6 @@
 //! The laws, by name.
 
-/// What kind of law was violated; decides the exit code.
+/// The class of a violated law; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureClass {
     /// Something happened that must not.
@@ -20,11 +20,11 @@ pub enum Law {
     MessageOrder,
     /// A message about an id goes to its owner, and none to a service that has ended.
     MessageOwner,
-    /// What the system is given are the accepted messages, whole and in an order that is allowed.
+    /// The system is given the accepted messages, whole and in an order that is allowed.
     OutputOrder,
-    /// What a service is told is what was read, all of it before `Eof`.
+    /// A service is told what was read, all of it before `Eof`.
     InputOrder,
-    /// What the far end receives are whole messages, each byte at its place.
+    /// The far end receives whole messages, each byte at its place.
     StreamBytes,
     /// `Close` counts exactly the bytes that were accepted and that the system did not take.
     UnsentCount,
@@ -37,7 +37,7 @@ pub enum Law {
     CloseFollows,
     /// The owner is warned exactly when unsent bytes pass a mark, and when they are gone.
     Warnings,
-    /// Whoever was refused for a full outbox is told once when there is room.
+    /// A service that was refused for a full outbox is told once when there is room.
     SendReady,
     /// A full mailbox holds input back, and nothing longer than it is full.
     Mailbox,
@@ -60,14 +60,14 @@ pub enum Law {
     CalmSucceeds,
     /// A client with a script receives the bytes that it expects.
     Expectation,
-    /// What a scenario demands besides; a failure is called by the name that the scenario gave.
+    /// A demand of the scenario; a failure is called by the name that the scenario gave.
     Invariant,
     /// A connect to a name tries its addresses one after the other, each when one has failed or its
     /// time has come, fails only when all have, and leaves no attempt open.
     Race,
 }
 
-/// How many laws there are.
+/// The number of laws.
 pub const LAW_COUNT: usize = 24;
 
 impl Law {
@@ -129,7 +129,7 @@ impl Law {
         }
     }
 
-    /// Whether breaking it means that something did not happen.
+    /// Returns the class: whether breaking it means that something did not happen.
     pub const fn class(self) -> FailureClass {
         match self {
             Law::Liveness | Law::CalmSucceeds => FailureClass::Liveness,

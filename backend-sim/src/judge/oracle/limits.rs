@@ -19,13 +19,13 @@ pub struct Limits {
     pub read_buffer_bytes_max: usize,
     /// `Config::sockets_max`.
     pub sockets_max: u64,
-    /// How long what takes at most.
+    /// The longest times of things.
     pub bounds: Bounds,
 }
 
 impl Limits {
-    /// What a message costs in a mailbox: 64 bytes and its payload, or the read buffer that the
-    /// payload keeps alive because it fills half of it.
+    /// Returns the charge of a message in a mailbox: 64 bytes and its payload, or the read buffer
+    /// that the payload keeps alive because it fills half of it.
     pub(super) fn mailbox_charge_bytes(&self, message: &Message) -> usize {
         const OVERHEAD_BYTES: usize = 64;
         match message {

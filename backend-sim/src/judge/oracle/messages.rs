@@ -1,4 +1,4 @@
-//! What services are told.
+//! The judging of what services are told.
 
 use bytes::Bytes;
 use tidelock_core::{CloseReason, Message, ServiceId, SocketId};
@@ -155,7 +155,7 @@ impl Oracle {
         }
     }
 
-    /// What is held back by a full mailbox, and what is told to nobody.
+    /// Judges what is held back by a full mailbox, and what is told to nobody.
     fn check_mailbox(
         &mut self,
         host: u16,

@@ -1,4 +1,4 @@
-//! What a socket must write next, by the rules of the outbox alone.
+//! The bytes that a socket must write next, by the rules of the outbox alone.
 
 use bytes::Bytes;
 use tidelock_net::base::few::Few;
@@ -28,7 +28,7 @@ impl OutboxModel {
     /// The system took these bytes.
     ///
     /// # Errors
-    /// What it should have been given instead.
+    /// If it should have been given something else; says what.
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
         self.taken_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -54,7 +54,7 @@ impl OutboxModel {
     /// These bytes were offered to a write that is pending: their messages begin.
     ///
     /// # Errors
-    /// What should have been offered instead.
+    /// If something else should have been offered; says what.
     pub fn offer<'a>(&mut self, shares: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
         // Where in what has begun the next share must stand: which message, and which byte of it.
         let (mut message, mut at, mut offered) = (0, 0, 0);
@@ -110,7 +110,7 @@ impl OutboxModel {
     /// is given again.
     ///
     /// # Errors
-    /// What it should have been given instead.
+    /// If it should have been given something else; says what.
     pub fn offer_datagram(&mut self, payload: &[u8]) -> Result<(), String> {
         let length = payload.len();
         if self.begun.is_empty() && !self.begin() {
@@ -128,7 +128,7 @@ impl OutboxModel {
     /// The system was given this datagram, and took it or did not.
     ///
     /// # Errors
-    /// What it should have been given instead.
+    /// If it should have been given something else; says what.
     pub fn take_datagram(&mut self, payload: &[u8], is_taken: bool) -> Result<(), String> {
         let length = payload.len() as u64;
         if is_taken {
@@ -152,7 +152,7 @@ impl OutboxModel {
         self.unsent_bytes().saturating_sub(self.lost_bytes)
     }
 
-    /// What is charged for them: each message costs 64 bytes more.
+    /// Returns their charge: each message costs 64 bytes more.
     pub fn charge_bytes(&self) -> u64 {
         let messages = self.begun.len() + self.high.len() + self.low.len();
         self.pending_bytes() + 64 * messages as u64

@@ -1,17 +1,17 @@
-//! What is known of the services of one host: their mailboxes, and who waits for room.
+//! The services of one host as the judge knows them: their mailboxes, and who waits for room.
 
 use std::collections::BTreeMap;
 
 use tidelock_core::{Message, ServiceId, SocketId};
 
-/// What is known of the services of one host.
+/// The services of one host as the judge knows them.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Services {
     /// By index of the id: every message and every idle socket asks about its owner.
     all: Vec<Option<(ServiceId, Mailbox)>>,
     /// Those that have handled something since the Mux last told anything.
     handlers: Vec<ServiceId>,
-    /// Who was refused because an outbox was full, for which socket.
+    /// Services that were refused because an outbox was full, with the socket.
     waiters: BTreeMap<(SocketId, ServiceId), Waiter>,
 }
 
@@ -22,7 +22,7 @@ struct Mailbox {
     /// It was full, and is not half empty yet: nothing may be read for it.
     is_full: bool,
     was_ever_full: bool,
-    /// What it handled last: what the Mux tells next may have been charged before.
+    /// The bytes that it handled last: what the Mux tells next may have been charged before.
     last_handled_bytes: usize,
     /// It handled that since the Mux last told anything.
     has_handled: bool,
@@ -30,7 +30,7 @@ struct Mailbox {
     is_draining: bool,
 }
 
-/// What a waiter waits for.
+/// The room that a waiter waits for.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Waiter {
     /// The charge that has to fit.
@@ -73,17 +73,17 @@ impl Services {
         (*known == id).then_some(mailbox)
     }
 
-    /// Whether it may be told something.
+    /// Returns `true` if it may be told something.
     pub(super) fn is_alive(&self, id: ServiceId) -> bool {
         self.mailbox(id).is_some()
     }
 
-    /// Whether it may be told something, and its sockets are not being shut down.
+    /// Returns `true` if it may be told something, and its sockets are not being shut down.
     pub(super) fn goes_on(&self, id: ServiceId) -> bool {
         self.mailbox(id).is_some_and(|mailbox| !mailbox.is_draining)
     }
 
-    /// Whether reading for it may ever have been held back.
+    /// Returns `true` if reading for it may ever have been held back.
     pub(super) fn was_ever_full(&self, id: ServiceId) -> bool {
         self.mailbox(id).is_some_and(|mailbox| mailbox.was_ever_full)
     }
@@ -156,12 +156,12 @@ impl Services {
         self.waiters.retain(|(of, _), _| *of != socket);
     }
 
-    /// Who waits, in order.
+    /// The waiters, in order.
     pub(super) fn waiters(&self) -> impl Iterator<Item = (SocketId, ServiceId, Waiter)> {
         self.waiters.iter().map(|((socket, by), waiter)| (*socket, *by, *waiter))
     }
 
-    /// Whether anybody waits.
+    /// Returns `true` if anybody waits.
     pub(super) fn has_waiters(&self) -> bool {
         !self.waiters.is_empty()
     }

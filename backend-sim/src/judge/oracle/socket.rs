@@ -1,4 +1,4 @@
-//! What is known of one id.
+//! One id as the judge knows it.
 
 use bytes::{Buf, Bytes};
 use tidelock_core::{Message, ServiceId, SocketId};
@@ -16,36 +16,37 @@ use super::{Limits, OutboxModel};
 /// The step of what was not asked.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// What is known of one id.
+/// One id as the judge knows it.
 #[derive(Clone, Debug)]
 pub struct SocketView {
     /// The id.
     pub id: SocketId,
-    /// What it is.
+    /// The kind.
     pub(super) kind: Kind,
-    /// What an operation calls it.
+    /// The name that an operation gave it.
     pub side: Option<Side>,
     /// The kernel's end, of a stream.
     pub end: Option<u32>,
-    /// How far it is.
+    /// The phase.
     pub phase: Phase,
-    /// Who is told.
+    /// The service that is told.
     pub(super) owner: Option<ServiceId>,
     /// Everybody who was to be told, ever.
     pub(super) owners: Few<ServiceId>,
-    /// Who asked to be the owner in the step `claims_step`, in order.
+    /// The services that asked to be the owner in the step `claims_step`, in order.
     pub(super) claims: Vec<ServiceId>,
     pub(super) claims_step: u64,
     /// The step in which a service that was to end asked to be the owner: it took the socket with
     /// it, or was refused without a word because that was ending already.
     pub(super) late_claim_step: u64,
-    /// What it must write next.
+    /// The bytes that it must write next.
     pub outbox: OutboxModel,
     /// Which warnings are due.
     pub(super) warnings: WarningModel,
-    /// What may explain its end.
+    /// The facts that may explain its end.
     pub(super) ending: Ending,
-    /// What was read and not told; empty bytes are the end of the stream, but for datagrams.
+    /// The bytes that were read and not told; empty ones are the end of the stream, but for
+    /// datagrams.
     pub(super) input: Few<Bytes>,
     /// Own shutdown, finish or close reached the Mux.
     pub is_output_ended: bool,
@@ -131,12 +132,12 @@ impl SocketView {
         }
     }
 
-    /// Whether `Close` was told.
+    /// Returns `true` if `Close` was told.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
     }
 
-    /// Whether somebody was told of it, and not of its `Close`.
+    /// Returns `true` if somebody was told of it, and not of its `Close`.
     pub fn is_told_open(&self) -> bool {
         !matches!(self.phase, Phase::Unborn | Phase::Closed)
     }
@@ -148,7 +149,7 @@ impl SocketView {
         self.phase == Phase::Unborn || self.late_claim_step != NEVER
     }
 
-    /// Whether a send is accepted, as far as can be seen from outside.
+    /// Returns `true` if a send is accepted, as far as can be seen from outside.
     pub(super) fn can_send(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Open)
             && !self.is_output_ended
@@ -156,7 +157,7 @@ impl SocketView {
             && !self.is_maybe_ending
     }
 
-    /// What the Mux must wish of an open stream: to read, to write.
+    /// Returns the calls that the Mux must wish of an open stream: to read, to write.
     pub(super) fn must_wish(&self, is_maybe_ending: bool) -> [bool; 2] {
         let is_stream = self.phase == Phase::Open && self.end.is_some();
         let reads = self.is_reading && !self.has_eof && !self.is_output_ended && !is_maybe_ending;
@@ -200,7 +201,7 @@ impl SocketView {
         }
     }
 
-    /// Who must be told next, if anybody must: claims that were not refused hold.
+    /// Returns the service that must be told next, if any must: claims that were not refused hold.
     pub(super) fn next_owner(&self) -> Option<ServiceId> {
         let owner = self.claims.last().copied().or(self.owner);
         owner.filter(|_| self.late_claim_step == NEVER)

@@ -1,4 +1,4 @@
-//! What the far end of a connection must receive, judged from the bytes alone.
+//! The bytes that the far end of a connection must receive, judged from the bytes alone.
 
 use std::collections::VecDeque;
 
@@ -44,7 +44,7 @@ impl StreamCheck {
     /// complete.
     ///
     /// # Errors
-    /// What should have come instead.
+    /// If something else should have come; says what.
     pub fn receive(
         &mut self,
         mut bytes: &[u8],
@@ -104,7 +104,7 @@ impl StreamCheck {
     }
 }
 
-/// How far a message is at its reader.
+/// The progress of a message at its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Its first byte arrived.

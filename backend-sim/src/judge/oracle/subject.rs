@@ -1,23 +1,23 @@
-//! What a law was broken about: which socket, in which role, after which event.
+//! The subject of a broken law: the socket, its role, the event before.
 
 use tidelock_core::{Command, SocketId};
 
 use super::grammar::Kind;
 use super::{Law, Oracle};
 
-/// What a law is being checked about; the first part of a failure's signature.
+/// The subject of a check; the first part of a failure's signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// On which host.
     pub host: Option<u16>,
     /// Which socket.
     pub id: Option<SocketId>,
-    /// What the socket is: `outgoing`, `accepted`, `listener`, `datagram`, or nothing of these.
+    /// The role of the socket: `outgoing`, `accepted`, `listener`, `datagram`, or none of these.
     pub role: Option<&'static str>,
     /// The class of the last event or command about it, as `readable`.
     pub last: Option<&'static str>,
-    /// What else tells this failure from others of its law, as the kind of the operation that did
-    /// not complete.
+    /// Another aspect that tells this failure from others of its law, as the kind of the operation
+    /// that did not complete.
     pub aspect: Option<&'static str>,
 }
 
@@ -110,7 +110,7 @@ impl Oracle {
     }
 }
 
-/// What a command about a socket is called in a signature; sends are one class.
+/// Returns the class of a command about a socket in a signature; sends are one class.
 pub(super) fn command_class(command: &Command) -> &'static str {
     match command {
         Command::Listen { .. }

@@ -1,10 +1,10 @@
-//! How many connections a listener may have accepted: a bucket of tokens, where the core has a
-//! time that runs ahead.
+//! The number of connections that a listener may have accepted: a bucket of tokens, where the core
+//! has a time that runs ahead.
 
 /// Parts of one connection.
 const WHOLE: u64 = 1_000_000_000;
 
-/// What a listener with a rate may accept.
+/// The connections that a listener with a rate may accept.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Tokens {
     per_second: u64,

@@ -8,9 +8,9 @@ pub(super) struct WarningModel {
     warn_bytes: u64,
     next_bytes: u64,
     is_warned: bool,
-    /// What must be told, in order.
+    /// The messages that must be told, in order.
     expected: Few<Expected>,
-    /// What was not told when it happened: right only if the socket had ended already.
+    /// The warning that was not told when it was due: right only if the socket had ended already.
     pub(super) overdue: Option<u64>,
 }
 
@@ -28,13 +28,14 @@ impl WarningModel {
         Self { warn_bytes, next_bytes: warn_bytes, is_warned: false, expected, overdue: None }
     }
 
-    /// Whether a send that leaves so much pending is told, if anybody is there to be told.
+    /// Returns `true` if a send that leaves so much pending is told, if anybody is there to be
+    /// told.
     #[inline]
     pub(super) fn is_above(&self, pending_bytes: u64) -> bool {
         pending_bytes >= self.next_bytes
     }
 
-    /// Whether it is told that no more than so much is pending.
+    /// Returns `true` if it is told that no more than so much is pending.
     #[inline]
     pub(super) fn is_drained(&self, pending_bytes: u64) -> bool {
         self.is_warned && pending_bytes < self.warn_bytes.div_ceil(2)
@@ -68,7 +69,7 @@ impl WarningModel {
     /// A warning is told.
     ///
     /// # Errors
-    /// What should have been told instead.
+    /// If something else should have been told; says what.
     pub(super) fn told(&mut self, pending_bytes: u64) -> Result<(), String> {
         while let Some(expected) = self.expected.pop_front() {
             if expected.pending_bytes == pending_bytes {
@@ -82,7 +83,7 @@ impl WarningModel {
         Err(format!("a warning of {pending_bytes} B, and none was due"))
     }
 
-    /// Whether anything must be told, so that it is to be settled.
+    /// Returns `true` if anything must be told, so that it is to be settled.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
         !self.expected.is_empty()

@@ -1,4 +1,4 @@
-//! What a call to the simulated kernel can fail with, by the names that the real one gives.
+//! The errors of calls to the simulated kernel, by the names that the real one gives.
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

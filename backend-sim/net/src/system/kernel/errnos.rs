@@ -8,7 +8,7 @@ use crate::chance::choices::Choices;
 use crate::system::schedule::What;
 use crate::words::kinds::Kind;
 
-/// What a row does besides failing the call.
+/// The effect of a row besides failing the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing changed: the next call may succeed.
@@ -47,13 +47,13 @@ pub struct Row {
     pub kind: Kind,
     /// `call/ERRNO`, as reports say it.
     pub name: &'static str,
-    /// What the call answers.
+    /// The answer of the call.
     pub errno: Errno,
-    /// What else happens.
+    /// The other effect.
     pub effect: Effect,
     /// Where it can happen.
     pub scope: Scope,
-    /// Who says that it does.
+    /// The source that says so.
     pub source: &'static str,
 }
 
@@ -147,7 +147,7 @@ rows! {
     POLL "poll/EINTR" Interrupted Repeats Any "epoll_wait(2), kevent(2), io_uring_enter(2)";
 }
 
-/// How often each row was met.
+/// The number of times that each row was met.
 pub type RowCounts = [u64; ROWS.len()];
 
 /// Where the rows of a kind begin, and how many they are.
@@ -180,8 +180,8 @@ const PLACES: [(usize, usize); crate::words::kinds::KIND_COUNT] = {
 const OWED_NANOS: u64 = 50_000;
 
 impl<C: Choices> Kernel<C> {
-    /// What a call of `host` is made to meet, if anything: a row of this kind that can happen
-    /// there. `entity` is who calls.
+    /// Decides the row of this kind that a call of `host` is made to meet, if any can happen there.
+    /// `entity` is who calls.
     #[inline]
     pub(super) fn meets(&mut self, kind: Kind, host: u16, entity: u32) -> Option<&'static Row> {
         let (first, count) = PLACES[kind.0 as usize];
@@ -207,25 +207,25 @@ impl<C: Choices> Kernel<C> {
         Some(row)
     }
 
-    /// What opening a socket at an address is made to meet, if anything.
+    /// Decides the error of opening a socket at an address, if any.
     pub fn bind_meets(&mut self, host: u16) -> Option<Errno> {
         let entity = self.host_entity(host);
         self.meets(Kind::BIND, host, entity).map(|row| row.errno)
     }
 
-    /// What setting an option is made to meet, if anything.
+    /// Decides the error of setting an option, if any.
     pub fn option_meets(&mut self, socket: u32) -> Option<Errno> {
         let (host, entity) = (self.sockets[socket as usize].host, self.entity(socket));
         self.meets(Kind::OPTION, host, entity).map(|row| row.errno)
     }
 
-    /// What giving a connection another name is made to meet, if anything.
+    /// Decides the error of giving a connection another name, if any.
     pub fn rename_meets(&mut self, socket: u32) -> Option<Errno> {
         let (host, entity) = (self.sockets[socket as usize].host, self.entity(socket));
         self.meets(Kind::RENAME, host, entity).map(|row| row.errno)
     }
 
-    /// How often each row was met.
+    /// Returns the number of times that each row was met.
     pub fn met(&self) -> &RowCounts {
         &self.met
     }

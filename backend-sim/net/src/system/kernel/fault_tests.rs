@@ -1,4 +1,4 @@
-//! What faults do to the kernel's state: rows of the table of errors, crashes, other systems.
+//! Tests of faults in the kernel's state: rows of the table of errors, crashes, other systems.
 
 use bytes::Bytes;
 

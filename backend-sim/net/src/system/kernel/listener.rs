@@ -100,7 +100,7 @@ impl<C: Choices> Kernel<C> {
         self.at(self.now + RETRY_NANOS, What::Edge { socket: listener });
     }
 
-    /// How many connections wait at a listener.
+    /// Returns the number of connections that wait at a listener.
     pub fn backlog(&self, listener: u32) -> usize {
         match &self.sockets[listener as usize].shape {
             Shape::Listener { backlog, .. } => backlog.len(),

@@ -6,7 +6,7 @@ use crate::words::kinds::Kind;
 use crate::words::names::{Lookup, NAMES, Resolver};
 use crate::words::ports::{DEAD_PORT, SERVER};
 
-/// How long a name takes without a decision.
+/// The time that a name takes without a decision.
 const RESOLVE_NANOS: u64 = 100_000;
 
 impl<C: Choices> Kernel<C> {
@@ -64,13 +64,14 @@ impl<C: Choices> Kernel<C> {
     }
 }
 
-/// What a decision, or a resolver, does: only an address where nobody listens, none, several.
+/// The answers of a decision, or of a resolver: only an address where nobody listens, none,
+/// several.
 const WRONG: u32 = 7;
 const EMPTY: u32 = 4;
 const MANY: u32 = 5;
 /// Two that do not answer before the right one, so that addresses race.
 const SILENT_FIRST: u32 = 6;
-/// How much longer a slow resolver takes.
+/// The additional time of a slow resolver.
 const SLOW_NANOS: u64 = 3_000_000_000;
 
 impl<C: Choices> Kernel<C> {

@@ -72,7 +72,7 @@ impl Net {
         Ok(granted)
     }
 
-    /// What a poll says of streams: `in out rdhup hup`.
+    /// Returns the event bits that a poll gives of each stream: `in out rdhup hup`.
     pub(super) fn events(&mut self, host: u16) -> Vec<String> {
         let mut polled = Vec::new();
         self.kernel.poll(host, &mut polled);
