@@ -3,6 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
+use crate::contained::drop_messages;
 use tidelock_core::{Batch, Command, Directory, Instant, Outlet, Service};
 
 /// Runs a batch; a service that panics is released, and its batch is gone. Answers the batch to
@@ -33,13 +34,6 @@ pub(crate) fn run_batch(
 pub(crate) fn dispose(service: Box<dyn Service>) {
     if panic::catch_unwind(AssertUnwindSafe(|| drop(service))).is_err() {
         tracing::error!("a service panicked while it was dropped");
-    }
-}
-
-/// Drops messages, or does what drops some: a value that panics there stops nobody else.
-pub(crate) fn drop_messages(drop: impl FnOnce()) {
-    if panic::catch_unwind(AssertUnwindSafe(drop)).is_err() {
-        tracing::error!("a message panicked while it was dropped");
     }
 }
 

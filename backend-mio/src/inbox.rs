@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 
 use tidelock_core::{Command, Delivery, Endpoint, Fault, SocketId};
 
+use crate::contained::{drop_commands, drop_messages};
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::sys::Waker;
 
@@ -90,8 +91,7 @@ impl Inbox {
         let mut queue = self.lock();
         if queue.waker.is_none() {
             drop(queue);
-            commands.clear();
-            return;
+            return drop_commands(commands.drain(..));
         }
         if queue.commands.is_empty() {
             mem::swap(&mut queue.commands, commands);
@@ -148,7 +148,7 @@ impl Inbox {
         if queue.waker.is_none() {
             drop(queue);
             // What they own is the user's, whose drop must not meet the lock.
-            return deliveries.clear();
+            return deliveries.drain(..).for_each(|delivery| drop_messages(|| drop(delivery)));
         }
         queue.deliveries.append(deliveries);
         self.filled(queue);
@@ -206,7 +206,10 @@ impl Inbox {
         queue.waker = None;
         drop(queue);
         // Commands own services and values of users, whose drop must not meet the lock.
-        drop((rest, waiters));
+        let (commands, deliveries) = rest;
+        drop_commands(commands);
+        deliveries.into_iter().for_each(|delivery| drop_messages(|| drop(delivery)));
+        drop(waiters);
     }
 
     fn filled(&self, mut queue: MutexGuard<'_, Queue>) {

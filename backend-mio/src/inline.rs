@@ -9,7 +9,8 @@ use tidelock_core::{
 };
 
 use crate::clock::Clock;
-use crate::guarded::{AbortOnPanic, drop_messages, run_batch};
+use crate::contained::drop_messages;
+use crate::guarded::{AbortOnPanic, run_batch};
 use crate::shared::Shared;
 
 /// The services of a network thread that runs them itself.

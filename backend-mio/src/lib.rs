@@ -26,6 +26,7 @@ mod adopted;
 mod backend;
 mod buffer;
 mod clock;
+mod contained;
 mod datagram;
 mod drained;
 mod errno;

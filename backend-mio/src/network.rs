@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidelock_core::{Command, ExitReport, Instant, Mux, Progress};
 
 use crate::backend::{MioBackend, WAKE_TOKEN};
+use crate::contained::drop_commands;
 use crate::gathered::Gathered;
 use crate::inbox::Inbox;
 use crate::inline::InlineServices;
@@ -313,6 +314,7 @@ impl Network {
         self.publish_counts();
         assert_eq!(self.backend.open_sockets(), 0, "an exit leaves no socket open");
         self.inbox().close();
+        drop_commands(self.queued.drain(..));
         let report = self.mux.exit_report().clone();
         tracing::info!(closed = report.closed, unsent = report.unsent_bytes, "stopped");
         report

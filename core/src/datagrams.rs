@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::contained::drop_each;
 use crate::{Endpoint, MESSAGE_OVERHEAD_BYTES, Priority};
 
 /// One datagram that waits to be sent.
@@ -93,7 +94,10 @@ impl Datagrams {
 
     /// Drops all datagrams and returns the number of payload bytes dropped.
     pub(crate) fn clear(&mut self) -> usize {
-        std::mem::take(self).pending_bytes()
+        let Some(waiting) = self.waiting.take() else { return 0 };
+        let Waiting { begun, high, low, pending_bytes } = *waiting;
+        drop_each(begun.into_iter().chain(high).chain(low));
+        pending_bytes
     }
 
     /// # Panics
@@ -104,6 +108,13 @@ impl Datagrams {
         let all = waiting.begun.iter().chain(&waiting.high).chain(&waiting.low);
         let bytes: usize = all.map(|datagram| datagram.payload.len()).sum();
         assert_eq!(bytes, waiting.pending_bytes, "payload bytes that wait, and their count");
+    }
+}
+
+/// A payload whose drop panics stops nobody.
+impl Drop for Datagrams {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -26,6 +26,7 @@ mod backend;
 mod charge;
 mod command;
 mod config;
+mod contained;
 mod datagrams;
 mod directory;
 mod dispatcher;

@@ -7,6 +7,8 @@
 //! the standard ones (`sync`), and with a model of the poller's waker (`sys`).
 #![cfg(loom)]
 
+#[path = "../../src/contained.rs"]
+mod contained;
 #[path = "../../src/inbox.rs"]
 #[allow(dead_code, reason = "listeners are not asked for here")]
 mod inbox;

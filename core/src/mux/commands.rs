@@ -1,5 +1,7 @@
 //! Commands of services.
 
+use std::iter;
+
 use bytes::Bytes;
 
 use super::Mux;
@@ -12,6 +14,7 @@ use super::sockets::deferred::Deferred;
 use super::sockets::kind::Kind;
 use super::sockets::listener::Listener;
 use super::sockets::stream::{Phase, Stream};
+use crate::contained::{drop_contained, drop_each};
 use crate::datagrams::Datagram;
 use crate::shard::TwinOrder;
 use crate::{
@@ -168,13 +171,16 @@ impl Mux {
     ) {
         self.receive_announced(id);
         let priority = if low { Priority::Low } else { Priority::High };
-        let Some(mut focus) = self.accepting(id, len) else { return };
+        let Some(mut focus) = self.accepting(id, len) else { return drop_each(parts) };
         match focus.typed() {
             Typed::Datagram(mut focus) => {
                 focus.queue(Datagram { to: None, payload: join(parts, len) }, priority);
             }
             // An empty stream message is nothing; only its charge goes back.
-            Typed::Stream(mut focus) if len == 0 => focus.release_charge(MESSAGE_OVERHEAD_BYTES),
+            Typed::Stream(mut focus) if len == 0 => {
+                drop_each(parts);
+                focus.release_charge(MESSAGE_OVERHEAD_BYTES);
+            }
             Typed::Stream(mut focus) => focus.queue(priority, len, parts),
             Typed::Listener(_) => unreachable!("{id} listens, and its gate admitted a send"),
         }
@@ -183,7 +189,9 @@ impl Mux {
 
     fn send_to(&mut self, id: SocketId, to: Endpoint, payload: Bytes) {
         self.receive_announced(id);
-        let Some(mut focus) = self.accepting(id, payload.len()) else { return };
+        let Some(mut focus) = self.accepting(id, payload.len()) else {
+            return drop_contained(payload);
+        };
         let Typed::Datagram(mut focus) = focus.typed() else {
             unreachable!("{id} carries no datagrams, and its gate admitted one");
         };
@@ -377,7 +385,9 @@ fn join(parts: impl IntoIterator<Item = Bytes>, len: usize) -> Bytes {
         return first;
     }
     let mut all = Vec::with_capacity(len);
-    all.extend_from_slice(&first);
-    parts.for_each(|part| all.extend_from_slice(&part));
+    for part in iter::once(first).chain(parts) {
+        all.extend_from_slice(&part);
+        drop_contained(part);
+    }
     Bytes::from(all)
 }

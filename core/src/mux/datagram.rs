@@ -4,6 +4,7 @@ use super::focus::Focus;
 use super::sockets::datagram::{DatagramSocket, Phase};
 use super::sockets::head::Latch;
 use super::sockets::kind::Kind;
+use crate::contained::drop_contained;
 use crate::datagrams::Datagram;
 use crate::{
     Answer, Backend, Bytes, Endpoint, Fault, FaultKind, MESSAGE_OVERHEAD_BYTES, Message, Operation,
@@ -41,7 +42,9 @@ impl Focus<'_, DatagramSocket> {
 
     /// The datagram in front was sent, or could not be: in both cases the next one follows.
     fn datagram_went(&mut self, result: Result<(), Fault>) {
-        let len = self.part.datagrams.pop_begun().payload.len();
+        let datagram = self.part.datagrams.pop_begun();
+        let len = datagram.payload.len();
+        drop_contained(datagram);
         match result {
             Ok(()) => {
                 let now = self.desk.now;

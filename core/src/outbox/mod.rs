@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 
 use self::queues::{Part, Queue, Queues};
 use crate::MESSAGE_OVERHEAD_BYTES;
+use crate::contained::drop_contained;
 
 /// The two send priorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -239,7 +240,7 @@ impl Outbox {
             return self.advance_in_part(count);
         }
         if let Unsent::One(_, bytes) = std::mem::take(&mut self.unsent) {
-            drop(bytes);
+            drop_contained(bytes);
         }
     }
 
@@ -254,7 +255,9 @@ impl Outbox {
         self.offered_bytes = 0;
         match &mut self.unsent {
             _ if count == 0 => {}
-            Unsent::One(_, bytes) if count == bytes.len() => self.unsent = Unsent::Nothing,
+            Unsent::One(_, bytes) if count == bytes.len() => {
+                drop_contained(std::mem::take(&mut self.unsent));
+            }
             Unsent::One(queue, bytes) => {
                 *queue = Queue::Begun;
                 bytes.advance(count);
@@ -339,8 +342,13 @@ impl Outbox {
 
     /// Drops everything and answers how many payload bytes that was.
     pub fn clear(&mut self) -> usize {
-        let dropped = std::mem::take(self).pending_bytes();
-        assert!(self.is_empty() && self.offered_bytes == 0, "something outlived its outbox");
+        let dropped = self.pending_bytes();
+        self.offered_bytes = 0;
+        match std::mem::take(&mut self.unsent) {
+            Unsent::Nothing => {}
+            Unsent::One(_, bytes) => drop_contained(bytes),
+            Unsent::Many(queues) => queues.drop_parts(),
+        }
         dropped
     }
 
@@ -391,6 +399,13 @@ impl Outbox {
             assert_eq!(self.offered_bytes, 0, "nothing is there to be offered");
             self.unsent = Unsent::Nothing;
         }
+    }
+}
+
+/// A payload whose drop panics stops nobody.
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
+use crate::contained::{drop_contained, drop_each};
+
 /// The unsent bytes, once they were more than one part.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
@@ -78,9 +80,17 @@ impl Queues {
         let mut left = count;
         let pending_before = self.pending_bytes;
         while left > 0 {
-            left -= self.consume(left, false).0;
+            let (consumed, bytes) = self.consume(left, false);
+            drop_contained(bytes);
+            left -= consumed;
         }
         assert_eq!(self.pending_bytes + count, pending_before, "other bytes went as well");
+    }
+
+    /// Drops all parts.
+    pub(super) fn drop_parts(self) {
+        let Self { begun, high, low, pending_bytes: _, messages: _ } = self;
+        drop_each(begun.into_iter().chain(high).chain(low));
     }
 
     /// Takes at most `size_max` bytes of the first part, which is there.

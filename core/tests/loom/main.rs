@@ -18,6 +18,8 @@ mod charge;
 mod command;
 #[path = "../../src/config.rs"]
 mod config;
+#[path = "../../src/contained.rs"]
+mod contained;
 #[path = "../../src/datagrams.rs"]
 mod datagrams;
 #[path = "../../src/directory.rs"]

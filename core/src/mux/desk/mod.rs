@@ -16,6 +16,7 @@ use self::waiters::Waiters;
 use super::output::Delivery;
 use super::sockets::head::Head;
 use super::sockets::kind::Kind;
+use crate::contained::drop_contained;
 use crate::shard::ShardOrder;
 use crate::{
     Bytes, Config, Directory, Instant, MESSAGE_OVERHEAD_BYTES, Message, ServiceId, SocketId, Stats,
@@ -88,7 +89,7 @@ impl Desk {
         let entry = to.and_then(|to| self.services.get_mut(to)).filter(|entry| entry.is_alive());
         let Some(entry) = entry else {
             self.stats.undelivered += 1;
-            return;
+            return drop_contained(message);
         };
         let config = self.directory.config();
         entry.charge_bytes += message.charge_bytes(config);
