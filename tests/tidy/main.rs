@@ -3,6 +3,7 @@
 mod face;
 mod graph;
 mod leftovers;
+mod papers;
 mod rooms;
 mod source;
 
@@ -177,4 +178,11 @@ fn a_scenarios_author_sees_at_most_150_items() {
     let methods = face::methods(&[&folder, &at("backend-sim/net/src")], &names);
     let count = names.len() + methods.len();
     assert!(count <= ITEMS_MAX, "{count} items: {names:?} {methods:?}");
+}
+
+#[test]
+fn every_path_and_link_of_a_paper_leads_somewhere() {
+    let (complaints, seen) = papers::complaints(&at("."));
+    assert!(seen > 100, "only {seen} paths and links were seen");
+    assert_eq!(complaints, Vec::<String>::new());
 }
