@@ -1,8 +1,8 @@
 //! Services on the network thread.
 
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
-use std::vec;
 
 use tidelock_core::{
     Bytes, Command, Delivery, Dispatcher, Instant, Mux, Outlet, ServiceId, SocketId,
@@ -24,13 +24,13 @@ pub(crate) struct InlineServices {
     /// The commands of services; empty between two uses.
     asked: Vec<Command>,
     /// Swapped with the outputs of the Mux; empty between two uses.
-    outputs: Vec<Delivery>,
+    outputs: VecDeque<Delivery>,
 }
 
 impl InlineServices {
     pub(crate) fn new(dispatcher: Dispatcher) -> Self {
         let dispatcher = Box::new(dispatcher);
-        Self { dispatcher, asked: Vec::new(), outputs: Vec::new() }
+        Self { dispatcher, asked: Vec::new(), outputs: VecDeque::new() }
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
@@ -53,37 +53,24 @@ impl InlineServices {
         mut send_off: impl FnMut(Delivery),
     ) {
         self.dispatcher.begin_round();
-        if mux.deliveries().next().is_none() {
-            return;
-        }
-        let mut outputs = mux.take_deliveries(std::mem::take(&mut self.outputs));
+        mux.take_deliveries(&mut self.outputs);
         let is_alone = shared.directory.shards() == 1;
-        let mut left = outputs.drain(..);
-        while let Some(front) = left.as_slice().first() {
+        while let Some(front) = self.outputs.front() {
             match front.service() {
                 Some(id) if is_alone || shared.directory.home_of(id) == mux.shard() => {
-                    self.handle_in_front(id, &mut left, mux, shared, now);
+                    self.handle_in_front(id, mux, shared, now);
                 }
-                _ => left.next().into_iter().for_each(&mut send_off),
+                _ => self.outputs.pop_front().into_iter().for_each(&mut send_off),
             }
         }
-        drop(left);
-        self.outputs = outputs;
     }
 
     #[inline]
-    fn handle_in_front(
-        &mut self,
-        id: ServiceId,
-        outputs: &mut vec::Drain<'_, Delivery>,
-        mux: &mut Mux,
-        shared: &Shared,
-        now: Instant,
-    ) {
+    fn handle_in_front(&mut self, id: ServiceId, mux: &mut Mux, shared: &Shared, now: Instant) {
         let inside = &shared.inside[mux.shard() as usize];
         inside.store(id.to_bits(), Ordering::Relaxed);
         let mut outlet = InlineOutlet { mux, clock: &shared.clock };
-        let (dispatcher, asked) = (&mut self.dispatcher, &mut self.asked);
+        let Self { dispatcher, asked, outputs } = self;
         // What a panic leaves half done is the service, which is never called again: one of the Mux
         // ends the process.
         let handle =
@@ -98,7 +85,7 @@ impl InlineServices {
             // the end of an exit overtakes nothing.
             Ok(Some(handled)) => self.asked.push(handled.into_command(mux.shard())),
             Ok(None) => {
-                let delivery = outputs.next().expect("it was just seen");
+                let delivery = self.outputs.pop_front().expect("it was just seen");
                 self.deliver(delivery);
             }
             Err(_told_by_the_panic_hook) => self.release_panicked(id),

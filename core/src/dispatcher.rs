@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::vec;
 
 use crate::directory::Directory;
 use crate::handled_bytes::HandledBytes;
@@ -312,12 +311,12 @@ impl Dispatcher {
     #[inline]
     pub fn handle_in_front(
         &mut self,
-        deliveries: &mut vec::Drain<'_, Delivery>,
+        deliveries: &mut VecDeque<Delivery>,
         now: Instant,
         commands: &mut Vec<Command>,
         outlet: &mut dyn Outlet,
     ) -> Option<Handled> {
-        let Some(&Delivery::Message(id, _)) = deliveries.as_slice().first() else { return None };
+        let Some(&Delivery::Message(id, _)) = deliveries.front() else { return None };
         let place = self.places.get_mut(id.index() as usize)?.as_mut()?;
         if place.id != id || !place.mailbox.is_empty() {
             return None;
@@ -340,7 +339,7 @@ impl Dispatcher {
         let mut net = Net::new(directory, id, now, state, commands, outlet);
         net.asked = *asked;
         let service = service.as_mut();
-        while let Some(Delivery::Message(to, message)) = deliveries.as_slice().first()
+        while let Some(Delivery::Message(to, message)) = deliveries.front()
             && *to == id
             && is_allowed(*messages, net.asked)
         {
@@ -348,7 +347,7 @@ impl Dispatcher {
             handled.charge_bytes += message.charge_bytes(config);
             handled.exit |= matches!(message, Message::Exit);
             *messages += 1;
-            let Some(Delivery::Message(_, message)) = deliveries.next() else { break };
+            let Some(Delivery::Message(_, message)) = deliveries.pop_front() else { break };
             if is_data {
                 // The runtime owes nothing after it.
                 service.on_message(&mut net, message);

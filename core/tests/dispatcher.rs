@@ -1,5 +1,6 @@
 //! Services that handle messages where a Mux puts them out.
 
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,8 +71,8 @@ impl Stage {
     }
 
     /// Handles in front, once; answers what is left as well.
-    fn handle(&mut self, mut deliveries: Vec<Delivery>) -> (Option<Handled>, usize) {
-        let mut left = deliveries.drain(..);
+    fn handle(&mut self, deliveries: Vec<Delivery>) -> (Option<Handled>, usize) {
+        let mut left = VecDeque::from(deliveries);
         let (commands, outlet) = (&mut self.commands, &mut KeepCommands);
         let handled = self.dispatcher.handle_in_front(&mut left, Instant::ZERO, commands, outlet);
         (handled, left.len())

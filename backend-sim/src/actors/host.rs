@@ -55,7 +55,7 @@ pub struct Host {
     /// What services on the Mux's thread have asked in this step; empty between steps.
     asked: Vec<Command>,
     /// Swapped with the outputs of the Mux; empty between steps.
-    outputs: Vec<Delivery>,
+    outputs: VecDeque<Delivery>,
     operator: ServiceId,
     notes: Arc<Notes>,
     ids: BTreeMap<Side, SocketId>,
@@ -118,7 +118,7 @@ impl Host {
             fetched: VecDeque::new(),
             commands,
             asked: Vec::new(),
-            outputs: Vec::new(),
+            outputs: VecDeque::new(),
             operator,
             notes,
             ids: BTreeMap::new(),
@@ -370,28 +370,10 @@ impl Host {
     /// Moves what the Mux says to the mailboxes of services that run on workers.
     fn deliver<C: Choices>(&mut self, shared: &mut Shared<C>) {
         while let Some(delivery) = self.mux.poll_delivery() {
-            self.note_delivery(shared, &delivery);
+            note_delivery(&mut self.io, &mut self.outcome, shared, self.number, &delivery);
             self.dispatcher.deliver(delivery);
         }
         shared.oracle.step_told(self.number);
-    }
-
-    /// What the Mux put out is hashed, traced and judged.
-    fn note_delivery<C: Choices>(&mut self, shared: &mut Shared<C>, delivery: &Delivery) {
-        self.io.deeds += 1;
-        if let Delivery::Message(service, message) = delivery {
-            shared.oracle.message(self.number, *service, message);
-            shared.story += u64::from(message.socket().is_some());
-            let bits = message.socket().map_or(0, SocketId::to_bits);
-            shared.digest.pair((message.kind() as u64) << 32 | MESSAGE, bits);
-            let (name, now) = (shared.kernel.host_name(self.number), shared.kernel.now);
-            shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
-            let last = self.outcome.add(message, &mut shared.digest);
-            shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
-        }
-        if let Delivery::Release(service) = delivery {
-            shared.oracle.service_ended(self.number, *service);
-        }
     }
 
     /// Gives workers that are idle something to do; they publish later what comes of it.
@@ -446,6 +428,30 @@ fn note_asked<C: Choices>(
     shared.digest.pair(COMMAND | u64::from(host), bits);
     let name = shared.kernel.host_name(host);
     shared.tracer.line(shared.kernel.now, || format!("{name} asks {}", asked()));
+}
+
+/// Hashes, traces and judges what the Mux put out.
+fn note_delivery<C: Choices>(
+    io: &mut Io,
+    outcome: &mut Outcome,
+    shared: &mut Shared<C>,
+    host: u16,
+    delivery: &Delivery,
+) {
+    io.deeds += 1;
+    if let Delivery::Message(service, message) = delivery {
+        shared.oracle.message(host, *service, message);
+        shared.story += u64::from(message.socket().is_some());
+        let bits = message.socket().map_or(0, SocketId::to_bits);
+        shared.digest.pair((message.kind() as u64) << 32 | MESSAGE, bits);
+        let (name, now) = (shared.kernel.host_name(host), shared.kernel.now);
+        shared.tracer.line(now, || format!("{name} tells {service}: {message}"));
+        let last = outcome.add(message, &mut shared.digest);
+        shared.outcome = shared.outcome.wrapping_add(last.unwrap_or(0));
+    }
+    if let Delivery::Release(service) = delivery {
+        shared.oracle.service_ended(host, *service);
+    }
 }
 
 /// Tags of the digest.

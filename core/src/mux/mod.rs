@@ -142,15 +142,14 @@ impl Mux {
         self.desk.deliveries.iter()
     }
 
-    /// Takes all outputs at once, in order. The next ones use the memory of `empty`.
+    /// Moves all outputs at once, in order, into `empty`, whose memory the next ones use.
     ///
     /// # Panics
     /// If `empty` is not.
     #[inline]
-    pub fn take_deliveries(&mut self, empty: Vec<Delivery>) -> Vec<Delivery> {
+    pub fn take_deliveries(&mut self, empty: &mut VecDeque<Delivery>) {
         assert!(empty.is_empty(), "{} deliveries would be overtaken", empty.len());
-        // Nothing is moved: none was taken from the front since they were taken last.
-        Vec::from(std::mem::replace(&mut self.desk.deliveries, VecDeque::from(empty)))
+        std::mem::swap(&mut self.desk.deliveries, empty);
     }
 
     /// Returns `true` if there is something to do or to take at once. A driver asks before it

@@ -1,13 +1,13 @@
 //! Services that run between turns, on the thread of the Mux, as on real sockets without workers.
 
-use std::vec;
+use std::collections::VecDeque;
 
 use tidelock_core::{
     Bytes, Command, Delivery, Handled, Instant, Message, Mux, Outlet, ServiceId, SocketId,
 };
 use tidelock_net::chance::choices::Choices;
 
-use super::{Host, note_asked};
+use super::{Host, note_asked, note_delivery};
 use crate::actors::host::io::Io;
 use crate::actors::shared::Shared;
 use crate::judge::coverage::sometimes;
@@ -25,40 +25,30 @@ impl Host {
 
     fn handle_outputs<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         self.dispatcher.begin_round();
-        if self.mux.deliveries().next().is_none() {
-            return shared.oracle.step_told(self.number);
-        }
-        let mut outputs = self.mux.take_deliveries(std::mem::take(&mut self.outputs));
+        self.mux.take_deliveries(&mut self.outputs);
+        let Self { number, io, outcome, outputs, .. } = self;
         // All of them were charged to mailboxes before any is handled, so the judge is told of all
         // of them first.
-        for delivery in &outputs {
-            self.note_delivery(shared, delivery);
+        for delivery in &*outputs {
+            note_delivery(io, outcome, shared, *number, delivery);
         }
-        shared.oracle.step_told(self.number);
-        let mut left = outputs.drain(..);
-        while !left.as_slice().is_empty() {
-            self.handle_in_front(&mut left, shared, now);
+        shared.oracle.step_told(*number);
+        while !self.outputs.is_empty() {
+            self.handle_in_front(shared, now);
         }
-        drop(left);
-        self.outputs = outputs;
     }
 
     /// Lets the service in front handle its messages there, or puts what is in front where it
     /// belongs.
-    fn handle_in_front<C: Choices>(
-        &mut self,
-        outputs: &mut vec::Drain<'_, Delivery>,
-        shared: &mut Shared<C>,
-        now: Instant,
-    ) {
-        let history = match outputs.as_slice().first() {
+    fn handle_in_front<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
+        let history = match self.outputs.front() {
             Some(Delivery::Message(id, _)) if shared.kernel.choices.wants_histories() => {
-                let messages = messages_of(*id, outputs.as_slice());
+                let messages = messages_of(*id, &self.outputs);
                 Some(self.history(*id, messages, now, shared.digest.finish()))
             }
             _ => None,
         };
-        let Self { number, mux, io, dispatcher, asked, .. } = self;
+        let Self { number, mux, io, dispatcher, asked, outputs, .. } = self;
         let mut outlet = InlineOutlet { host: *number, mux, io, shared, now };
         match dispatcher.handle_in_front(outputs, now, asked, &mut outlet) {
             Some(handled) => {
@@ -66,7 +56,7 @@ impl Host {
                 self.return_charge(handled, shared);
             }
             None => {
-                let delivery = outputs.next().expect("it was just seen");
+                let delivery = self.outputs.pop_front().expect("it was just seen");
                 self.dispatcher.deliver(delivery);
             }
         }
@@ -106,7 +96,7 @@ impl Host {
 
 /// The messages in front that are for this service. It may handle fewer, if it asks for too much;
 /// then the others are added again to what it was told, which tells no two histories less apart.
-fn messages_of(id: ServiceId, outputs: &[Delivery]) -> impl Iterator<Item = &Message> {
+fn messages_of(id: ServiceId, outputs: &VecDeque<Delivery>) -> impl Iterator<Item = &Message> {
     outputs.iter().map_while(move |delivery| match delivery {
         Delivery::Message(to, message) if *to == id => Some(message),
         _ => None,
