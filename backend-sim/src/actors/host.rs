@@ -52,7 +52,7 @@ pub struct Host {
     /// Events that were polled and not handed over yet.
     fetched: VecDeque<Fetched>,
     pub(crate) commands: VecDeque<Command>,
-    /// What services on the Mux's thread have asked in this step; empty between steps.
+    /// The commands that services on the Mux's thread have asked in this step; empty between steps.
     asked: Vec<Command>,
     /// Swapped with the outputs of the Mux; empty between steps.
     outputs: VecDeque<Delivery>,
@@ -70,7 +70,7 @@ pub struct Host {
     deadline_nanos: u64,
     hand_over_max: u32,
     is_inline: bool,
-    /// What services asked is done in the step in which they ran.
+    /// Commands of services are handled in the step in which they ran.
     is_prompt: bool,
     /// It was asked to stop: sockets are shut down that no command named.
     is_exiting: bool,
@@ -161,7 +161,7 @@ impl Host {
         self.commands.push_back(Command::Exit { within });
     }
 
-    /// What the operator did since the last time.
+    /// Takes what the operator did since the last time.
     pub fn take_notes(&mut self) -> Vec<Note> {
         self.notes.take()
     }
@@ -187,7 +187,7 @@ impl Host {
         self.mux.state(id)
     }
 
-    /// Whether a deadline has come; it is then forgotten.
+    /// Returns `true` if a deadline has come; it is then forgotten.
     pub fn is_due(&mut self, now: u64) -> bool {
         if self.deadline_nanos <= now {
             self.deadline_nanos = u64::MAX;

@@ -1,4 +1,4 @@
-//! What happens when: virtual time, and a heap of small events.
+//! The schedule of the world: virtual time, and a heap of small events.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -49,14 +49,14 @@ pub enum What {
     Syn {
         /// The connecting end.
         end: u32,
-        /// How many were sent before it.
+        /// The number of attempts before it.
         attempt: u8,
     },
     /// The answer to it arrives.
     SynAnswer {
         /// The connecting end.
         end: u32,
-        /// Whether somebody listens.
+        /// Somebody listens.
         is_accepted: bool,
     },
     /// A connect fails with what a row of the table says.
@@ -208,7 +208,7 @@ impl PartialOrd for Entry {
     }
 }
 
-/// What is to happen.
+/// The events to come.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
     heap: BinaryHeap<Entry>,
@@ -282,12 +282,12 @@ impl Schedule {
         self.heap.peek().map(|entry| entry.at_nanos).into_iter().chain(step).min()
     }
 
-    /// How much is to happen.
+    /// Returns the number of events to come.
     pub fn len(&self) -> usize {
         self.heap.len() + self.steps.len()
     }
 
-    /// Whether nothing is to happen.
+    /// Returns `true` if nothing is to come.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -20,7 +20,7 @@ pub struct SimBackend<'a, C> {
     pub host: u16,
     /// The network, the judge, the hash, the trace.
     pub shared: &'a mut Shared<C>,
-    /// What the host keeps.
+    /// The state that the host keeps.
     pub io: &'a mut Io,
     /// Completions that come at once where they can.
     pub is_inline: bool,
@@ -35,7 +35,7 @@ pub struct Resolving {
     pub at_nanos: u64,
     /// For whom.
     pub id: SocketId,
-    /// What it is.
+    /// The result.
     pub result: Result<Vec<Endpoint>, Fault>,
 }
 
@@ -51,7 +51,8 @@ impl<C: Choices> SimBackend<'_, C> {
         self.shared.kernel.readiness(self.host) == Readiness::Completion
     }
 
-    /// Whether a call that can be completed now is: as the options say, or, by decision, not so.
+    /// Returns `true` if a call that can be completed now is: as the options say, or, by decision,
+    /// not so.
     fn is_at_once(&mut self, socket: u32, is_possible: impl Fn(kernel::Bits) -> bool) -> bool {
         let entity = self.shared.kernel.entity(socket);
         let is_flipped = self.shared.kernel.draw(Kind::COMPLETION_INLINE, entity, 2) == 1;

@@ -1,4 +1,4 @@
-//! What is checked of a host: after a turn, when it is idle, and at the end.
+//! The checks of a host: after a turn, when it is idle, and at the end.
 
 use tidelock_core::{Progress, SocketId, SocketState, Wish};
 use tidelock_net::chance::choices::Choices;
@@ -9,7 +9,7 @@ use crate::judge::coverage::{Coverage, sometimes};
 use crate::judge::fairness::INPUT;
 use crate::judge::oracle::{IdleSocket, Law};
 
-/// How many turns go by until every socket is checked: so many, and as many more for each socket,
+/// The number of turns until every socket is checked: so many, and as many more for each socket,
 /// so that what a turn costs does not grow with the sockets that it does not touch.
 pub(super) const FULL_CHECK_TURNS: u64 = 64;
 const FULL_CHECK_TURNS_PER_SOCKET: u64 = 32;
@@ -126,7 +126,7 @@ impl Host {
         self.io.touched = touched;
     }
 
-    /// What is left at the end.
+    /// Judges what is left at the end.
     ///
     /// # Errors
     /// If anything is.

@@ -1,4 +1,4 @@
-//! What a poll gave: as the judge sees it, and as the Mux takes it.
+//! The results of a poll: as the judge sees them, and as the Mux takes them.
 
 use tidelock_core::{Event, FaultKind, Readiness as Bits, SocketId};
 use tidelock_net::chance::choices::Choices;
@@ -74,7 +74,7 @@ fn hand_over_readiness<C: Choices>(shared: &mut Shared<C>, host: u16, id: Socket
     }
 }
 
-/// What an event is called in a failure's signature: the gravest that it says.
+/// Returns the class of an event in a failure's signature: the gravest that it says.
 pub fn class(event: &Event) -> &'static str {
     match event {
         Event::Ready { readiness, .. } if readiness.failed => "failed",
@@ -93,7 +93,7 @@ pub fn class(event: &Event) -> &'static str {
     }
 }
 
-/// What a poll gave, as the Mux takes it.
+/// Returns the result of a poll, as the Mux takes it.
 pub fn fetch<C: Choices>(
     io: &mut Io,
     shared: &mut Shared<C>,

@@ -1,4 +1,4 @@
-//! What the simulated kernel's errors mean to the core.
+//! The meaning of the simulated kernel's errors to the core.
 
 use tidelock_core::{Fault, FaultKind};
 use tidelock_net::system::kernel::Errno;

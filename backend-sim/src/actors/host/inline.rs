@@ -14,7 +14,7 @@ use crate::judge::coverage::sometimes;
 
 impl Host {
     /// Lets services handle what the Mux put out, in its order, and then what waits in mailboxes.
-    /// What they ask waits for the next step, but for sends that the Mux takes at once.
+    /// Their commands wait for the next step, but for sends that the Mux takes at once.
     pub(super) fn serve_inline<C: Choices>(&mut self, shared: &mut Shared<C>, now: Instant) {
         self.handle_outputs(shared, now);
         self.run_mailboxes(shared, now);

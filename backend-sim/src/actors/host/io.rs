@@ -1,4 +1,4 @@
-//! What a host's backend keeps between calls.
+//! The state that a host's backend keeps between calls.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -10,26 +10,26 @@ use tidelock_net::words::operation::Side;
 use crate::judge::coverage::Place;
 use crate::judge::fairness::{Fairness, INPUT};
 
-/// What a host's backend keeps between calls.
+/// The state that a host's backend keeps between calls.
 #[derive(Debug, Default)]
 pub struct Io {
     /// By index of the id: which descriptor.
     sockets: Vec<Option<(SocketId, u32)>>,
-    /// What operations call the sockets that they open.
+    /// The names that operations give to the sockets that they open.
     pub sides: BTreeMap<SocketId, Side>,
     /// Sockets that a call, an event or a command touched since the last check.
     pub touched: Vec<SocketId>,
-    /// How much was done so far: calls, events, commands and messages.
+    /// The number of deeds so far: calls, events, commands and messages.
     pub(crate) deeds: u64,
-    /// Whether each of them gets its turn.
+    /// The judge of whether each of them gets its turn.
     pub fairness: Fairness,
     /// Turns of the host.
     pub turns: u64,
     /// Connects that no operation asked for.
     pub(crate) unnamed: u32,
-    /// How many addresses each side tried.
+    /// The number of addresses that each side tried.
     pub(crate) attempts: BTreeMap<Side, u32>,
-    /// How often each port was listened at.
+    /// The number of times that each port was listened at.
     pub(crate) times_listened: BTreeMap<u16, u32>,
     /// Which socket the next call is about, and how it stands.
     pub(crate) regarded: Option<(SocketId, Place)>,
@@ -37,7 +37,8 @@ pub struct Io {
     pub(crate) unopened: Option<u32>,
     /// By index of the id: the bytes that the last write was offered that is to be completed.
     offered_bytes: Vec<u64>,
-    /// How often a datagram socket that no operation asked for was opened at each port.
+    /// The number of times that a datagram socket which no operation asked for was opened at each
+    /// port.
     pub(crate) times_bound: BTreeMap<u16, u32>,
 }
 
@@ -48,7 +49,7 @@ impl Io {
         (known == id).then_some(socket)
     }
 
-    /// What the last write was offered that is to be completed.
+    /// Returns what the last write was offered that is to be completed.
     pub(crate) fn offered_bytes(&self, id: SocketId) -> u64 {
         self.offered_bytes.get(id.index() as usize).copied().unwrap_or(0)
     }

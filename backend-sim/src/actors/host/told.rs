@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use tidelock_core::{Bytes, Message};
 use tidelock_net::base::fingerprint::Fingerprint;
 
-/// What a service becomes that was in the state `before` and is told this, as far as one knows who
-/// does not see into it. `story` stands for what cannot be seen into.
+/// Returns the state of a service that was in the state `before` and is told this, as far as one
+/// knows who does not see into it. `story` stands for what cannot be seen into.
 pub(crate) fn told(before: u64, message: &Message, story: u64) -> u64 {
     let mut state = Fingerprint::default();
     (before, message.kind() as u64, message.to_string()).hash(&mut state);

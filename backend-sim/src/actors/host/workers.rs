@@ -23,16 +23,16 @@ pub(crate) enum Worker {
 /// A batch that was run.
 pub(crate) struct Work {
     batch: Batch,
-    /// What the service let go before its batch was over.
+    /// The commands that the service let go before its batch was over.
     early: Vec<Command>,
     commands: Vec<Command>,
 }
 
-/// What a batch on a worker costs, and noise adds less than ten times the same.
+/// The cost of a batch on a worker; noise adds less than ten times as much.
 const WORK_NANOS: u64 = 1_000;
 
 impl Worker {
-    /// Whether it waits for a batch.
+    /// Returns `true` if it waits for a batch.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self, Worker::Idle)
     }
@@ -99,7 +99,7 @@ impl Host {
 /// The thread that runs a batch, as its service sees it.
 struct Thread<'a, C> {
     shared: &'a mut Shared<C>,
-    /// What the service lets go before its batch is over.
+    /// The commands that the service lets go before its batch is over.
     early: Vec<Command>,
 }
 

@@ -1,4 +1,4 @@
-//! What must be true when a host has nothing to do, and at the end.
+//! The laws of a host that has nothing to do, and of the end.
 
 use tidelock_core::SocketId;
 
@@ -7,7 +7,7 @@ use super::socket::NEVER;
 use super::views::Case;
 use super::{Law, Oracle, SocketView};
 
-/// What a socket could do and does not, as the world saw it when a host was idle.
+/// A socket's possibilities that are not used, as the world saw them when a host was idle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdleSocket {
     /// The Mux wishes this direction: in, out.
@@ -125,8 +125,8 @@ impl Oracle {
         }
     }
 
-    /// Whether a full mailbox ever held back what is read for a socket's owner: then input waits
-    /// for its service, too, and not only for its turn.
+    /// Returns `true` if a full mailbox ever held back what is read for a socket's owner: then
+    /// input waits for its service, too, and not only for its turn.
     pub fn is_throttled(&mut self, host: u16, id: SocketId) -> bool {
         let owner = self.socket(host, id).and_then(|view| view.next_owner());
         owner.is_some_and(|owner| self.hosts[host as usize].services.was_ever_full(owner))
@@ -173,7 +173,7 @@ impl Oracle {
         }
     }
 
-    /// How many ids a host uses, and how much it is charged for.
+    /// Judges the number of ids that a host uses, and its charge.
     pub fn used(&mut self, host: u16, sockets: usize, charged_bytes: usize) {
         let (sockets_max, total_max) = (self.limits.sockets_max, self.limits.total_bytes_max);
         let is_within = sockets as u64 <= sockets_max && charged_bytes as u64 <= total_max;

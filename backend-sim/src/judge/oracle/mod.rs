@@ -51,9 +51,9 @@ use tidelock_net::words::payload::{frame_mark, mark};
 pub struct Violation {
     /// Which.
     pub law: Law,
-    /// What it is called: the law's own name, or of an invariant the scenario's.
+    /// The name: the law's own, or of an invariant the scenario's.
     pub name: &'static str,
-    /// What was seen, and what was expected.
+    /// The observation, and the expectation.
     pub detail: String,
     /// Which socket it was about, if it was about one.
     pub subject: Subject,
@@ -71,7 +71,7 @@ pub(crate) struct Room {
 pub struct Oracle {
     /// The first broken law.
     pub violation: Option<Violation>,
-    /// How often each law was checked, by its number.
+    /// The number of checks of each law, by its number.
     pub checked: [u64; LAW_COUNT],
     hosts: Vec<HostView>,
     /// By the number of the label of the connect.
@@ -79,16 +79,16 @@ pub struct Oracle {
     /// The label of each connection of the kernel, if an operation made it.
     labels: Vec<Option<u32>>,
     is_completed: Vec<bool>,
-    /// How servers answer marked messages; `None` if in a way that is not known here.
+    /// The way in which servers answer marked messages; `None` if it is not known here.
     behaviour: Option<Behaviour>,
     limits: Limits,
     /// The time of the current step.
     now: u64,
-    /// What is being checked.
+    /// The subject of the check.
     about: About,
 }
 
-/// What is known of one host.
+/// One host as the judge knows it.
 #[derive(Default)]
 struct HostView {
     sockets: Views,
@@ -118,10 +118,10 @@ impl HostView {
     }
 }
 
-/// What is known of one connection that an operation made.
+/// One connection that an operation made, as the judge knows it.
 #[derive(Hash)]
 struct ConnectionView {
-    /// What the accepted side must read; what the connecting side must read.
+    /// The bytes that the accepted side must read, and those that the connecting side must read.
     checks: [StreamCheck; 2],
 }
 
@@ -213,7 +213,7 @@ impl Oracle {
         }
     }
 
-    /// How many operations completed.
+    /// Returns the number of operations that completed.
     pub fn completed(&self) -> u64 {
         self.is_completed.iter().filter(|is_completed| **is_completed).count() as u64
     }
@@ -344,7 +344,7 @@ impl Oracle {
         self.hosts[host as usize].sockets.insert(view);
     }
 
-    /// What is known of an id.
+    /// Returns the record of an id.
     #[inline]
     pub fn socket(&mut self, host: u16, id: SocketId) -> Option<&mut SocketView> {
         self.hosts[host as usize].sockets.get_mut(id)

@@ -6,7 +6,8 @@ use crate::chance::choices::Choices;
 use crate::system::schedule::What;
 use crate::words::kinds::Kind;
 
-/// How often a first packet is repeated, and when first; each time takes twice as long.
+/// The number of repetitions of a first packet, and the time to the first; each takes twice as
+/// long.
 const SYN_RETRIES: u8 = 6;
 const SYN_RETRY_NANOS: u64 = 1_000_000_000;
 
@@ -194,7 +195,7 @@ impl<C: Choices> Kernel<C> {
         }
     }
 
-    /// What became of a connect: its own and the peer's address.
+    /// Returns the result of a connect: its own and the peer's address.
     ///
     /// # Errors
     /// `WouldBlock` while it is under way, else why it failed.
@@ -312,7 +313,7 @@ impl<C: Choices> Kernel<C> {
         &self.pipes[end as usize]
     }
 
-    /// How many ends there are; two for each connection.
+    /// Returns the number of ends; two for each connection.
     pub fn ends(&self) -> u32 {
         self.ends.len() as u32
     }

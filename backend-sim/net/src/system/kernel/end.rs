@@ -9,7 +9,7 @@ pub struct End {
     pub local: Address,
     /// Where the other one is.
     pub peer: Address,
-    /// How far it is.
+    /// The state.
     pub state: EndState,
     /// For decisions.
     pub entity: u32,
@@ -24,13 +24,13 @@ pub struct End {
 }
 
 impl End {
-    /// Whether what arrives meets nobody.
+    /// Returns `true` if what arrives meets nobody.
     pub(super) fn is_gone(&self) -> bool {
         self.state == EndState::Closed || self.is_broken
     }
 }
 
-/// How far an end is.
+/// The state of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndState {
     /// Waits for the answer to its first packet.

@@ -71,8 +71,8 @@ impl<C: Choices> Kernel<C> {
         is_told
     }
 
-    /// How many of `length` bytes the system takes now; exactly those are then given to
-    /// [`append`](Self::append).
+    /// Returns the number of `length` bytes that the system takes now; exactly those are then given
+    /// to [`append`](Self::append).
     ///
     /// # Errors
     /// `WouldBlock`, or why nothing will ever be taken.
@@ -81,7 +81,7 @@ impl<C: Choices> Kernel<C> {
         Ok(self.cut_grant(socket, room))
     }
 
-    /// How many of `length` bytes there is space for.
+    /// Returns the number of `length` bytes that there is space for.
     ///
     /// # Errors
     /// Those of [`grant`](Self::grant).
@@ -158,8 +158,8 @@ impl<C: Choices> Kernel<C> {
         self.settings.send_buffer_bytes.saturating_sub(held)
     }
 
-    /// Whether the system would tell that an end is writable: with a third of its buffer free
-    /// (K13), or because it broke.
+    /// Returns `true` if the system would tell that an end is writable: with a third of its buffer
+    /// free (K13), or because it broke.
     pub(super) fn has_space(&self, end: u32) -> bool {
         let (near, pipe) = (&self.ends[end as usize], &self.pipes[end as usize]);
         match near.state {

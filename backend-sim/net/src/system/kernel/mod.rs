@@ -45,7 +45,7 @@ use crate::system::schedule::{Schedule, What};
 use crate::words::kinds::Kind;
 use crate::words::names::Resolver;
 
-/// What the kernel is built with.
+/// The settings that the kernel is built with.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Bytes that the system holds for a writer.
@@ -97,9 +97,9 @@ impl Os {
 /// Everything has a dense number that is never used again within a world: hosts, sockets, ends,
 /// pipes (the pipe that an end writes has the end's number; the far end's is `end ^ 1`).
 pub struct Kernel<C> {
-    /// Who decides.
+    /// The source of decisions.
     pub choices: C,
-    /// What is to happen.
+    /// The events to come.
     pub schedule: Schedule,
     /// The time.
     pub now: u64,
@@ -122,7 +122,7 @@ pub struct Kernel<C> {
     entities: u32,
 }
 
-/// What the kernel keeps for one host.
+/// The kernel's record of one host.
 #[derive(Debug, Hash)]
 struct Host {
     readiness: Readiness,
@@ -132,7 +132,7 @@ struct Host {
     /// Sockets with an event that was not polled yet; each at most once.
     ready: VecDeque<u32>,
     completed: VecDeque<(u32, Completion)>,
-    /// How many are open.
+    /// The number that are open.
     descriptors: u32,
     descriptors_max: u32,
     paused_until_nanos: u64,
@@ -183,19 +183,19 @@ fn retransmit(
 
 /// Of so many that are sent again, the last arrives: no link loses everything.
 const RETRANSMISSIONS_MAX: u32 = 6;
-/// How many closed descriptors a host remembers for spurious events.
+/// The number of closed descriptors that a host remembers for spurious events.
 const CLOSED_MAX: usize = 4;
 
 /// A descriptor of one host.
 #[derive(Debug)]
 pub struct Socket {
     host: u16,
-    /// What its owner calls it.
+    /// The token that its owner gave it.
     token: u64,
     entity: u32,
     is_open: bool,
     shape: Shape,
-    /// Whether it stands in its host's ready list.
+    /// It stands in its host's ready list.
     is_queued: bool,
     /// Event bits found but not polled; only under [`Readiness::Weakest`].
     found: Bits,
@@ -217,7 +217,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// What is to be completed; `None` if there never was anything.
+    /// Takes the call that is to be completed; `None` if there never was any.
     fn take_pending(&mut self) -> Option<Pending> {
         self.pending.as_deref_mut().map(std::mem::take)
     }
@@ -306,7 +306,7 @@ impl<C: Choices> Kernel<C> {
         &mut self.links[from as usize * self.hosts.len() + to as usize]
     }
 
-    /// How many descriptors a host may have open.
+    /// Sets the number of descriptors that a host may have open.
     pub fn set_descriptors_max(&mut self, host: u16, max: u32) {
         self.hosts[host as usize].descriptors_max = max;
     }
@@ -323,12 +323,12 @@ impl<C: Choices> Kernel<C> {
         (until > self.now).then_some(until)
     }
 
-    /// How many descriptors a host has open.
+    /// Returns the number of descriptors that a host has open.
     pub fn descriptors(&self, host: u16) -> u32 {
         self.hosts[host as usize].descriptors
     }
 
-    /// How a host is told.
+    /// Returns the way in which a host is told.
     pub fn readiness(&self, host: u16) -> Readiness {
         self.hosts[host as usize].readiness
     }
@@ -377,7 +377,7 @@ impl<C: Choices> Kernel<C> {
         u64::from(self.draw(kind, entity, self.settings.delay_nanos_max))
     }
 
-    /// How many entities there are; the next one has this number.
+    /// Returns the number of entities; the next one has this number.
     pub fn entities(&self) -> u32 {
         self.entities
     }
@@ -417,7 +417,7 @@ impl<C: Choices> Kernel<C> {
         self.choices.note_noise(Site { kind, entity }, 0, nanos);
     }
 
-    /// Whether what arrives now must wait for the link; then it comes again.
+    /// Returns `true` if what arrives now must wait for the link; then it comes again.
     fn is_blocked(&mut self, from: u16, to: u16, what: What) -> bool {
         let now = self.now;
         let down_until = self.hosts[to as usize].down_until_nanos;

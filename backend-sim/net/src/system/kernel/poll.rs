@@ -1,4 +1,4 @@
-//! How a host hears of its sockets: three profiles of readiness.
+//! The reports to a host about its sockets: three profiles of readiness.
 
 use bytes::Bytes;
 
@@ -86,7 +86,7 @@ impl<C: Choices> Kernel<C> {
         self.wake(host);
     }
 
-    /// What an event for the socket would say now.
+    /// Returns the bits that an event for the socket would have now.
     pub fn bits(&self, socket: u32) -> Bits {
         let s = &self.sockets[socket as usize];
         match &s.shape {
@@ -137,7 +137,8 @@ impl<C: Choices> Kernel<C> {
             && (incoming.readable() > 0 || incoming.is_ended() || is_over)
     }
 
-    /// Whether a stream broke, nobody took its error, and its host is one that is told of errors.
+    /// Returns `true` if a stream broke, nobody took its error, and its host is one that is told of
+    /// errors.
     pub fn has_error_told(&self, socket: u32) -> bool {
         let s = &self.sockets[socket as usize];
         let is_told = match self.hosts[s.host as usize].readiness {
@@ -148,13 +149,14 @@ impl<C: Choices> Kernel<C> {
         is_told && self.ends[end as usize].error.is_some()
     }
 
-    /// Whether an event or a completion for the socket is queued, scheduled, or sure to come.
+    /// Returns `true` if an event or a completion for the socket is queued, scheduled, or sure to
+    /// come.
     pub fn is_owed(&self, socket: u32) -> bool {
         let s = &self.sockets[socket as usize];
         s.is_queued || s.is_edge_coming || s.edges_owed > 0 || s.completions_out > 0
     }
 
-    /// Whether a poll of the host would give anything.
+    /// Returns `true` if a poll of the host would give anything.
     pub fn has_events(&self, host: u16) -> bool {
         let table = &self.hosts[host as usize];
         !table.ready.is_empty() || !table.completed.is_empty()

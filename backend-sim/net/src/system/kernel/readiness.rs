@@ -1,10 +1,10 @@
-//! What a host hears of its sockets.
+//! The reports to a host about its sockets.
 
 use bytes::Bytes;
 
 use super::{Address, Errno};
 
-/// How a host is told.
+/// The way in which a host is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Readiness {
     /// One entry for each descriptor and batch, its bits are the current ones, each arrival
@@ -13,14 +13,14 @@ pub enum Readiness {
     /// One entry for each direction: a descriptor may come twice in a batch. The end of the stream
     /// stands on both.
     Kqueue,
-    /// What is promised and no more: after an event none until a call answered that it would
-    /// block, one direction at a time, no word of FIN or errors.
+    /// As promised and no more: after an event none until a call answered that it would block, one
+    /// direction at a time, no word of FIN or errors.
     Weakest,
     /// No readiness: what was asked for is completed.
     Completion,
 }
 
-/// What an event says.
+/// The bits of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Bits {
     /// A read, an accept, a receive may go on.
@@ -39,7 +39,7 @@ impl Bits {
     }
 }
 
-/// What a poll gives.
+/// The result of a poll.
 #[derive(Debug)]
 pub enum Polled {
     /// Calls may go on.
@@ -53,7 +53,7 @@ pub enum Polled {
     Completion {
         /// The descriptor.
         socket: u32,
-        /// What came of the call.
+        /// The result of the call.
         completion: Completion,
     },
 }

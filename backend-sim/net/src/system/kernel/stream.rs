@@ -74,17 +74,17 @@ impl Pipe {
         self.written - self.delivered
     }
 
-    /// Whether the end of the stream arrived: there is nothing behind `delivered`.
+    /// Returns `true` if the end of the stream arrived: there is nothing behind `delivered`.
     pub fn is_ended(&self) -> bool {
         self.is_fin_arrived && self.fin_at == Some(self.delivered)
     }
 
-    /// Whether the writer asked for FIN.
+    /// Returns `true` if the writer asked for FIN.
     pub fn is_finishing(&self) -> bool {
         self.fin_at.is_some()
     }
 
-    /// Whether RST ended it.
+    /// Returns `true` if RST ended it.
     pub fn is_cut_off(&self) -> bool {
         self.is_cut_off
     }
@@ -104,7 +104,8 @@ impl Pipe {
         }
     }
 
-    /// How many bytes go out now, if the reader's system holds `receive_bytes`; they are sent.
+    /// Sends the bytes that go out now, if the reader's system holds `receive_bytes`; returns their
+    /// number.
     pub(crate) fn send(&mut self, receive_bytes: u64) -> u64 {
         if self.is_cut_off {
             return 0;
@@ -115,12 +116,12 @@ impl Pipe {
         count
     }
 
-    /// Whether the reader's window holds bytes back.
+    /// Returns `true` if the reader's window holds bytes back.
     pub(crate) fn is_held_back(&self) -> bool {
         self.sent < self.written && !self.is_cut_off
     }
 
-    /// Whether FIN goes out now; it is sent.
+    /// Sends FIN if it goes out now; returns `true` if so.
     pub(crate) fn send_fin(&mut self) -> bool {
         let is_due = self.fin_at == Some(self.sent) && !self.is_fin_sent && !self.is_cut_off;
         self.is_fin_sent |= is_due;
