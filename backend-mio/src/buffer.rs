@@ -11,9 +11,9 @@ use tidelock_core::Config;
 /// largest.
 ///
 /// A read goes into a whole buffer; what came is given away as a slice of it, and the buffer goes
-/// to its ring's back. Once nobody holds a slice any more, it is taken back, still initialised. So safe code reads without zeroing a buffer per read, sockets
-/// that are silent hold no buffer, and a small message is copied out, so that a service which
-/// keeps it pins no large buffer.
+/// to its ring's back. Once nobody holds a slice any more, it is taken back, still initialised. So
+/// safe code reads without zeroing a buffer per read, sockets that are silent hold no buffer, and a
+/// small message is copied out, so that a service which keeps it pins no large buffer.
 #[derive(Debug)]
 pub(crate) struct BufferRing {
     /// The smallest first.

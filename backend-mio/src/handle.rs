@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidelock_core::{
     Command, Endpoint, ListenOptions, Message, Net, PostError, Service, ServiceId, SocketId,
-    SocketInfo, SocketOption, SpawnError, Stale,
+    SocketInfo, SpawnError, Stale,
 };
 
 use crate::errno::io_error;
@@ -91,9 +91,7 @@ impl Handle {
         if !self.shared.directory.is_service_alive(owner) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the owner is not alive"));
         }
-        let checked =
-            options.options.iter().chain(&options.accepted).try_for_each(SocketOption::check);
-        checked.map_err(|invalid| io::Error::new(io::ErrorKind::InvalidInput, invalid))?;
+        options.check().map_err(|invalid| io::Error::new(io::ErrorKind::InvalidInput, invalid))?;
         let at = at.into();
         let taken = self.shared.directory.take_listener(owner, &at);
         let (id, parts) = taken.map_err(io::Error::other)?;

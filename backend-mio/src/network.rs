@@ -204,18 +204,18 @@ impl Network {
         if !self.queued.is_empty() {
             self.hand_commands_over(now);
         }
-        let progress = self.mux.turn(&mut self.backend, now);
-        self.deliver(now);
+        let progress = self.turn(now);
         if progress == Progress::Idle && self.queued.is_empty() && self.mux.is_ready() {
             // Services on this thread sent behind the turn: their bytes leave in the same round,
             // unless they asked something that goes first.
-            return self.turn_again(now);
+            return self.turn(now);
         }
         progress
     }
 
+    /// Lets the Mux work, and gives its outputs away.
     #[inline]
-    fn turn_again(&mut self, now: Instant) -> Progress {
+    fn turn(&mut self, now: Instant) -> Progress {
         let progress = self.mux.turn(&mut self.backend, now);
         self.deliver(now);
         progress

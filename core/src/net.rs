@@ -99,7 +99,7 @@ impl Net<'_> {
         at: impl Into<Endpoint>,
         options: ListenOptions,
     ) -> Result<SocketId, OpenError> {
-        check_all(options.options.iter().chain(&options.accepted))?;
+        options.check()?;
         let (owner, at) = (self.service, at.into());
         let (id, parts) = self.directory.take_listener(owner, &at)?;
         assert!(self.directory.is_alive(id), "{id} was just taken");

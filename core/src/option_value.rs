@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{InvalidOption, Keepalive, Multicast, OptionName, SocketOption};
+use crate::{InvalidOption, Keepalive, ListenOptions, Multicast, OptionName, SocketOption};
 
 /// The times of a keepalive that every system can hold: Linux counts whole seconds, and no more of
 /// them (`MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of `include/net/tcp.h`).
@@ -69,6 +69,17 @@ impl SocketOption {
         };
         let option = self.name();
         expected.map_or(Ok(()), |expected| Err(InvalidOption { option, expected }))
+    }
+}
+
+impl ListenOptions {
+    /// Checks that some system can hold the values of all options, those of accepted sockets
+    /// included. [`Net::listen`](crate::Net::listen) does this first.
+    ///
+    /// # Errors
+    /// As [`SocketOption::check`].
+    pub fn check(&self) -> Result<(), InvalidOption> {
+        check_all(self.options.iter().chain(&self.accepted))
     }
 }
 

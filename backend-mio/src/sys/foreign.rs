@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::fs::{OFlags, fcntl_getfl, fstat};
 use rustix::io::{FdFlags, fcntl_setfd, read, writev};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use socket2::SockRef;
@@ -112,7 +112,7 @@ impl AsFd for Foreign {
 fn open_again(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     use std::os::fd::AsRawFd;
 
-    use rustix::fs::{Mode, makedev, open};
+    use rustix::fs::{FileType, Mode, makedev, open};
     use rustix::termios::isatty;
 
     let status = fstat(fd).ok()?;
