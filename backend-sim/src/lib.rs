@@ -115,7 +115,8 @@ pub mod swarm {
     pub use crate::stage::options::Options;
 }
 
-/// What the command, the benches and the tests of this repository need besides. No promise is made
+/// The parts that the command, the benches and the tests of this repository need besides. No promise
+/// is made
 /// about it.
 #[doc(hidden)]
 pub mod internal {

@@ -1,4 +1,4 @@
-//! What a world is built from: hosts with services, clients with scripts, links, invariants.
+//! The parts that a world is built from: hosts with services, clients with scripts, links, invariants.
 
 pub mod address;
 mod option_value;
@@ -30,7 +30,8 @@ pub struct Stage<'a> {
     pub(crate) clients: Vec<ClientPlan>,
     pub(crate) links: Vec<(u16, u16, Link)>,
     pub(crate) invariants: Vec<Invariant>,
-    /// How servers answer a plan's marked messages, for the judge; `None` if in their own way.
+    /// The way in which servers answer a plan's marked messages, for the judge; `None` if it is
+    /// their own.
     pub(crate) behaviour: Option<Behaviour>,
 }
 
@@ -38,14 +39,14 @@ pub struct Stage<'a> {
 pub struct HostPlan {
     pub(crate) name: &'static str,
     pub(crate) services: Vec<Box<MakeService>>,
-    /// What stands in its place where the options want a scripted peer.
+    /// The peer in its place where the options want a scripted one.
     pub(crate) wire: Option<Wire>,
 }
 
 /// Makes a service: for each world, and again when its host starts again.
 pub type MakeService = dyn Fn() -> Box<dyn Service>;
 
-/// What a scripted peer can do in a host's place, so that one end of its connections shows what
+/// The abilities of a scripted peer in a host's place, so that one end of its connections shows what
 /// the wire shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
@@ -87,7 +88,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What was drawn for this world.
+    /// The options that were drawn for this world.
     pub fn options(&self) -> &'a Options {
         self.options
     }
@@ -147,7 +148,7 @@ impl<'a> Stage<'a> {
         self.invariants.push(Invariant { name, check: Box::new(check) });
     }
 
-    /// How servers answer the marked messages of a plan. Without this the judge does not know what
+    /// Says how servers answer the marked messages of a plan. Without this the judge does not know what
     /// they must be sent, and looks at the bytes of streams only where a client's script does.
     pub fn answers(&mut self, behaviour: Behaviour) {
         self.behaviour = Some(behaviour);
@@ -162,7 +163,7 @@ impl<'a> Stage<'a> {
         (self.hosts.len() - 1) as u16
     }
 
-    /// Who takes part.
+    /// The participants.
     pub(crate) fn cast(&self) -> Cast {
         let clients = self.clients.iter().map(|plan| (plan.client.clone(), plan.heard.clone()));
         Cast {

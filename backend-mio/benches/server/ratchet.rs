@@ -4,10 +4,12 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// What a count may be of the committed one. Below, it has fallen; chance moves it by 1.1 % at most.
+/// The share of the committed count that a count may be. Below, it has fallen; chance moves it by
+/// 1.1 % at most.
 const HELD: RangeInclusive<f64> = 0.98..=1.03;
 
-/// What a ratio to the yardstick may be of the committed one, under other conditions. Between rustc
+/// The share of the committed ratio that a ratio to the yardstick may be, under other conditions.
+/// Between rustc
 /// 1.88 and a nightly 1.97 these ratios moved by 7 %, most of it the yardstick's; without AVX2 by
 /// less than 1 %. So much less says nothing about the committed count.
 const RATIO_HELD: RangeInclusive<f64> = 0.0..=1.10;

@@ -261,7 +261,8 @@ impl Host {
         progress
     }
 
-    /// Whether what services just asked needs no step of its own. A note must reach the world
+    /// Returns `true` if what services just asked needs no step of its own. A note must reach the
+    /// world
     /// first: the judge knows by it whose command it is that comes.
     fn answers_at_once(&self) -> bool {
         self.is_prompt
@@ -400,7 +401,7 @@ impl Host {
     }
 }
 
-/// What the Mux is asked is hashed, traced and judged, right before or right after it took it in:
+/// Hashes, traces and judges what the Mux is asked, right before or right after it took it in:
 /// nothing comes between.
 fn note_command<C: Choices>(io: &mut Io, shared: &mut Shared<C>, host: u16, command: &Command) {
     note_asked(io, shared, host, command.socket(), || format!("{command:?}"));

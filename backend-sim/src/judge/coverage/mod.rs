@@ -34,7 +34,8 @@ use tidelock_net::chance::choices::Choices;
 use tidelock_net::system::kernel::{Kernel, Readiness};
 use tidelock_net::words::kinds::Family;
 
-/// What is written down while a world runs. Whatever it is told costs the same, and nothing of it
+/// The record that is written while a world runs. Whatever it is told costs the same, and nothing of
+/// it
 /// changes what happens.
 #[derive(Clone, Debug)]
 pub struct Coverage {

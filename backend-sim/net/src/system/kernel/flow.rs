@@ -50,7 +50,8 @@ impl<C: Choices> Kernel<C> {
         Err(Errno::WouldBlock)
     }
 
-    /// Whether a read that just gave bytes says that it left nothing: no byte, end or error, so that
+    /// Returns `true` if a read that just gave bytes says that it left nothing: no byte, end or
+    /// error, so that
     /// another one would answer `WouldBlock`; and an event is owed as if it had. `is_short`: it gave
     /// fewer than it was asked for.
     ///
@@ -106,7 +107,8 @@ impl<C: Choices> Kernel<C> {
         Ok(free.min(length as u64) as usize)
     }
 
-    /// How many of `length` bytes, for which there is space, the system takes. All of the answer
+    /// Returns the number of `length` bytes, for which there is space, that the system takes. All of
+    /// the answer
     /// must then be appended: a byte is asked about once, or a replay would find its cut too early.
     pub(super) fn cut_grant(&mut self, socket: u32, length: usize) -> usize {
         let end = self.end_of(socket);
